@@ -1,0 +1,35 @@
+# Every target does its own set-up and may be run again. See README.md.
+PYTHON := .venv/bin/python
+LIVIA := .venv/bin/livia
+
+.PHONY: help run demo test check bench down
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: ## start Livia and play the demo on it; stays until Ctrl-C
+	@deploy/setup run
+	@$(PYTHON) -m livia.ops.demo --stay
+
+demo: ## the same, and ends with a status
+	@deploy/setup run
+	@$(PYTHON) -m livia.ops.demo
+
+down: ## remove every namespace, bridge and process of Livia
+	@deploy/setup run
+	@$(LIVIA) down
+
+test: ## run every test
+	@deploy/setup test
+	@$(PYTHON) -m pytest
+
+check: ## ruff, mypy --strict, import-linter
+	@deploy/setup test
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: ## measure; writes .bench/results.jsonl
+	@deploy/setup test
+	@$(PYTHON) -m benchmarks
