@@ -1,0 +1,161 @@
+"""What a driver can do: the protocols that services and the worker know (design, section 8).
+
+Each has a real no-op implementation in `livia.drivers`. A call either returns, or raises `DriverError`
+(the fault of the request or the far side, with a sentence for people) or `Unreachable` (try again).
+"""
+
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from livia.core.model.amphora import Amphora
+from livia.core.model.load_balancer import LoadBalancer
+from livia.core.report import Applied
+from livia.core.spec import Assignment, Plug
+
+
+class DriverError(Exception):
+    """The far side refused. `status` is the HTTP code to pass on, where the caller is an API request."""
+
+    def __init__(self, message: str, *, code: str = "driver_error", status: int = 500) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+
+
+class Unreachable(DriverError):
+    """The far side did not answer: worth another try."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="unreachable", status=503)
+
+
+class Subnet(Struct, frozen=True, kw_only=True):
+    id: str
+    network_id: str
+    cidr: str
+    gateway: str | None = None
+    #: addresses not yet given to a port
+    free: int = 0
+    name: str = ""
+    project_id: str | None = None
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    mtu: int
+    subnet_ids: tuple[str, ...]
+    port_security: bool = True
+    project_id: str | None = None
+
+
+class FixedIp(Struct, frozen=True, kw_only=True):
+    subnet_id: str
+    ip_address: str
+
+
+class Port(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    network_id: str
+    mac: str
+    fixed_ips: tuple[FixedIp, ...]
+    device_id: str = ""
+    device_owner: str = ""
+    qos_policy_id: str | None = None
+    project_id: str | None = None
+
+
+class NetworkDriver(Protocol):
+    """Networks, subnets and ports. Names make `ensure_*` find their own earlier work."""
+
+    def network(self, network_id: str) -> Network | None: ...
+
+    def subnet(self, subnet_id: str) -> Subnet | None: ...
+
+    def port(self, port_id: str) -> Port | None: ...
+
+    def qos_policy_exists(self, policy_id: str) -> bool: ...
+
+    def security_group_exists(self, group_id: str) -> bool: ...
+
+    def create_vip_port(
+        self,
+        load_balancer_id: str,
+        project_id: str,
+        network_id: str,
+        fixed_ips: tuple[tuple[str, str | None], ...],
+    ) -> Port:
+        """The port `octavia-lb-<id>`. `fixed_ips`: (subnet id, wanted address or None). Refuses a taken address."""
+
+    def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
+        """The port `octavia-lb-vrrp-<amphora id>` on the VIP network, made once."""
+
+    def ensure_member_port(self, amphora: Amphora, subnet_id: str) -> Port:
+        """The port `octavia-lb-member-<amphora id>-<subnet id>`, made once."""
+
+    def plug(self, port: Port) -> Plug:
+        """How the agent is to make the interface for a port."""
+
+    def delete_port(self, port_id: str) -> None:
+        """Gone afterwards, whether or not it was there."""
+
+    def ports_of(self, device_id: str) -> tuple[Port, ...]:
+        """Ports made for a device: an amphora id, or `lb-<load balancer id>`."""
+
+
+@runtime_checkable
+class NetworkCatalogue(Protocol):
+    """What a network driver also has when no other service can be asked for its networks: everything, oldest first.
+
+    The API then answers the read-only requests by which the standard client resolves names.
+    """
+
+    def networks(self) -> tuple[Network, ...]: ...
+
+    def subnets(self) -> tuple[Subnet, ...]: ...
+
+    def ports(self) -> tuple[Port, ...]: ...
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    """Where an amphora is. `agent_name` is what the agent's certificate must say."""
+
+    compute_id: str
+    address: str
+    agent_port: int
+    agent_name: str
+    zone: str | None = None
+
+
+class NoCapacity(DriverError):
+    """No place is free for another amphora."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="no_capacity", status=503)
+
+
+class ComputeDriver(Protocol):
+    """Places for amphorae."""
+
+    def place(self, load_balancer: LoadBalancer, amphora: Amphora, avoid: frozenset[str]) -> Placement:
+        """Choose (host) or boot (VM) a place; the same amphora gets the same one again. `avoid`: compute ids of
+        the load balancer's other amphorae, shunned while another place exists."""
+
+    def find(self, amphora: Amphora) -> Placement | None:
+        """Where the amphora is, or None when its place is gone."""
+
+    def release(self, amphora: Amphora) -> None: ...
+
+
+class AmphoraDriver(Protocol):
+    """Talks to agents. Raises `Unreachable`, or `DriverError` with the agent's own reason."""
+
+    def apply(self, placement: Placement, assignment: Assignment) -> Applied: ...
+
+    def observe(self, placement: Placement, amphora_id: str) -> Applied | None:
+        """What runs there; None when the agent knows no such amphora."""
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None: ...

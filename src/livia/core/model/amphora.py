@@ -1,0 +1,50 @@
+"""Amphorae and the hosts they run on (contract 70; design, sections 1 and 8)."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from livia.core.model.status import AmphoraStatus
+
+
+class Role(StrEnum):
+    STANDALONE = "STANDALONE"
+    MASTER = "MASTER"
+    BACKUP = "BACKUP"
+
+
+class Amphora(Struct, frozen=True, kw_only=True):
+    """One amphora row.
+
+    `compute_id` names the place (for the host driver: the amphora host), `lb_network_ip` is the address of
+    the agent that builds it, `vrrp_ip` and `vrrp_port_id` are its own port on the VIP network.
+    `applied_generation` is the last generation its agent confirmed. An amphora in ERROR, or with
+    `replace_requested`, is to be replaced.
+    """
+
+    id: str
+    load_balancer_id: str
+    role: Role
+    status: AmphoraStatus
+    compute_id: str | None = None
+    lb_network_ip: str | None = None
+    agent_port: int | None = None
+    vrrp_ip: str | None = None
+    vrrp_port_id: str | None = None
+    vrrp_priority: int | None = None
+    applied_generation: int = 0
+    holds_vip: bool = False
+    replace_requested: bool = False
+
+
+class AmphoraHost(Struct, frozen=True, kw_only=True):
+    """A machine whose agent runs amphorae. `last_seen` in seconds of the database's clock."""
+
+    id: str
+    address: str
+    agent_port: int
+    availability_zone: str | None = None
+    capacity: int = 1000
+    draining: bool = False
+    last_seen: float = 0.0
+    amphora_count: int = 0

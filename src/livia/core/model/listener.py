@@ -1,0 +1,46 @@
+"""Listeners (contract 20)."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from livia.core.model.status import Operating, Provisioning
+
+
+class ListenerProtocol(StrEnum):
+    TCP = "TCP"
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    TERMINATED_HTTPS = "TERMINATED_HTTPS"
+    UDP = "UDP"
+    SCTP = "SCTP"
+    PROMETHEUS = "PROMETHEUS"
+
+
+class ClientAuthentication(StrEnum):
+    NONE = "NONE"
+    OPTIONAL = "OPTIONAL"
+    MANDATORY = "MANDATORY"
+
+
+class Listener(Struct, frozen=True, kw_only=True):
+    """Timeouts in milliseconds; `connection_limit` -1 means no limit of its own."""
+
+    id: str
+    load_balancer_id: str
+    project_id: str
+    name: str = ""
+    admin_state_up: bool = True
+    provisioning_status: Provisioning
+    operating_status: Operating
+    protocol: ListenerProtocol
+    protocol_port: int
+    connection_limit: int = -1
+    default_pool_id: str | None = None
+    insert_headers: dict[str, str] = {}
+    timeout_client_data: int = 50000
+    timeout_member_connect: int = 5000
+    timeout_member_data: int = 50000
+    timeout_tcp_inspect: int = 0
+    allowed_cidrs: tuple[str, ...] = ()
+    generation: int = 0

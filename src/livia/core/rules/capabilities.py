@@ -1,0 +1,38 @@
+"""What the built-in provider's data plane can do. Later issues empty these tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
+
+#: names under which the built-in provider goes (contract 90, `enabled_provider_drivers`)
+BUILT_IN_PROVIDERS = frozenset({"amphora", "amphorav2", "octavia"})
+
+#: object type, attribute, and the values that the data plane has; None: the attribute must be empty
+_ABLE: tuple[tuple[str, str, frozenset[str] | None], ...] = (
+    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS"})),
+    ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
+    ("pool", "lb_algorithm", frozenset({"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"})),
+    ("pool", "tls_enabled", None),
+    ("pool", "tls_container_ref", None),
+    ("pool", "ca_tls_container_ref", None),
+    ("pool", "crl_container_ref", None),
+    ("health monitor", "type", frozenset({"HTTP", "HTTPS", "TCP", "TLS-HELLO"})),
+    ("l7 policies", "l7policies", None),
+)
+
+
+def supported(provider: str, kind: str, values: Mapping[str, Any]) -> Verdict:
+    """Whether the data plane can do `values` (what a request sets) on an object of `kind`."""
+    for subject, attribute, able in _ABLE:
+        value = values.get(attribute)
+        if subject != kind or not value or (able is not None and value in able):
+            continue
+        wanted = f"{attribute} {value}" if able is not None else attribute
+        choices = f" (it does {', '.join(sorted(able))})" if able is not None else ""
+        return Refuse(
+            501,
+            f"Provider '{provider}' does not support a requested option: "
+            f"{subject} with {wanted} is not available yet{choices}.",
+        )
+    return ACCEPT

@@ -1,0 +1,65 @@
+"""Members of a pool (contract 30, part B)."""
+
+from collections.abc import Collection, Hashable, Iterable
+from ipaddress import ip_address
+from typing import TypeVar
+
+from msgspec import Struct
+
+from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+
+def address_allowed(address: str, reserved: Collection[str]) -> Verdict:
+    """`reserved`: addresses that no member may have, e.g. a cloud's metadata service."""
+    wanted = ip_address(address)
+    # A mapped address (RFC 4291, section 2.5.5.2) reaches the same IPv4 host.
+    mapped = getattr(wanted, "ipv4_mapped", None) or wanted
+    if any(mapped == ip_address(each) for each in reserved):
+        return Refuse(400, f"{address} is not a valid option for member address")
+    return ACCEPT
+
+
+def duplicate(address: str, port: int) -> Refuse:
+    """The pool has a member there already."""
+    return Refuse(409, f"Another member on this pool is already using ip {address} on protocol_port {port}")
+
+
+class Batch(Struct, frozen=True):
+    """A whole pool's members as asked for: (address, port) of those to create, update and delete."""
+
+    create: tuple[tuple[str, int], ...]
+    update: tuple[tuple[str, int], ...]
+    delete: tuple[tuple[str, int], ...]
+
+    @property
+    def growth(self) -> int:
+        """By how many members the pool grows."""
+        return len(self.create) - len(self.delete)
+
+
+def batch(present: Iterable[tuple[str, int]], wanted: Iterable[tuple[str, int]], *, additive: bool) -> Batch | Refuse:
+    """Compare what is there with what is wanted (contract 30, section B6)."""
+    there = list(present)
+    asked = list(wanted)
+    twice = _repeated(asked)
+    if twice is not None:
+        if twice in there:
+            return Refuse(400, "Member must be updated only once in the same request.")
+        return duplicate(*twice)
+    known, kept = set(there), set(asked)
+    return Batch(
+        create=tuple(key for key in asked if key not in known),
+        update=tuple(key for key in asked if key in known),
+        delete=() if additive else tuple(key for key in there if key not in kept),
+    )
+
+
+def _repeated(items: Iterable[_Item]) -> _Item | None:
+    seen: set[_Item] = set()
+    for item in items:
+        if item in seen:
+            return item
+        seen.add(item)
+    return None

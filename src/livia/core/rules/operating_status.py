@@ -1,0 +1,96 @@
+"""Operating statuses from what amphorae report (contract 95, section 2.2; contract 00, section 14.4)."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from livia.core.model.listener import Listener
+from livia.core.model.pool import Member, Pool
+from livia.core.model.status import Operating, Provisioning
+from livia.core.model.tree import LoadBalancerTree
+from livia.core.report import Heartbeat, PoolReport
+
+_SEVERITY = {Operating.ONLINE: 0, Operating.DEGRADED: 1, Operating.ERROR: 2}
+
+
+class Statuses(Struct, frozen=True, kw_only=True):
+    """The status of each object by id; objects that a report says nothing about keep theirs and are left out."""
+
+    load_balancer: Operating
+    listeners: Mapping[str, Operating]
+    pools: Mapping[str, Operating]
+    members: Mapping[str, Operating]
+
+
+def deciding(reports: Iterable[Heartbeat]) -> Heartbeat | None:
+    """The report that counts: of the amphora with the VIP, for that is what clients meet; else the newest."""
+    return max(reports, key=lambda report: (report.holds_vip, report.generation, report.sent), default=None)
+
+
+def derive(tree: LoadBalancerTree, report: Heartbeat) -> Statuses:
+    """What the report makes of every object it can speak for: those not changed after its generation."""
+    enabled = tree.load_balancer.admin_state_up
+    listeners = {
+        listener.id: _listener(listener, report, tree) if enabled else Operating.OFFLINE
+        for listener in tree.listeners
+        if listener.generation <= report.generation
+    }
+    pools: dict[str, Operating] = {}
+    members: dict[str, Operating] = {}
+    for pool in tree.pools:
+        if pool.generation > report.generation:
+            continue
+        found = _report_of(pool, report) if enabled else None
+        known = {member.id: _member(member, found) for member in pool.members if member.generation <= report.generation}
+        members |= known
+        pools[pool.id] = _pool(found, known.values())
+    return Statuses(
+        load_balancer=_worst((*listeners.values(), *pools.values())) if enabled else Operating.OFFLINE,
+        listeners=listeners,
+        pools=pools,
+        members=members,
+    )
+
+
+def _listener(listener: Listener, report: Heartbeat, tree: LoadBalancerTree) -> Operating:
+    found = report.listeners.get(listener.id)
+    if found is not None:
+        return Operating.DEGRADED if found.status == "FULL" else Operating.ONLINE
+    if listener.admin_state_up and tree.load_balancer.provisioning_status is Provisioning.ACTIVE:
+        return Operating.ERROR
+    return Operating.OFFLINE
+
+
+def _report_of(pool: Pool, report: Heartbeat) -> PoolReport | None:
+    """A pool is reported once per listener that uses it; the checks are the same, so any will do."""
+    return next((each for key, each in report.pools.items() if key.partition(":")[0] == pool.id), None)
+
+
+def _pool(found: PoolReport | None, members: Iterable[Operating]) -> Operating:
+    if found is None:
+        return Operating.OFFLINE
+    if found.status == "DOWN":
+        return Operating.ERROR
+    return Operating.DEGRADED if Operating.ERROR in members else Operating.ONLINE
+
+
+def _member(member: Member, found: PoolReport | None) -> Operating:
+    text = None if found is None else found.members.get(member.id)
+    if text is None:
+        return Operating.NO_MONITOR if member.operating_status is Operating.NO_MONITOR else Operating.OFFLINE
+    if text.startswith("UP"):
+        return Operating.ONLINE
+    if text.startswith("DOWN"):
+        return Operating.ERROR
+    return {
+        "DRAIN": Operating.DRAINING,
+        "MAINT": Operating.OFFLINE,
+        "no check": Operating.NO_MONITOR,
+    }.get(text, member.operating_status)
+
+
+def _worst(statuses: Iterable[Operating]) -> Operating:
+    """OFFLINE children (disabled, or not attached) do not make their load balancer worse."""
+    return max(
+        (status for status in statuses if status in _SEVERITY), key=_SEVERITY.__getitem__, default=Operating.ONLINE
+    )

@@ -1,0 +1,56 @@
+"""Ciphers, protocol versions and ALPN of listeners and pools (contract 20, rows 19, 20, 28 to 31)."""
+
+import re
+from collections.abc import Sequence
+
+from livia.core.rules.verdict import ACCEPT, Verdict, invalid
+
+#: oldest first
+VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_CIPHERS = re.compile(r"[A-Za-z0-9\-+!:@=_.]*")
+
+
+def ciphers_allowed(ciphers: str | None, prohibited: str) -> Verdict:
+    """`prohibited`: the operator's list, joined by colons like `ciphers` itself."""
+    if not ciphers:
+        return ACCEPT
+    if not _CIPHERS.fullmatch(ciphers):
+        return invalid("Invalid characters in cipher string: only letters, digits and - + ! : @ = _ . are allowed.")
+    refused = [name for name in ciphers.split(":") if name and name in prohibited.split(":")]
+    if refused:
+        return invalid(f"The following ciphers have been prohibited by an administrator: {', '.join(refused)}")
+    return ACCEPT
+
+
+def versions_allowed(versions: Sequence[str] | None, minimum: str | None) -> Verdict:
+    """None is "not given"; an empty list is refused."""
+    if versions is None:
+        return ACCEPT
+    if not versions:
+        return invalid("Empty TLS version list. Either specify at least one TLS version or leave the attribute out.")
+    unknown = [version for version in versions if version not in VERSIONS]
+    if unknown:
+        return invalid(f"Invalid TLS versions: {', '.join(unknown)}")
+    if minimum:
+        old = [version for version in versions if VERSIONS.index(version) < VERSIONS.index(minimum)]
+        if old:
+            return invalid(f"Requested TLS versions are less than the minimum: {', '.join(old)} < {minimum}")
+    return ACCEPT
+
+
+def alpn_allowed(protocols: Sequence[str] | None) -> Verdict:
+    """None is "not given"; an empty list is refused."""
+    if protocols is not None and not protocols:
+        return invalid(
+            "Empty ALPN protocol list. Either specify at least one ALPN protocol or leave the attribute out."
+        )
+    return ACCEPT
+
+
+def revocation_list_fits(authority: str | None, revocation_list: str | None, *, removing: bool = False) -> Verdict:
+    """A pool's CRL needs its CA (contract 30, sections A5 and A6). `removing`: the request takes the CA away."""
+    if authority or not revocation_list:
+        return ACCEPT
+    if removing:
+        return invalid("A CA reference cannot be removed when a certificate revocation list is present.")
+    return invalid("A CA certificate reference is required to specify a revocation list (CRL).")
