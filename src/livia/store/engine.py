@@ -1,0 +1,146 @@
+"""The database: engine, transactions, and the few things that databases say differently."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Double, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+_T = TypeVar("_T")
+
+#: error numbers by which MySQL and MariaDB say that somebody else won
+_LOST_RACE_MYSQL = {1205, 1213, 1020}
+#: SQLSTATEs of serialization failure and deadlock in PostgreSQL
+_LOST_RACE_POSTGRES = {"40001", "40P01"}
+_ATTEMPTS = 8
+#: how a connection reads without a transaction of its own, by whether the database is SQLite
+_READING: dict[bool, dict[str, Any]] = {
+    True: {"livia_read_only": True},
+    False: {"isolation_level": "AUTOCOMMIT"},
+}
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - an SQL function, lower case as SQLAlchemy's own
+    """Seconds since the epoch by the database's clock: the only clock that leases are compared with."""
+
+    type = Double()
+    inherit_cache = True
+    name = "database_now"
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(_element: Any, _compiler: Any, **_kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "mysql")
+@compiles(database_now, "mariadb")
+def _mysql_now(_element: Any, _compiler: Any, **_kw: Any) -> str:
+    return "(UNIX_TIMESTAMP(NOW(6)) + 0.0e0)"
+
+
+@compiles(database_now, "postgresql")
+def _postgres_now(_element: Any, _compiler: Any, **_kw: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+class Database:
+    """One engine and its transactions.
+
+    `durable=False` lets SQLite skip the disk flush of a commit (heartbeats, statistics): such a write survives
+    the death of the process, not that of the machine.
+    """
+
+    def __init__(self, url: str | URL, *, pool_size: int = 10, durable: bool = True) -> None:
+        self.url = make_url(url)
+        self.engine = _engine(self.url, pool_size, durable)
+        self._reader = self.engine.execution_options(**_READING[self.url.get_backend_name() == "sqlite"])
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading, each statement on its own. Nothing is committed."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: committed at the end, rolled back when the block raises."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def transaction(self, act: Callable[[Connection], _T]) -> _T:
+        """Run `act` in a transaction, again when somebody else won the race for its rows.
+
+        `act` must have no effect outside the database: it may run several times.
+        """
+        for attempt in range(_ATTEMPTS - 1):
+            try:
+                with self.engine.begin() as connection:
+                    return act(connection)
+            except DBAPIError as error:
+                if not lost_race(error):
+                    raise
+                time.sleep(random.uniform(0.002, 0.01 * 2**attempt))  # noqa: S311 - jitter
+        with self.engine.begin() as connection:
+            return act(connection)
+
+    def dispose(self) -> None:
+        """Forget all connections, e.g. in a forked child."""
+        self.engine.dispose(close=False)
+
+
+def lost_race(error: DBAPIError) -> bool:
+    """Whether another transaction won: the whole transaction is worth another try."""
+    if not isinstance(error, OperationalError):
+        return False
+    original: Any = error.orig
+    if getattr(original, "sqlstate", None) in _LOST_RACE_POSTGRES:
+        return True
+    arguments: tuple[Any, ...] = getattr(original, "args", ())
+    return bool(arguments) and (arguments[0] in _LOST_RACE_MYSQL or "database is locked" in str(arguments[0]))
+
+
+def _engine(url: URL, pool_size: int, durable: bool) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
+        _prepare_sqlite(engine, durable)
+        return engine
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=3600)
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        _prepare_mysql(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, durable: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN is lazy and deferred; we send ours below.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {'FULL' if durable else 'NORMAL'}",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a reader that becomes a writer half-way would fail at once instead of waiting its turn.
+        if not connection.get_execution_options().get("livia_read_only"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_mysql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            # Read what is committed now: a reconcile must never plan from a snapshot of a moment ago.
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("SET SESSION group_concat_max_len = 16777216")
+            cursor.execute("SET SESSION time_zone = '+00:00'")

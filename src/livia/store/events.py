@@ -1,0 +1,35 @@
+"""Events: append, and read back newest last."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from livia.core.model.event import Event
+from livia.store.tables import event
+
+
+def add(connection: Connection, entry: Event, now: datetime) -> None:
+    """Append one event at `now` (naive UTC)."""
+    connection.execute(
+        insert(event).values(
+            load_balancer_id=entry.load_balancer_id,
+            object_type=entry.object_type,
+            object_id=entry.object_id,
+            severity=str(entry.severity),
+            code=entry.code,
+            message=entry.message,
+            request_id=entry.request_id,
+            created_at=now,
+        )
+    )
+
+
+def of_load_balancer(
+    connection: Connection, load_balancer_id: str, *, limit: int = 1000
+) -> list[tuple[Event, datetime]]:
+    """The last `limit` events of a load balancer, oldest first, each with its time."""
+    rows = connection.execute(
+        select(event).where(event.c.load_balancer_id == load_balancer_id).order_by(event.c.id.desc()).limit(limit)
+    ).mappings()
+    entries = [(Event(**{name: row[name] for name in Event.__struct_fields__}), row["created_at"]) for row in rows]
+    return entries[::-1]

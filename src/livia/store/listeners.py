@@ -1,0 +1,144 @@
+"""Listeners: the shown view, their rows, and who else is on the load balancer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
+
+from livia.store import tables as t
+from livia.store import tags
+from livia.store.aggregates import joined, json_texts
+from livia.store.objects import DELETING
+from livia.store.view import View, ids_of, object_columns
+
+_L = t.listener
+
+VIEW = View(
+    _L,
+    {
+        **object_columns(_L),
+        "loadbalancers": _L.c.load_balancer_id,
+        "protocol": _L.c.protocol,
+        "protocol_port": _L.c.protocol_port,
+        "connection_limit": _L.c.connection_limit,
+        "default_pool_id": _L.c.default_pool_id,
+        "default_tls_container_ref": _L.c.tls_certificate_id,
+        "insert_headers": _L.c.insert_headers,
+        "timeout_client_data": _L.c.timeout_client_data,
+        "timeout_member_connect": _L.c.timeout_member_connect,
+        "timeout_member_data": _L.c.timeout_member_data,
+        "timeout_tcp_inspect": _L.c.timeout_tcp_inspect,
+        "client_ca_tls_container_ref": _L.c.client_ca_tls_certificate_id,
+        "client_authentication": _L.c.client_authentication,
+        "client_crl_container_ref": _L.c.client_crl_container_id,
+        "tls_ciphers": _L.c.tls_ciphers,
+        "tls_versions": _L.c.tls_versions,
+        "alpn_protocols": _L.c.alpn_protocols,
+        "hsts_max_age": _L.c.hsts_max_age,
+        "hsts_include_subdomains": _L.c.hsts_include_subdomains,
+        "hsts_preload": _L.c.hsts_preload,
+        "l7policies": ids_of(t.l7policy, t.l7policy.c.listener_id == _L.c.id, _L),
+        "allowed_cidrs": joined(
+            select(t.listener_cidr.c.cidr.label("value"))
+            .where(t.listener_cidr.c.listener_id == _L.c.id)
+            .order_by(t.listener_cidr.c.cidr)
+            .correlate(_L)
+        ),
+        "sni_container_refs": json_texts(
+            select(t.sni.c.tls_container_id.label("value"))
+            .where(t.sni.c.listener_id == _L.c.id)
+            .order_by(t.sni.c.position)
+            .correlate(_L)
+        ),
+    },
+    extra={"load_balancer_id": _L.c.load_balancer_id, "loadbalancer_id": _L.c.load_balancer_id},
+)
+
+
+class Neighbour(Struct, frozen=True):
+    """A listener as the rules see it."""
+
+    id: str
+    protocol: str
+    protocol_port: int
+    default_pool_id: str | None
+    provisioning_status: str
+
+
+def on_load_balancer(connection: Connection, load_balancer_id: str) -> list[Neighbour]:
+    """All listeners of a load balancer, those being deleted included."""
+    rows = connection.execute(
+        select(_L.c.id, _L.c.protocol, _L.c.protocol_port, _L.c.default_pool_id, _L.c.provisioning_status).where(
+            _L.c.load_balancer_id == load_balancer_id
+        )
+    )
+    return [Neighbour(*row) for row in rows]
+
+
+def using_pool(connection: Connection, pool_id: str) -> list[str]:
+    """Ids of the listeners whose default pool it is."""
+    return list(connection.execute(select(_L.c.id).where(_L.c.default_pool_id == pool_id)).scalars())
+
+
+def set_default_pool(connection: Connection, listener_ids: Iterable[str], pool_id: str | None) -> None:
+    """Attach the listeners to a pool, or with None detach them."""
+    for listener_id in listener_ids:
+        connection.execute(update(_L).where(_L.c.id == listener_id).values(default_pool_id=pool_id))
+
+
+def set_cidrs(connection: Connection, listener_id: str, cidrs: Iterable[str]) -> None:
+    """Replace the networks that may reach the listener; none: all may."""
+    connection.execute(delete(t.listener_cidr).where(t.listener_cidr.c.listener_id == listener_id))
+    for cidr in dict.fromkeys(cidrs):
+        connection.execute(insert(t.listener_cidr).values(listener_id=listener_id, cidr=cidr))
+
+
+def set_sni(connection: Connection, listener_id: str, references: Iterable[str]) -> None:
+    """Replace the certificates chosen by server name."""
+    connection.execute(delete(t.sni).where(t.sni.c.listener_id == listener_id))
+    for position, reference in enumerate(dict.fromkeys(references)):
+        connection.execute(insert(t.sni).values(listener_id=listener_id, tls_container_id=reference, position=position))
+
+
+def sni(connection: Connection, listener_id: str) -> list[str]:
+    """The certificates chosen by server name, in order."""
+    return list(
+        connection.execute(
+            select(t.sni.c.tls_container_id).where(t.sni.c.listener_id == listener_id).order_by(t.sni.c.position)
+        ).scalars()
+    )
+
+
+def make_way(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:
+    """Remove the row of a listener being deleted whose port is wanted again."""
+    doomed = connection.execute(
+        select(_L.c.id).where(
+            and_(
+                _L.c.load_balancer_id == load_balancer_id,
+                _L.c.protocol == protocol,
+                _L.c.protocol_port == port,
+                _L.c.provisioning_status == DELETING,
+            )
+        )
+    ).scalar_one_or_none()
+    if doomed is None:
+        return
+    for table in (t.listener_cidr, t.sni, t.listener_statistics):
+        connection.execute(delete(table).where(table.c.listener_id == doomed))
+    tags.remove(connection, (doomed,))
+    connection.execute(delete(_L).where(_L.c.id == doomed))
+
+
+_COUNTERS = ("bytes_in", "bytes_out", "active_connections", "total_connections", "request_errors")
+
+
+def statistics(connection: Connection, **where: Any) -> dict[str, int]:
+    """The five counters summed over the rows of `listener_statistics` whose columns equal `where`."""
+    table = t.listener_statistics
+    row = connection.execute(
+        select(*(func.coalesce(func.sum(table.c[name]), 0) for name in _COUNTERS)).where(
+            *(table.c[name] == value for name, value in where.items())
+        )
+    ).one()
+    return {name: int(value) for name, value in zip(_COUNTERS, row, strict=True)}

@@ -1,0 +1,238 @@
+"""Load balancers: the shown view, the compare-and-swap that every change begins with, and their rows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+
+from livia.core.model.status import Operating, Provisioning
+from livia.store import tables as t
+from livia.store.aggregates import joined
+from livia.store.view import View, ids_of, object_columns
+
+_LB = t.load_balancer
+
+VIEW = View(
+    _LB,
+    {
+        **object_columns(_LB),
+        "provider": _LB.c.provider,
+        "flavor_id": _LB.c.flavor_id,
+        "availability_zone": _LB.c.availability_zone,
+        "vip_address": t.vip.c.ip_address,
+        "vip_port_id": t.vip.c.port_id,
+        "vip_subnet_id": t.vip.c.subnet_id,
+        "vip_network_id": t.vip.c.network_id,
+        "vip_qos_policy_id": t.vip.c.qos_policy_id,
+        "vip_vnic_type": t.vip.c.vnic_type,
+        "vip_sg_ids": joined(
+            select(t.vip_security_group.c.sg_id.label("value"))
+            .where(t.vip_security_group.c.load_balancer_id == _LB.c.id)
+            .order_by(t.vip_security_group.c.sg_id)
+            .correlate(_LB)
+        ),
+        # subnet, address and port of each, parted by spaces: none of them contains one
+        "additional_vips": joined(
+            select(
+                (
+                    t.additional_vip.c.subnet_id
+                    + " "
+                    + t.additional_vip.c.ip_address
+                    + " "
+                    + t.additional_vip.c.port_id
+                ).label("value")
+            )
+            .where(t.additional_vip.c.load_balancer_id == _LB.c.id)
+            .order_by(t.additional_vip.c.subnet_id)
+            .correlate(_LB)
+        ),
+        "listeners": ids_of(t.listener, t.listener.c.load_balancer_id == _LB.c.id, _LB),
+        "pools": ids_of(t.pool, t.pool.c.load_balancer_id == _LB.c.id, _LB),
+    },
+    source=_LB.outerjoin(t.vip, t.vip.c.load_balancer_id == _LB.c.id),
+)
+
+_NEVER = (str(Provisioning.PENDING_DELETE), str(Provisioning.DELETED))
+_BUSY = (*_NEVER, str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_UPDATE))
+
+_OWNER = select(_LB.c.project_id).where(
+    _LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED)
+)
+_STATE = select(
+    _LB.c.id,
+    _LB.c.project_id,
+    _LB.c.provisioning_status,
+    _LB.c.generation,
+    _LB.c.provider,
+    _LB.c.flavor_id,
+    _LB.c.enabled,
+).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
+
+
+class State(Struct, frozen=True):
+    """What a change must know of its load balancer."""
+
+    id: str
+    project_id: str
+    provisioning_status: str
+    generation: int
+    provider: str
+    flavor_id: str | None
+    enabled: bool
+
+
+def owner(connection: Connection, load_balancer_id: str) -> str | None:
+    """The project of a load balancer that is not DELETED."""
+    project: str | None = connection.execute(_OWNER, {"id": load_balancer_id}).scalar_one_or_none()
+    return project
+
+
+def state(connection: Connection, load_balancer_id: str) -> State | None:
+    """The load balancer's state; None when it is unknown or DELETED."""
+    row = connection.execute(_STATE, {"id": load_balancer_id}).one_or_none()
+    return None if row is None else State(*row)
+
+
+def _advance(status: Any, refused: Iterable[str]) -> Any:
+    return (
+        update(_LB)
+        .where(_LB.c.id == bindparam("target"), _LB.c.provisioning_status.not_in(list(refused)))
+        .values(generation=_LB.c.generation + 1, provisioning_status=status)
+    )
+
+
+_PENDING = case(
+    # Never confirmed yet: it is still being created, with whatever is added meanwhile.
+    (_LB.c.provisioning_status == str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_CREATE)),
+    else_=str(Provisioning.PENDING_UPDATE),
+)
+_CHANGE = _advance(_PENDING, _NEVER)
+_CHANGE_ACTIVE = _advance(_PENDING, (*_BUSY, str(Provisioning.ERROR)))
+_CHANGE_SETTLED = _advance(_PENDING, _BUSY)
+_DELETE = _advance(str(Provisioning.PENDING_DELETE), _NEVER)
+_DELETE_SETTLED = _advance(str(Provisioning.PENDING_DELETE), _BUSY)
+
+
+def begin_change(connection: Connection, load_balancer_id: str, *, strict: bool, in_error: bool = False) -> bool:
+    """Raise the generation and turn the status to pending, if the status allows a change.
+
+    The first statement of every change: its row lock keeps all other changes of this load balancer out until
+    the transaction ends. `strict`: only while ACTIVE, or with `in_error` also ERROR.
+    """
+    statement = (_CHANGE_SETTLED if in_error else _CHANGE_ACTIVE) if strict else _CHANGE
+    return connection.execute(statement, {"target": load_balancer_id}).rowcount == 1
+
+
+def begin_delete(connection: Connection, load_balancer_id: str, *, strict: bool) -> bool:
+    """Turn the status to PENDING_DELETE. `strict`: only from ACTIVE or ERROR."""
+    statement = _DELETE_SETTLED if strict else _DELETE
+    return connection.execute(statement, {"target": load_balancer_id}).rowcount == 1
+
+
+class NewVip(Struct, frozen=True, kw_only=True):
+    """The address of a load balancer that is being created. `owned`: its port is ours to delete."""
+
+    address: str
+    port_id: str
+    subnet_id: str | None
+    network_id: str
+    qos_policy_id: str | None
+    owned: bool
+    #: (subnet id, address) of each additional VIP
+    additional: tuple[tuple[str, str], ...] = ()
+    security_groups: tuple[str, ...] = ()
+
+
+def add(connection: Connection, load_balancer_id: str, values: Mapping[str, Any], vip: NewVip, now: datetime) -> None:
+    """Insert a load balancer, PENDING_CREATE at generation 1, with its addresses. `values`: columns."""
+    connection.execute(
+        insert(_LB).values(
+            id=load_balancer_id,
+            provisioning_status=str(Provisioning.PENDING_CREATE),
+            operating_status=str(Operating.OFFLINE),
+            generation=1,
+            created_at=now,
+            **values,
+        )
+    )
+    connection.execute(
+        insert(t.vip).values(
+            load_balancer_id=load_balancer_id,
+            ip_address=vip.address,
+            port_id=vip.port_id,
+            subnet_id=vip.subnet_id,
+            network_id=vip.network_id,
+            qos_policy_id=vip.qos_policy_id,
+            octavia_owned=vip.owned,
+        )
+    )
+    for subnet_id, address in vip.additional:
+        connection.execute(
+            insert(t.additional_vip).values(
+                load_balancer_id=load_balancer_id,
+                subnet_id=subnet_id,
+                ip_address=address,
+                port_id=vip.port_id,
+                network_id=vip.network_id,
+            )
+        )
+    set_security_groups(connection, load_balancer_id, vip.security_groups)
+
+
+def set_security_groups(connection: Connection, load_balancer_id: str, groups: Iterable[str]) -> None:
+    """Replace the security groups of the VIP."""
+    table = t.vip_security_group
+    connection.execute(delete(table).where(table.c.load_balancer_id == load_balancer_id))
+    for group in dict.fromkeys(groups):
+        connection.execute(insert(table).values(load_balancer_id=load_balancer_id, sg_id=group))
+
+
+def set_values(connection: Connection, load_balancer_id: str, values: Mapping[str, Any]) -> None:
+    """Write columns of a load balancer."""
+    connection.execute(update(_LB).where(_LB.c.id == load_balancer_id).values(**values))
+
+
+def set_qos_policy(connection: Connection, load_balancer_id: str, policy_id: str | None) -> None:
+    """Write, or with None remove, the QoS policy of the VIP."""
+    connection.execute(
+        update(t.vip).where(t.vip.c.load_balancer_id == load_balancer_id).values(qos_policy_id=policy_id)
+    )
+
+
+def qos_policy(connection: Connection, load_balancer_id: str) -> str | None:
+    """The QoS policy of the VIP."""
+    policy: str | None = connection.execute(
+        select(t.vip.c.qos_policy_id).where(t.vip.c.load_balancer_id == load_balancer_id)
+    ).scalar_one_or_none()
+    return policy
+
+
+def addresses(connection: Connection, load_balancer_id: str) -> tuple[str, ...]:
+    """Every virtual address, the primary one first."""
+    primary = connection.execute(select(t.vip.c.ip_address).where(t.vip.c.load_balancer_id == load_balancer_id))
+    additional = connection.execute(
+        select(t.additional_vip.c.ip_address)
+        .where(t.additional_vip.c.load_balancer_id == load_balancer_id)
+        .order_by(t.additional_vip.c.subnet_id)
+    )
+    return (*primary.scalars(), *additional.scalars())
+
+
+def has_security_groups(connection: Connection, load_balancer_id: str) -> bool:
+    """Whether the VIP has security groups of the user."""
+    table = t.vip_security_group
+    found = connection.execute(select(table.c.sg_id).where(table.c.load_balancer_id == load_balancer_id).limit(1))
+    return found.first() is not None
+
+
+def has_children(connection: Connection, load_balancer_id: str) -> bool:
+    """Whether a listener or pool is there that is not being deleted."""
+    for table in (t.listener, t.pool):
+        live = table.c.provisioning_status.not_in(_NEVER)
+        if connection.execute(
+            select(table.c.id).where(table.c.load_balancer_id == load_balancer_id, live).limit(1)
+        ).first():
+            return True
+    return False

@@ -1,0 +1,69 @@
+"""Members: the shown view and their rows."""
+
+from msgspec import Struct
+from sqlalchemy import Connection, delete, select
+
+from livia.store import tables as t
+from livia.store import tags
+from livia.store.objects import DELETING
+from livia.store.view import View, object_columns
+
+_M = t.member
+
+VIEW = View(
+    _M,
+    {
+        **object_columns(_M, description=False),
+        "address": _M.c.ip_address,
+        "protocol_port": _M.c.protocol_port,
+        "weight": _M.c.weight,
+        "backup": _M.c.backup,
+        "subnet_id": _M.c.subnet_id,
+        "monitor_address": _M.c.monitor_address,
+        "monitor_port": _M.c.monitor_port,
+        "vnic_type": _M.c.vnic_type,
+    },
+    extra={"pool_id": _M.c.pool_id, "ip_address": _M.c.ip_address},
+)
+
+
+class Present(Struct, frozen=True):
+    """A member of a pool by its unique key."""
+
+    id: str
+    address: str
+    protocol_port: int
+    provisioning_status: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.address, self.protocol_port
+
+
+def of_pool(connection: Connection, pool_id: str) -> list[Present]:
+    """The members of a pool, those being deleted included."""
+    rows = connection.execute(
+        select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(_M.c.pool_id == pool_id)
+    )
+    return [Present(*row) for row in rows]
+
+
+def at(connection: Connection, pool_id: str, address: str, port: int) -> Present | None:
+    """The member of a pool with this key."""
+    row = connection.execute(
+        select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(
+            _M.c.pool_id == pool_id, _M.c.ip_address == address, _M.c.protocol_port == port
+        )
+    ).one_or_none()
+    return None if row is None else Present(*row)
+
+
+def make_way(connection: Connection, present: Present) -> None:
+    """Remove the row of a member being deleted whose address and port are wanted again."""
+    tags.remove(connection, (present.id,))
+    connection.execute(delete(_M).where(_M.c.id == present.id, _M.c.provisioning_status == DELETING))
+
+
+def in_pool(connection: Connection, member_id: str, pool_id: str) -> bool:
+    """Whether the member belongs to the pool."""
+    return connection.execute(select(_M.c.pool_id).where(_M.c.id == member_id)).scalar_one_or_none() == pool_id

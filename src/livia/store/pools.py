@@ -1,0 +1,69 @@
+"""Pools: the shown view and their rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from livia.store import tables as t
+from livia.store.view import View, ids_of, object_columns
+
+_P = t.pool
+_SP = t.session_persistence
+
+VIEW = View(
+    _P,
+    {
+        **object_columns(_P),
+        "loadbalancers": _P.c.load_balancer_id,
+        "protocol": _P.c.protocol,
+        "lb_algorithm": _P.c.lb_algorithm,
+        "tls_enabled": _P.c.tls_enabled,
+        "tls_container_ref": _P.c.tls_certificate_id,
+        "ca_tls_container_ref": _P.c.ca_tls_certificate_id,
+        "crl_container_ref": _P.c.crl_container_id,
+        "tls_ciphers": _P.c.tls_ciphers,
+        "tls_versions": _P.c.tls_versions,
+        "alpn_protocols": _P.c.alpn_protocols,
+        "healthmonitor_id": t.health_monitor.c.id,
+        "persistence_type": _SP.c.type,
+        "cookie_name": _SP.c.cookie_name,
+        "persistence_timeout": _SP.c.persistence_timeout,
+        "persistence_granularity": _SP.c.persistence_granularity,
+        "listeners": ids_of(t.listener, t.listener.c.default_pool_id == _P.c.id, _P),
+        "members": ids_of(t.member, t.member.c.pool_id == _P.c.id, _P),
+    },
+    extra={"load_balancer_id": _P.c.load_balancer_id, "loadbalancer_id": _P.c.load_balancer_id},
+    source=_P.outerjoin(_SP, _SP.c.pool_id == _P.c.id).outerjoin(
+        t.health_monitor, t.health_monitor.c.pool_id == _P.c.id
+    ),
+)
+
+
+def persistence(connection: Connection, pool_id: str) -> dict[str, Any] | None:
+    """The session persistence of a pool: type, cookie_name, persistence_timeout, persistence_granularity."""
+    row = connection.execute(select(_SP).where(_SP.c.pool_id == pool_id)).mappings().one_or_none()
+    return None if row is None else {name: value for name, value in row.items() if name != "pool_id"}
+
+
+def set_persistence(connection: Connection, pool_id: str, wanted: Mapping[str, Any] | None) -> None:
+    """Replace the session persistence; None: there is none."""
+    connection.execute(delete(_SP).where(_SP.c.pool_id == pool_id))
+    if wanted is not None:
+        connection.execute(insert(_SP).values(pool_id=pool_id, **wanted))
+
+
+def redirecting_policy(connection: Connection, pool_id: str) -> str | None:
+    """The id of an L7 policy that redirects to the pool."""
+    policy: str | None = connection.execute(
+        select(t.l7policy.c.id).where(t.l7policy.c.redirect_pool_id == pool_id).limit(1)
+    ).scalar_one_or_none()
+    return policy
+
+
+def children(connection: Connection, pool_id: str) -> dict[str, list[str]]:
+    """Kind to the ids of the pool's members and monitor."""
+    return {
+        kind: list(connection.execute(select(table.c.id).where(table.c.pool_id == pool_id)).scalars())
+        for kind, table in (("member", t.member), ("health_monitor", t.health_monitor))
+    }

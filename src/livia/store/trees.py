@@ -1,0 +1,245 @@
+"""Read a whole load balancer: one indexed select per table, and the one conversion from SQL to the model."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select
+
+from livia.core.model.amphora import Amphora, Role
+from livia.core.model.listener import Listener, ListenerProtocol
+from livia.core.model.load_balancer import AdditionalVip, LoadBalancer, Topology, Vip
+from livia.core.model.pool import (
+    Algorithm,
+    HealthMonitor,
+    Member,
+    MonitorType,
+    PersistenceType,
+    Pool,
+    PoolProtocol,
+    SessionPersistence,
+)
+from livia.core.model.status import AmphoraStatus, Operating, Provisioning
+from livia.core.model.tree import LoadBalancerTree
+from livia.store import tables as t
+
+_ID: BindParameter[str] = bindparam("load_balancer_id")
+
+_LOAD_BALANCER = (
+    select(t.load_balancer, *(column for column in t.vip.c if column.name != "load_balancer_id"))
+    .join_from(t.load_balancer, t.vip, t.vip.c.load_balancer_id == t.load_balancer.c.id)
+    .where(t.load_balancer.c.id == _ID)
+)
+_ADDITIONAL_VIPS = (
+    select(t.additional_vip).where(t.additional_vip.c.load_balancer_id == _ID).order_by(t.additional_vip.c.subnet_id)
+)
+_LISTENERS = (
+    select(t.listener)
+    .where(t.listener.c.load_balancer_id == _ID)
+    .order_by(t.listener.c.created_at, t.listener.c.ordinal, t.listener.c.id)
+)
+_CIDRS = (
+    select(t.listener_cidr)
+    .join_from(t.listener_cidr, t.listener, t.listener.c.id == t.listener_cidr.c.listener_id)
+    .where(t.listener.c.load_balancer_id == _ID)
+)
+_POOLS = (
+    select(
+        t.pool,
+        t.session_persistence.c.type.label("persistence_type"),
+        t.session_persistence.c.cookie_name,
+        t.session_persistence.c.persistence_timeout,
+        t.session_persistence.c.persistence_granularity,
+    )
+    .join_from(t.pool, t.session_persistence, t.session_persistence.c.pool_id == t.pool.c.id, isouter=True)
+    .where(t.pool.c.load_balancer_id == _ID)
+    .order_by(t.pool.c.created_at, t.pool.c.ordinal, t.pool.c.id)
+)
+_MEMBERS = (
+    select(t.member)
+    .where(t.member.c.load_balancer_id == _ID)
+    .order_by(t.member.c.created_at, t.member.c.ordinal, t.member.c.id)
+)
+_MONITORS = select(t.health_monitor).where(t.health_monitor.c.load_balancer_id == _ID)
+_AMPHORAE = (
+    select(t.amphora)
+    .where(t.amphora.c.load_balancer_id == _ID, t.amphora.c.status != AmphoraStatus.DELETED)
+    .order_by(t.amphora.c.created_at, t.amphora.c.id)
+)
+
+
+def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | None:
+    """The load balancer with all that belongs to it; None when it is unknown or DELETED."""
+    key = {"load_balancer_id": load_balancer_id}
+    row = connection.execute(_LOAD_BALANCER, key).mappings().one_or_none()
+    if row is None or row["provisioning_status"] == Provisioning.DELETED:
+        return None
+
+    def rows(query: Executable) -> Sequence[RowMapping]:
+        return connection.execute(query, key).mappings().all()
+
+    cidrs: dict[str, list[str]] = defaultdict(list)
+    for each in rows(_CIDRS):
+        cidrs[each["listener_id"]].append(each["cidr"])
+    members: dict[str, list[Member]] = defaultdict(list)
+    for each in rows(_MEMBERS):
+        members[each["pool_id"]].append(_member(each))
+    monitors = {each["pool_id"]: _monitor(each) for each in rows(_MONITORS)}
+    return LoadBalancerTree(
+        load_balancer=_load_balancer(row, rows(_ADDITIONAL_VIPS)),
+        listeners=tuple(_listener(each, tuple(sorted(cidrs[each["id"]]))) for each in rows(_LISTENERS)),
+        pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in rows(_POOLS)),
+        amphorae=tuple(amphora_of(each) for each in rows(_AMPHORAE)),
+    )
+
+
+def _load_balancer(row: RowMapping, additional: Sequence[RowMapping]) -> LoadBalancer:
+    return LoadBalancer(
+        id=row["id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        description=row["description"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        topology=Topology(row["topology"] or Topology.SINGLE),
+        provider=row["provider"] or "amphora",
+        flavor_id=row["flavor_id"],
+        availability_zone=row["availability_zone"],
+        vip=Vip(
+            address=row["ip_address"],
+            port_id=row["port_id"],
+            subnet_id=row["subnet_id"],
+            network_id=row["network_id"],
+            qos_policy_id=row["qos_policy_id"],
+            owned=row["octavia_owned"] is not False,
+            vnic_type=row["vnic_type"],
+        ),
+        additional_vips=tuple(
+            AdditionalVip(
+                subnet_id=each["subnet_id"],
+                ip_address=each["ip_address"],
+                network_id=each["network_id"],
+                port_id=each["port_id"],
+            )
+            for each in additional
+        ),
+        generation=row["generation"],
+        confirmed_generation=row["confirmed_generation"],
+    )
+
+
+def _listener(row: RowMapping, cidrs: tuple[str, ...]) -> Listener:
+    return Listener(
+        id=row["id"],
+        load_balancer_id=row["load_balancer_id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        protocol=ListenerProtocol(row["protocol"]),
+        protocol_port=row["protocol_port"],
+        connection_limit=-1 if row["connection_limit"] is None else row["connection_limit"],
+        default_pool_id=row["default_pool_id"],
+        insert_headers=json.loads(row["insert_headers"]) if row["insert_headers"] else {},
+        timeout_client_data=_or(row["timeout_client_data"], 50000),
+        timeout_member_connect=_or(row["timeout_member_connect"], 5000),
+        timeout_member_data=_or(row["timeout_member_data"], 50000),
+        timeout_tcp_inspect=_or(row["timeout_tcp_inspect"], 0),
+        allowed_cidrs=cidrs,
+        generation=row["generation"],
+    )
+
+
+def _pool(row: RowMapping, members: tuple[Member, ...], monitor: HealthMonitor | None) -> Pool:
+    persistence = None
+    if row["persistence_type"] is not None:
+        persistence = SessionPersistence(
+            type=PersistenceType(row["persistence_type"]),
+            cookie_name=row["cookie_name"],
+            persistence_timeout=row["persistence_timeout"],
+            persistence_granularity=row["persistence_granularity"],
+        )
+    return Pool(
+        id=row["id"],
+        load_balancer_id=row["load_balancer_id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        protocol=PoolProtocol(row["protocol"]),
+        lb_algorithm=Algorithm(row["lb_algorithm"]),
+        session_persistence=persistence,
+        generation=row["generation"],
+        members=members,
+        healthmonitor=monitor,
+    )
+
+
+def _member(row: RowMapping) -> Member:
+    return Member(
+        id=row["id"],
+        pool_id=row["pool_id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        address=row["ip_address"],
+        protocol_port=row["protocol_port"],
+        weight=_or(row["weight"], 1),
+        backup=row["backup"],
+        subnet_id=row["subnet_id"],
+        monitor_address=row["monitor_address"],
+        monitor_port=row["monitor_port"],
+        generation=row["generation"],
+    )
+
+
+def _monitor(row: RowMapping) -> HealthMonitor:
+    return HealthMonitor(
+        id=row["id"],
+        pool_id=row["pool_id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        type=MonitorType(row["type"]),
+        delay=row["delay"],
+        timeout=row["timeout"],
+        max_retries=row["rise_threshold"],
+        max_retries_down=row["fall_threshold"],
+        http_method=row["http_method"],
+        url_path=row["url_path"],
+        expected_codes=row["expected_codes"],
+        # MySQL's float is a binary one: 1.1 comes back as 1.100000023841858 (contract 98, section 5).
+        http_version=None if row["http_version"] is None else round(row["http_version"], 1),
+        domain_name=row["domain_name"],
+        generation=row["generation"],
+    )
+
+
+def amphora_of(row: RowMapping) -> Amphora:
+    """An amphora row as the model has it."""
+    return Amphora(
+        id=row["id"],
+        load_balancer_id=row["load_balancer_id"],
+        role=Role(row["role"] or Role.STANDALONE),
+        status=AmphoraStatus(row["status"]),
+        compute_id=row["compute_id"],
+        lb_network_ip=row["lb_network_ip"],
+        agent_port=row["agent_port"],
+        vrrp_ip=row["vrrp_ip"],
+        vrrp_port_id=row["vrrp_port_id"],
+        vrrp_priority=row["vrrp_priority"],
+        applied_generation=row["applied_generation"],
+        holds_vip=row["holds_vip"],
+        replace_requested=row["replace_requested"],
+    )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value

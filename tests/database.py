@@ -1,0 +1,127 @@
+"""Databases for tests: a fresh SQLite file, a fresh database on a server, and rows put in without the API."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import create_engine, insert, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from livia.store import tables as t
+from livia.store import work
+from livia.store.engine import Database
+
+NOW = datetime(2026, 3, 2, 10, 11, 12)  # noqa: DTZ001 - naive UTC, as the tables hold it
+
+#: servers at their standard local addresses, by kind
+ADDRESSES = {
+    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+    "mariadb": "mysql+pymysql://root@127.0.0.1:3306/mysql",
+}
+
+
+def _answers(url: str) -> bool:
+    engine = create_engine(url, connect_args={"connect_timeout": 2})
+    try:
+        with engine.connect():
+            return True
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+
+
+#: the kinds that answer on this machine; the test command starts those that are installed
+SERVERS = [kind for kind, url in ADDRESSES.items() if _answers(url)]
+
+
+@contextmanager
+def server_database(kind: str) -> Iterator[Database]:
+    """An empty database of its own on a server, dropped at the end."""
+    name = f"livia_test_{uuid4().hex[:12]}"
+    admin = create_engine(ADDRESSES[kind], isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    database = Database(make_url(ADDRESSES[kind]).set(database=name))
+    try:
+        yield database
+    finally:
+        database.engine.dispose()
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}"))
+        admin.dispose()
+
+
+def fresh(directory: Path) -> Database:
+    """An empty database with every table."""
+    database = Database(f"sqlite:///{directory / 'livia.db'}")
+    t.metadata.create_all(database.engine)
+    return database
+
+
+def put_load_balancer(
+    database: Database,
+    *,
+    topology: str = "ACTIVE_STANDBY",
+    network_id: str = "net",
+    subnet_id: str = "subnet",
+    address: str = "10.0.0.9",
+    port_id: str = "port",
+    project_id: str = "project",
+) -> str:
+    """A load balancer as the API stores it: generation 1, PENDING_CREATE, its work row due. Its id."""
+    load_balancer_id = str(uuid4())
+    common = {"project_id": project_id, "enabled": True, "operating_status": "OFFLINE", "created_at": NOW}
+    pending = {**common, "provisioning_status": "PENDING_CREATE", "generation": 1}
+    with database.write() as connection:
+        connection.execute(
+            insert(t.load_balancer).values(
+                id=load_balancer_id, name="web", topology=topology, provider="amphora", **pending
+            )
+        )
+        connection.execute(
+            insert(t.vip).values(
+                load_balancer_id=load_balancer_id,
+                ip_address=address,
+                port_id=port_id,
+                subnet_id=subnet_id,
+                network_id=network_id,
+                octavia_owned=True,
+            )
+        )
+        pool_id, listener_id = str(uuid4()), str(uuid4())
+        connection.execute(
+            insert(t.pool).values(
+                id=pool_id,
+                load_balancer_id=load_balancer_id,
+                protocol="HTTP",
+                lb_algorithm="ROUND_ROBIN",
+                **pending,
+            )
+        )
+        connection.execute(
+            insert(t.listener).values(
+                id=listener_id,
+                load_balancer_id=load_balancer_id,
+                protocol="HTTP",
+                protocol_port=80,
+                default_pool_id=pool_id,
+                **pending,
+            )
+        )
+        connection.execute(
+            insert(t.member).values(
+                id=str(uuid4()),
+                load_balancer_id=load_balancer_id,
+                pool_id=pool_id,
+                ip_address="10.0.0.21",
+                protocol_port=80,
+                weight=1,
+                backup=False,
+                **{**pending, "operating_status": "NO_MONITOR"},
+            )
+        )
+        work.request(connection, load_balancer_id, project_id=project_id)
+    return load_balancer_id
