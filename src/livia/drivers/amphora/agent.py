@@ -1,0 +1,95 @@
+"""The worker's side of the agent API: HTTPS with both certificates checked (design, section 7)."""
+
+import ssl
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+import urllib3
+from msgspec import Struct
+from urllib3.exceptions import HTTPError
+
+from livia.core.drivers import DriverError, Placement, Unreachable
+from livia.core.report import Applied, Refused
+from livia.core.spec import Assignment
+
+
+class AgentTls(Struct, frozen=True, kw_only=True):
+    """`certificate`: PEM of our certificate and key; `server_ca`: PEM of the authority of agents."""
+
+    certificate: Path
+    server_ca: Path
+
+
+class Agents:
+    """An AmphoraDriver. Connections are kept open; timeouts in seconds."""
+
+    def __init__(self, tls: AgentTls, *, connect_timeout: float = 10.0, read_timeout: float = 60.0) -> None:
+        self._context = ssl.create_default_context(cafile=str(tls.server_ca))
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._context.load_cert_chain(str(tls.certificate))
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        self._pools: dict[Placement, urllib3.HTTPSConnectionPool] = {}
+        self._lock = Lock()
+
+    def apply(self, placement: Placement, assignment: Assignment) -> Applied:
+        body = msgspec.json.encode(assignment)
+        answer = self._request(placement, "PUT", _path(assignment.spec.amphora_id), body)
+        return msgspec.json.decode(answer.data, type=Applied)
+
+    def observe(self, placement: Placement, amphora_id: str) -> Applied | None:
+        answer = self._request(placement, "GET", _path(amphora_id), absent=True)
+        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=Applied)
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
+        self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True)
+
+    def _request(
+        self, placement: Placement, method: str, path: str, body: bytes | None = None, *, absent: bool = False
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            answer = self._pool(placement).request(
+                method,
+                path,
+                body=body,
+                headers={"Content-Type": "application/json"},
+                # One retry: a kept connection may have been closed by a restarted agent. Verbs are idempotent.
+                retries=urllib3.Retry(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False),
+            )
+        except HTTPError as error:
+            raise Unreachable(
+                f"The agent at {placement.address}:{placement.agent_port} did not answer: {error}"
+            ) from error
+        if answer.status >= 400 and not (absent and answer.status == 404):
+            raise _refusal(answer)
+        return answer
+
+    def _pool(self, placement: Placement) -> urllib3.HTTPSConnectionPool:
+        with self._lock:
+            pool = self._pools.get(placement)
+            if pool is None:
+                pool = urllib3.HTTPSConnectionPool(
+                    placement.address,
+                    placement.agent_port,
+                    maxsize=16,
+                    timeout=self._timeout,
+                    ssl_context=self._context,
+                    # The certificate names the agent, not its address.
+                    assert_hostname=placement.agent_name,
+                    server_hostname=placement.agent_name,
+                )
+                self._pools[placement] = pool
+            return pool
+
+
+def _path(amphora_id: str) -> str:
+    return f"/v1/amphorae/{amphora_id}"
+
+
+def _refusal(answer: urllib3.BaseHTTPResponse) -> DriverError:
+    try:
+        refused = msgspec.json.decode(answer.data, type=Refused)
+    except msgspec.DecodeError:
+        return DriverError(f"The agent answered {answer.status}.", code="agent_error", status=answer.status)
+    message = f"{refused.message} {refused.details}".strip()
+    return DriverError(message, code=refused.code, status=answer.status)

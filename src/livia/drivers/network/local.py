@@ -1,0 +1,292 @@
+"""Networks that Livia owns: address pools in the database, bridges on the amphora hosts (design, section 8).
+
+The driver only books: names, addresses, MACs. The agent makes the bridge and the interface from the spec.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Connection, RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from livia.core.clock import Clock
+from livia.core.drivers import DriverError, FixedIp, Network, Port, Subnet
+from livia.core.model.amphora import Amphora
+from livia.core.model.load_balancer import LoadBalancer
+from livia.core.spec import Plug
+from livia.store import local_networks as store
+from livia.store.engine import Database
+
+_Address = IPv4Address | IPv6Address
+_Cidr = IPv4Network | IPv6Network
+#: an allocation loses against at most this many others before it gives up
+_ATTEMPTS = 20
+DEVICE_OWNER = "Octavia"
+
+
+class NetworkExistsError(Exception):
+    """A network with this name is there already."""
+
+
+class LocalNetworks:
+    """A NetworkDriver (`livia.core.drivers`), and what the command line needs to manage networks."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, name: str, cidr: str, *, gateway: str | None = None, mtu: int = 1500) -> Network:
+        """A network with one subnet. Its gateway, the first address unless given, is the host's own.
+
+        Raises ValueError for a bad CIDR or gateway, NetworkExistsError when the name is taken.
+        """
+        block = ip_network(cidr)
+        if block.num_addresses < 4:
+            raise ValueError(f"{cidr} is too small: a network needs room for a gateway, a VIP and an amphora.")
+        first = str(next(block.hosts()))
+        chosen = str(ip_address(gateway)) if gateway else first
+        if ip_address(chosen) not in block:
+            raise ValueError(f"The gateway {chosen} is not inside {cidr}.")
+        network_id, subnet_id = (str(uuid5(NAMESPACE_URL, f"livia:{kind}:{name}")) for kind in ("network", "subnet"))
+
+        def insert(connection: Connection) -> None:
+            now = self._clock.now()
+            store.add_network(connection, network_id=network_id, name=name, mtu=mtu, now=now)
+            store.add_subnet(
+                connection,
+                subnet_id=subnet_id,
+                name=name,
+                network_id=network_id,
+                cidr=str(block),
+                gateway=chosen,
+                now=now,
+            )
+
+        try:
+            self._database.transaction(insert)
+        except IntegrityError as error:
+            raise NetworkExistsError(f"A network named {name} exists already.") from error
+        created = self.network(network_id)
+        assert created is not None  # noqa: S101 - just committed
+        return created
+
+    def delete(self, network_id: str) -> None:
+        """Remove a network. Raises DriverError (409) while ports are on it."""
+        try:
+            self._database.transaction(lambda connection: store.delete_network(connection, network_id))
+        except IntegrityError as error:
+            raise DriverError("The network still has ports on it.", code="in_use", status=409) from error
+
+    def networks(self) -> tuple[Network, ...]:
+        """All networks, oldest first."""
+        with self._database.read() as connection:
+            return tuple(self._network(connection, row) for row in store.networks(connection))
+
+    def subnets(self) -> tuple[Subnet, ...]:
+        """All subnets, oldest first."""
+        with self._database.read() as connection:
+            rows = [store.subnet(connection, row["id"]) for row in store.subnets(connection)]
+        return tuple(_subnet(row) for row in rows if row is not None)
+
+    def ports(self) -> tuple[Port, ...]:
+        """All ports, oldest first."""
+        with self._database.read() as connection:
+            return tuple(_port(*found) for found in store.ports(connection))
+
+    def network(self, network_id: str) -> Network | None:
+        with self._database.read() as connection:
+            row = store.network(connection, network_id)
+            return None if row is None else self._network(connection, row)
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        with self._database.read() as connection:
+            row = store.subnet(connection, subnet_id)
+        return None if row is None else _subnet(row)
+
+    def port(self, port_id: str) -> Port | None:
+        with self._database.read() as connection:
+            found = store.ports(connection, id=port_id)
+        return _port(*found[0]) if found else None
+
+    def qos_policy_exists(self, policy_id: str) -> bool:
+        """Local networks have no QoS policies."""
+        return False
+
+    def security_group_exists(self, group_id: str) -> bool:
+        """Local networks have no security groups."""
+        return False
+
+    def create_vip_port(
+        self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
+    ) -> Port:
+        return self._ensure(
+            f"octavia-lb-{load_balancer_id}", f"lb-{load_balancer_id}", project_id, network_id, fixed_ips
+        )
+
+    def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
+        vip = load_balancer.vip
+        subnets = [vip.subnet_id, *(additional.subnet_id for additional in load_balancer.additional_vips)]
+        return self._ensure(
+            f"octavia-lb-vrrp-{amphora.id}",
+            amphora.id,
+            load_balancer.project_id,
+            vip.network_id,
+            tuple((subnet_id, None) for subnet_id in subnets if subnet_id),
+        )
+
+    def ensure_member_port(self, amphora: Amphora, subnet_id: str) -> Port:
+        subnet = self.subnet(subnet_id)
+        if subnet is None:
+            raise DriverError(f"Subnet {subnet_id} not found.", code="subnet_not_found", status=404)
+        name = f"octavia-lb-member-{amphora.id}-{subnet_id}"
+        return self._ensure(name, amphora.id, None, subnet.network_id, ((subnet_id, None),))
+
+    def plug(self, port: Port) -> Plug:
+        network = self.network(port.network_id)
+        subnets = [self.subnet(fixed.subnet_id) for fixed in port.fixed_ips]
+        if network is None or not all(subnets):
+            raise DriverError(f"Network {port.network_id} not found.", code="network_not_found", status=404)
+        blocks = [subnet for subnet in subnets if subnet is not None]
+        return Plug(
+            port_id=port.id,
+            network_id=port.network_id,
+            mac=port.mac,
+            mtu=network.mtu,
+            addresses=tuple(
+                f"{fixed.ip_address}/{ip_network(subnet.cidr).prefixlen}"
+                for fixed, subnet in zip(port.fixed_ips, blocks, strict=True)
+            ),
+            gateway=blocks[0].gateway if blocks else None,
+        )
+
+    def delete_port(self, port_id: str) -> None:
+        self._database.transaction(lambda connection: store.delete_port(connection, port_id))
+
+    def ports_of(self, device_id: str) -> tuple[Port, ...]:
+        with self._database.read() as connection:
+            return tuple(_port(*found) for found in store.ports(connection, device_id=device_id))
+
+    def ensure_port(self, name: str, network_id: str, subnet_id: str) -> Port:
+        """A port for something that is no amphora, e.g. a backend of the demo; found again by its name."""
+        return self._ensure(name, name, None, network_id, ((subnet_id, None),))
+
+    def _ensure(
+        self,
+        name: str,
+        device_id: str,
+        project_id: str | None,
+        network_id: str,
+        fixed_ips: tuple[tuple[str, str | None], ...],
+    ) -> Port:
+        for _attempt in range(_ATTEMPTS):
+            with suppress(IntegrityError):
+                return self._database.transaction(
+                    lambda connection: self._find_or_book(
+                        connection, name, device_id, project_id, network_id, fixed_ips
+                    )
+                )
+        raise DriverError(f"Addresses are being taken faster than port {name} could get one.", status=503)
+
+    def _find_or_book(
+        self,
+        connection: Connection,
+        name: str,
+        device_id: str,
+        project_id: str | None,
+        network_id: str,
+        fixed_ips: tuple[tuple[str, str | None], ...],
+    ) -> Port:
+        found = store.ports(connection, name=name)
+        if found:
+            return _port(*found[0])
+        booked = [_book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
+        values: dict[str, object] = {
+            "id": str(uuid5(NAMESPACE_URL, f"livia:port:{name}")),
+            "name": name,
+            "network_id": network_id,
+            "mac": _mac(network_id, booked[0][1] if booked else name),
+            "device_id": device_id,
+            "device_owner": DEVICE_OWNER,
+            "project_id": project_id,
+            "created_at": self._clock.now(),
+        }
+        store.add_port(connection, values, booked)
+        return _port(*store.ports(connection, name=name)[0])
+
+    @staticmethod
+    def _network(connection: Connection, row: RowMapping) -> Network:
+        return Network(
+            id=row["id"],
+            name=row["name"],
+            mtu=row["mtu"],
+            subnet_ids=tuple(each["id"] for each in store.subnets_of(connection, row["id"])),
+            project_id=row["project_id"],
+        )
+
+
+def _book(connection: Connection, subnet_id: str, wanted: str | None) -> tuple[str, str]:
+    """An address of the subnet that no port has: the wanted one, or the lowest."""
+    row = store.subnet(connection, subnet_id)
+    if row is None:
+        raise DriverError(f"Subnet {subnet_id} not found.", code="subnet_not_found", status=404)
+    block = ip_network(row["cidr"])
+    used = store.used_addresses(connection, subnet_id)
+    if wanted is None:
+        free = next((str(each) for each in _usable(block, row["gateway"]) if str(each) not in used), None)
+        if free is None:
+            raise DriverError(f"Subnet {row['name']} ({block}) has no free address.", code="no_address", status=409)
+        return subnet_id, free
+    address = str(ip_address(wanted))
+    if ip_address(address) not in block:
+        raise DriverError(f"{wanted} is not an address of subnet {row['name']} ({block}).", status=400)
+    if address == row["gateway"] or not _is_host(block, ip_address(address)):
+        raise DriverError(f"{wanted} is the gateway, network or broadcast address of {block}.", status=400)
+    if address in used:
+        raise DriverError(f"The VIP IP address is already in use: {wanted}", code="address_in_use", status=409)
+    return subnet_id, address
+
+
+def _usable(block: _Cidr, gateway: str | None) -> Iterator[_Address]:
+    return (each for each in block.hosts() if str(each) != gateway)
+
+
+def _is_host(block: _Cidr, address: _Address) -> bool:
+    return address not in (block.network_address, block.broadcast_address)
+
+
+def _mac(network_id: str, address: str) -> str:
+    """A MAC that an address always has: neighbours that remember it stay right when a port is made again.
+
+    The two low bits of the first byte say: locally administered, unicast (IEEE 802).
+    """
+    raw = hashlib.sha256(f"{network_id}:{address}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *raw[:5]))
+
+
+def _subnet(row: RowMapping) -> Subnet:
+    block = ip_network(row["cidr"])
+    reserved = 3 if row["gateway"] else 2
+    return Subnet(
+        id=row["id"],
+        network_id=row["network_id"],
+        cidr=row["cidr"],
+        gateway=row["gateway"],
+        free=max(0, block.num_addresses - reserved - row["used"]),
+        name=row["name"],
+    )
+
+
+def _port(row: RowMapping, addresses: list[RowMapping]) -> Port:
+    return Port(
+        id=row["id"],
+        name=row["name"],
+        network_id=row["network_id"],
+        mac=row["mac"],
+        fixed_ips=tuple(FixedIp(subnet_id=each["subnet_id"], ip_address=each["ip_address"]) for each in addresses),
+        device_id=row["device_id"],
+        device_owner=row["device_owner"],
+        project_id=row["project_id"],
+    )

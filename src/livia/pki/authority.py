@@ -1,0 +1,148 @@
+"""The built-in certificate authorities.
+
+Two, so that neither side can pose as the other (design, section 7): one signs what agents present, the other
+what controllers present. Keys are P-256: a handshake costs a fraction of RSA's. Key files have mode 0600
+from their first byte on.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFE = timedelta(days=3650)
+#: contract 90, [certificates] cert_validity_time
+CERTIFICATE_LIFE = timedelta(seconds=2592000)
+#: tolerated difference between two machines' clocks
+_SKEW = timedelta(minutes=10)
+
+
+class AuthorityError(Exception):
+    """An authority's files cannot be read; the message names the file and what to do."""
+
+
+class Authority:
+    """One certificate authority in one directory: `ca.pem` for everybody, `ca.key` for us."""
+
+    def __init__(self, directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self._directory = directory
+        self._certificate = certificate
+        self._key = key
+
+    @property
+    def certificate_path(self) -> Path:
+        return self._directory / "ca.pem"
+
+    @classmethod
+    def open(cls, directory: Path, name: str) -> "Authority":
+        """The authority in `directory`, made now if the directory does not hold one.
+
+        Raises AuthorityError when its files are there but damaged.
+        """
+        certificate_path, key_path = directory / "ca.pem", directory / "ca.key"
+        if not certificate_path.exists():
+            return cls._create(directory, name)
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+            key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
+        except (OSError, ValueError) as error:
+            raise AuthorityError(
+                f"The certificate authority in {directory} cannot be read ({error}): restore ca.pem and ca.key there, "
+                "or remove both to make a new one."
+            ) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise AuthorityError(
+                f"{key_path} holds no elliptic curve key: restore the one that {certificate_path} is for."
+            )
+        return cls(directory, certificate, key)
+
+    @classmethod
+    def _create(cls, directory: Path, name: str) -> "Authority":
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _SKEW)
+            .not_valid_after(now + AUTHORITY_LIFE)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        # The key first: ca.pem is what says that the authority exists.
+        write_private(directory / "ca.key", _key_pem(key))
+        write_private(directory / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        return cls(directory, certificate, key)
+
+    def issue(self, name: str, *, addresses: tuple[str, ...] = (), life: timedelta = CERTIFICATE_LIFE) -> bytes:
+        """PEM of a new certificate and its key. `name` becomes the common name and a DNS name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        names: list[x509.GeneralName] = [x509.DNSName(name)]
+        names += [x509.IPAddress(ip_address(address)) for address in addresses]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(self._certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _SKEW)
+            .not_valid_after(min(now + life, self._certificate.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key)
+
+
+def expires(pem: bytes) -> datetime:
+    """When the first certificate in `pem` ends, UTC. Raises ValueError when there is none."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step, readable by its owner only."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,202 @@
+"""Turns planned actions into calls on drivers and rows. Each action may be done again at any time."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection, case, update
+
+from livia.core.clock import Clock
+from livia.core.drivers import AmphoraDriver, ComputeDriver, DriverError, NetworkDriver, Placement, Port
+from livia.core.model.amphora import Amphora
+from livia.core.model.event import Event, Severity
+from livia.core.model.status import AmphoraStatus, Provisioning
+from livia.core.model.tree import LoadBalancerTree
+from livia.core.plan.load_balancer import Action, Kind, lasting
+from livia.core.report import Applied
+from livia.core.spec import Assignment, Plug, build
+from livia.store import amphorae, confirmation, events
+from livia.store.engine import Database
+from livia.store.tables import load_balancer as load_balancer_table
+
+
+class Drivers(Struct, frozen=True, kw_only=True):
+    """All that the worker acts through."""
+
+    network: NetworkDriver
+    compute: ComputeDriver
+    amphorae: AmphoraDriver
+
+
+class Runner:
+    """Performs actions for one snapshot of one load balancer under one lease."""
+
+    def __init__(
+        self, database: Database, drivers: Drivers, clock: Clock, *, advert_interval: float, fence: int
+    ) -> None:
+        self._database = database
+        self._drivers = drivers
+        self._clock = clock
+        self._advert_interval = advert_interval
+        self._fence = fence
+
+    def run(self, action: Action, tree: LoadBalancerTree) -> None:
+        """Perform one action. Raises DriverError, or Unreachable where another try may help."""
+        acts: dict[Kind, Callable[[LoadBalancerTree, Action], None]] = {
+            Kind.ADD_AMPHORAE: self._add_amphorae,
+            Kind.PLACE: self._place,
+            Kind.APPLY: self._apply,
+            Kind.OBSERVE: self._observe,
+            Kind.REMOVE_AMPHORA: self._remove_amphora,
+            Kind.CONFIRM: self._confirm,
+            Kind.REMOVE_LOAD_BALANCER: self._remove_load_balancer,
+        }
+        acts[action.kind](tree, action)
+
+    def _add_amphorae(self, tree: LoadBalancerTree, action: Action) -> None:
+        load_balancer = tree.load_balancer
+        replacing = load_balancer.confirmed_generation > 0
+
+        def insert(connection: Connection) -> None:
+            now = self._clock.now()
+            for role in action.roles:
+                amphorae.add(connection, str(uuid4()), load_balancer, role, now)
+                if replacing:
+                    sentence = f"The {role} amphora is being replaced."
+                    events.add(connection, _event(tree, Severity.WARNING, "amphora.replace", sentence), now)
+            if replacing:
+                # The survivors' specs name their peers: they change with the newcomer.
+                _raise_generation(connection, load_balancer.id)
+
+        self._database.transaction(insert)
+
+    def _place(self, tree: LoadBalancerTree, action: Action) -> None:
+        amphora = _amphora(tree, action)
+        others = frozenset(each.compute_id for each in tree.amphorae if each.id != amphora.id and each.compute_id)
+        placement = self._drivers.compute.place(tree.load_balancer, amphora, others)
+        port = self._drivers.network.ensure_amphora_port(tree.load_balancer, amphora)
+        self._database.transaction(
+            lambda connection: amphorae.record(
+                connection,
+                amphora.id,
+                self._clock.now(),
+                compute_id=placement.compute_id,
+                lb_network_ip=placement.address,
+                agent_port=placement.agent_port,
+                cached_zone=placement.zone,
+                vrrp_port_id=port.id,
+                vrrp_ip=_address_on(port, tree.load_balancer.vip.subnet_id),
+                status=str(AmphoraStatus.BOOTING),
+            )
+        )
+
+    def _apply(self, tree: LoadBalancerTree, action: Action) -> None:
+        amphora = _amphora(tree, action)
+        generation = tree.load_balancer.generation
+        spec = build(lasting(tree), amphora, self._plugs(tree, amphora), self._advert_interval)
+        assignment = Assignment(fence=self._fence, generation=generation, spec=spec)
+        applied = self._drivers.amphorae.apply(self._placement(amphora), assignment)
+        self._record(applied)
+
+    def _observe(self, tree: LoadBalancerTree, action: Action) -> None:
+        amphora = _amphora(tree, action)
+        applied = self._drivers.amphorae.observe(self._placement(amphora), amphora.id)
+        if applied is not None and applied.holds_vip != amphora.holds_vip:
+            self._record(applied)
+
+    def _record(self, applied: Applied) -> None:
+        self._database.transaction(
+            lambda connection: amphorae.record_applied(
+                connection, applied.amphora_id, applied.generation, applied.holds_vip, self._clock.now()
+            )
+        )
+
+    def _plugs(self, tree: LoadBalancerTree, amphora: Amphora) -> tuple[Plug, ...]:
+        """The VIP port first, then one port for each further subnet with members."""
+        network = self._drivers.network
+        own = network.plug(network.ensure_amphora_port(tree.load_balancer, amphora))
+        vip_network = tree.load_balancer.vip.network_id
+        plugs = [own]
+        for subnet_id in sorted(
+            {member.subnet_id for pool in tree.pools for member in pool.members if member.subnet_id}
+        ):
+            subnet = network.subnet(subnet_id)
+            if subnet is not None and subnet.network_id != vip_network:
+                port = network.ensure_member_port(amphora, subnet_id)
+                # The default route leads through the VIP network (contract 95, section 1.5).
+                plugs.append(replace(network.plug(port), gateway=None))
+        return tuple(plugs)
+
+    def _placement(self, amphora: Amphora) -> Placement:
+        placement = self._drivers.compute.find(amphora)
+        if placement is None:
+            raise DriverError(f"The host of amphora {amphora.id} is not registered any more.", code="host_gone")
+        return placement
+
+    def _remove_amphora(self, tree: LoadBalancerTree, action: Action) -> None:
+        amphora = _amphora(tree, action)
+        placement = self._drivers.compute.find(amphora)
+        if placement is not None:
+            self._drivers.amphorae.remove(placement, amphora.id, self._fence)
+        self._drivers.compute.release(amphora)
+        for port in self._drivers.network.ports_of(amphora.id):
+            self._drivers.network.delete_port(port.id)
+        self._database.transaction(lambda connection: amphorae.forget(connection, amphora.id, self._clock.now()))
+
+    def _confirm(self, tree: LoadBalancerTree, action: Action) -> None:
+        load_balancer = tree.load_balancer
+
+        def settle(connection: Connection) -> None:
+            now = self._clock.now()
+            newest = confirmation.confirm(connection, load_balancer.id, load_balancer.generation, now)
+            if newest and load_balancer.provisioning_status is not Provisioning.ACTIVE:
+                sentence = f"Every amphora confirmed generation {load_balancer.generation}."
+                events.add(connection, _event(tree, Severity.INFO, "load_balancer.active", sentence), now)
+
+        self._database.transaction(settle)
+
+    def _remove_load_balancer(self, tree: LoadBalancerTree, action: Action) -> None:
+        load_balancer = tree.load_balancer
+        if load_balancer.vip.owned:
+            self._drivers.network.delete_port(load_balancer.vip.port_id)
+
+        def settle(connection: Connection) -> None:
+            now = self._clock.now()
+            confirmation.remove(connection, load_balancer.id, now)
+            events.add(connection, _event(tree, Severity.INFO, "load_balancer.deleted", "It is gone."), now)
+
+        self._database.transaction(settle)
+
+
+def _amphora(tree: LoadBalancerTree, action: Action) -> Amphora:
+    return next(amphora for amphora in tree.amphorae if amphora.id == action.amphora_id)
+
+
+def _address_on(port: Port, subnet_id: str | None) -> str:
+    on_subnet = [fixed.ip_address for fixed in port.fixed_ips if fixed.subnet_id == subnet_id]
+    return (on_subnet or [fixed.ip_address for fixed in port.fixed_ips])[0]
+
+
+def _event(tree: LoadBalancerTree, severity: Severity, code: str, message: str) -> Event:
+    return Event(
+        load_balancer_id=tree.load_balancer.id,
+        object_type="load_balancer",
+        object_id=tree.load_balancer.id,
+        severity=severity,
+        code=code,
+        message=message,
+    )
+
+
+def _raise_generation(connection: Connection, load_balancer_id: str) -> None:
+    status = load_balancer_table.c.provisioning_status
+    keep = status.in_((Provisioning.PENDING_CREATE, Provisioning.PENDING_DELETE))
+    connection.execute(
+        update(load_balancer_table)
+        .where(load_balancer_table.c.id == load_balancer_id)
+        .values(
+            generation=load_balancer_table.c.generation + 1,
+            provisioning_status=case((keep, status), else_=str(Provisioning.PENDING_UPDATE)),
+        )
+    )
