@@ -1,0 +1,298 @@
+"""One amphora: brings it from what it is to what its spec says, and knows how it is."""
+
+import os
+import shutil
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+import structlog
+
+from livia.agent import disk, services
+from livia.agent.disk import AmphoraDirectory, Record
+from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
+from livia.agent.haproxy.change import ByReload
+from livia.agent.haproxy.check import check
+from livia.agent.haproxy.master import ReloadFailedError
+from livia.agent.haproxy.process import Haproxy, expected_servers
+from livia.agent.haproxy.render import bound_addresses
+from livia.agent.haproxy.runtime import RuntimeApiError
+from livia.agent.host import Host
+from livia.agent.keepalived import render as keepalived
+from livia.agent.plumbing import kernel
+from livia.agent.plumbing.amphora import AmphoraNetwork
+from livia.agent.supervise import write_service
+from livia.core.report import Applied
+from livia.core.spec import Assignment, Spec, digest
+
+log = structlog.get_logger()
+
+
+class Amphora:
+    """All changes of one amphora go through its lock; those of different amphorae run side by side."""
+
+    def __init__(self, host: Host, amphora_id: str) -> None:
+        self.id = amphora_id
+        self.lock = Lock()
+        self.directory = AmphoraDirectory(host.amphorae_directory / amphora_id)
+        self.haproxy = Haproxy(host, self.directory)
+        self.record: Record | None = None
+        #: removed: whoever waited for the lock must look for the amphora anew
+        self.gone = False
+        self._host = host
+        self._network = AmphoraNetwork(host.fabric, host.names, amphora_id)
+        self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
+        self._addresses: socket.socket | None = None
+
+    # -- what the API asks for ---------------------------------------------------------------------------------
+
+    def apply(self, assignment: Assignment) -> Applied:
+        """Make it so. Raises RefusalError; what ran before then still runs. The caller holds the lock."""
+        before = self.record
+        if before is not None and assignment.fence < before.assignment.fence:
+            raise StaleFenceError(assignment.fence, before.assignment.fence)
+        spec = assignment.spec
+        check(spec)
+        record = Record(assignment=assignment, digest=digest(spec))
+        if before is None:
+            self._create(spec)
+        elif self.directory.pending.exists() or not self.whole():
+            self._rebuild(before.assignment.spec, spec)
+        elif before.digest != record.digest:
+            self._change(before.assignment.spec, spec)
+        self.directory.write_record(record)
+        self.record = record
+        self.directory.clear_pending()
+        return self.observe(record)
+
+    def observe(self, record: Record) -> Applied:
+        """How it is now."""
+        spec = record.assignment.spec
+        return Applied(
+            amphora_id=self.id,
+            load_balancer_id=spec.load_balancer_id,
+            generation=record.assignment.generation,
+            digest=record.digest,
+            fence=record.assignment.fence,
+            holds_vip=self.holds_vip(spec),
+            forwarding=self.haproxy.worker.answers(),
+            haproxy_version=self._host.haproxy_version,
+        )
+
+    def remove(self, fence: int) -> None:
+        """Leave nothing of it. Raises StaleFenceError. The caller holds the lock."""
+        if self.record is not None and fence < self.record.assignment.fence:
+            raise StaleFenceError(fence, self.record.assignment.fence)
+        self._dismantle(self.record.assignment.spec if self.record else None)
+        self.gone = True
+
+    # -- what the agent does at its start ----------------------------------------------------------------------
+
+    def adopt(self) -> None:
+        """Take over what an earlier agent left: touched only where it is not whole. Raises RefusalError."""
+        self.record = self.directory.read_record()
+        if self.record is None:
+            # The agent died while it built the amphora, before anybody was told that it is there.
+            self._dismantle(None)
+            self.gone = True
+            return
+        spec = self.record.assignment.spec
+        if self.directory.pending.exists() or not self.whole():
+            log.info("amphora is rebuilt from disk", amphora=self.id)
+            self._rebuild(spec, spec)
+            self.directory.clear_pending()
+        else:
+            self.haproxy.departures.find(expected_servers(spec))
+
+    def prepare_restart(self) -> None:
+        """Before s6 starts anything: without its namespace no service of it can run."""
+        self.record = self.directory.read_record()
+        if self.record is not None and not self._network.present():
+            # Processes that outlived the name of their namespace serve nobody.
+            self._stop()
+            self._network.apply(self.record.assignment.spec)
+
+    def let_go(self) -> None:
+        """The agent ends; the amphora goes on."""
+        self._close_addresses()
+
+    # -- how it is -----------------------------------------------------------------------------------------------
+
+    def whole(self) -> bool:
+        """Whether all that should run does."""
+        paired = self.record is not None and self.record.assignment.spec.vrrp is not None
+        return self._network.present() and self.haproxy.worker.answers() and (not paired or self.keepalived_runs())
+
+    def present(self) -> bool:
+        """Whether its namespace is there."""
+        return self._network.present()
+
+    def keepalived_runs(self) -> bool:
+        """Whether keepalived's process is alive."""
+        pid = self._keepalived()
+        return pid is not None
+
+    def holds_vip(self, spec: Spec) -> bool:
+        """Whether the VIPs stand on an interface of this amphora now."""
+        wanted = bound_addresses(spec)
+        if not wanted:
+            return False
+        for _attempt in range(2):
+            try:
+                if self._addresses is None:
+                    self._addresses = kernel.inside(self._network.namespace, kernel.address_socket)
+                return wanted <= kernel.addresses(self._addresses)
+            except OSError:
+                self._close_addresses()
+        return False
+
+    def _keepalived(self) -> int | None:
+        try:
+            pid = int(self.directory.keepalived_pid.read_text())
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+        except (OSError, ValueError):
+            return None
+        return pid if name == "keepalived" else None
+
+    def _close_addresses(self) -> None:
+        if self._addresses is not None:
+            self._addresses.close()
+            self._addresses = None
+
+    # -- how it changes ------------------------------------------------------------------------------------------
+
+    def _create(self, spec: Spec) -> None:
+        text = self.haproxy.text(spec)
+        vrrp = keepalived.render(spec, str(self.directory.track))
+        self.directory.path.mkdir(mode=0o700, exist_ok=True)
+        self.directory.mark_pending()
+        try:
+            # The check takes as long as the plumbing: they run side by side.
+            trial = self.haproxy.try_out(text)
+            try:
+                self._network.apply(spec)
+            finally:
+                self.haproxy.judge(trial)
+            self.haproxy.accept(text)
+            self._start(spec, vrrp)
+        except RefusalError:
+            self._dismantle(spec)
+            raise
+
+    def _start(self, spec: Spec, vrrp: str | None) -> None:
+        """Write what services need, and have them supervised."""
+        self.directory.haproxy_exit.unlink(missing_ok=True)
+        # Not master before HAProxy answers: its run script says when.
+        disk.write(self.directory.track, keepalived.DOWN, durable=False)
+        self._write_services(spec, vrrp)
+        haproxy_name, keepalived_name = self._services
+        self._host.supervisor.add(haproxy_name, self.directory.haproxy_service)
+        if vrrp is not None:
+            self._host.supervisor.add(keepalived_name, self.directory.keepalived_service)
+            self._host.supervisor.restart(keepalived_name)
+        self._host.supervisor.restart(haproxy_name)
+        self.haproxy.await_start()
+
+    def _write_services(self, spec: Spec, vrrp: str | None) -> None:
+        group = self._host.groups.make(self.id)
+        namespace, config = self._network.namespace, self._host.config
+        write_service(
+            self.directory.haproxy_service,
+            *services.haproxy(namespace, config.haproxy, group, tracked=vrrp is not None),
+        )
+        disk.write(self.directory.vips, keepalived.floating(spec), durable=False)
+        if vrrp is not None:
+            disk.write(self.directory.keepalived_config, vrrp, durable=False)
+            write_service(self.directory.keepalived_service, *services.keepalived(namespace, config.keepalived, group))
+
+    def _change(self, running: Spec, wanted: Spec) -> None:
+        text = self.haproxy.text(wanted)
+        vrrp = keepalived.render(wanted, str(self.directory.track))
+        if (vrrp is None) != (running.vrrp is None):
+            # From SINGLE to a pair or back is another amphora's life: nothing of it need be kept.
+            self._rebuild(running, wanted)
+            return
+        if isinstance(self.haproxy.plan(running, wanted), ByReload):
+            # Before anything is touched: what HAProxy refuses changes nothing.
+            self.haproxy.judge(self.haproxy.try_out(text))
+        self.directory.mark_pending()
+        try:
+            self._carry_out(running, wanted, text, vrrp)
+        except (RefusalError, RuntimeApiError, ReloadFailedError) as error:
+            self._restore(running, error)
+            raise _refusal(error) from error
+
+    def _carry_out(self, running: Spec, wanted: Spec, text: str, vrrp: str | None) -> None:
+        if (running.interfaces, running.vips) != (wanted.interfaces, wanted.vips):
+            self._network.apply(wanted)
+        if vrrp is not None and vrrp != keepalived.render(running, str(self.directory.track)):
+            disk.write(self.directory.vips, keepalived.floating(wanted), durable=False)
+            disk.write(self.directory.keepalived_config, vrrp, durable=False)
+            self._reload_keepalived()
+        self.haproxy.change(running, wanted, text)
+
+    def _reload_keepalived(self) -> None:
+        pid = self._keepalived()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
+
+    def _restore(self, last_good: Spec, reason: Exception) -> None:
+        log.warning("change failed, the last good state is restored", amphora=self.id, reason=str(reason))
+        try:
+            self._rebuild(last_good, last_good)
+            self.directory.clear_pending()
+        except RefusalError as error:
+            # `pending` stays: the next PUT or start of the agent tries again.
+            log.error("restoring failed", amphora=self.id, reason=error.message, details=error.details)
+
+    def _rebuild(self, running: Spec, wanted: Spec) -> None:
+        """Whatever is there now, make it `wanted`; what runs well is not interrupted. Raises RefusalError."""
+        text = self.haproxy.text(wanted)
+        vrrp = keepalived.render(wanted, str(self.directory.track))
+        self.haproxy.judge(self.haproxy.try_out(text))
+        self.directory.mark_pending()
+        same_kind = (vrrp is None) == (running.vrrp is None)
+        if not self._network.present() or not same_kind:
+            # Processes in a namespace that has lost its name serve nobody.
+            self._stop()
+            self._close_addresses()
+        self._network.apply(wanted)
+        self.haproxy.accept(text)
+        haproxy_name, keepalived_name = self._services
+        if not (self._host.supervisor.has(haproxy_name) and self.haproxy.worker.answers()):
+            self._start(wanted, vrrp)
+            self._reload_keepalived()
+            return
+        self._write_services(wanted, vrrp)
+        if vrrp is not None:
+            self._host.supervisor.add(keepalived_name, self.directory.keepalived_service)
+            self._host.supervisor.restart(keepalived_name)
+            self._reload_keepalived()
+        try:
+            self.haproxy.reload(running, wanted)
+        except (RuntimeApiError, ReloadFailedError) as error:
+            raise _refusal(error) from error
+
+    def _stop(self) -> None:
+        """End its processes and their supervisors."""
+        self._host.supervisor.forget(*self._services)
+        self._host.groups.kill(self.id)
+        services_here = (self.directory.haproxy_service, self.directory.keepalived_service)
+        self._host.supervisor.await_end(*(service for service in services_here if service.exists()))
+        # A supervisor may have started its service once more before it heard that it is over.
+        self._host.groups.kill(self.id)
+
+    def _dismantle(self, spec: Spec | None) -> None:
+        self._stop()
+        self._close_addresses()
+        self._network.remove(spec)
+        shutil.rmtree(self.directory.path, ignore_errors=True)
+
+
+def _refusal(error: Exception) -> RefusalError:
+    if isinstance(error, RefusalError):
+        return error
+    return PlumbingError("HAProxy could not be changed; the last good state goes on.", details=str(error))

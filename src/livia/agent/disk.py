@@ -1,0 +1,86 @@
+"""Files that survive a crash at any moment, and where each one is."""
+
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from livia.core.spec import Assignment
+
+
+def write(path: Path, content: str | bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace `path` in one step. `durable`: on the disk, not only in memory, before this returns."""
+    data = content.encode() if isinstance(content, str) else content
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(descriptor, data) if len(data) < 65536 else _write_all(descriptor, data)
+        if durable:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    fresh.replace(path)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What was last applied, as kept on disk."""
+
+    assignment: Assignment
+    digest: str
+
+
+class AmphoraDirectory:
+    """`<state>/amphorae/<id>/`: all that belongs to one amphora.
+
+    HAProxy runs with it as its working directory and is given relative names: the path of a UNIX socket may
+    have 107 bytes only (unix(7)), and a state directory can be anywhere.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record = path / "applied.json"
+        #: exists while a change is under way: what runs may then be neither the old nor the new
+        self.pending = path / "pending"
+        self.config = path / "haproxy.cfg"
+        self.failed_config = path / "haproxy.cfg.failed"
+        self.candidate = path / "haproxy.cfg.candidate"
+        self.server_state = path / "state"
+        self.haproxy_log = path / "h.log"
+        self.haproxy_exit = path / "h.exit"
+        self.keepalived_config = path / "keepalived.conf"
+        self.keepalived_log = path / "k.log"
+        self.keepalived_pid = path / "k.pid"
+        self.track = path / "track"
+        self.vips = path / "vips"
+        self.counters = path / "counters.json"
+        self.haproxy_service = path / "haproxy"
+        self.keepalived_service = path / "keepalived"
+
+    def read_record(self) -> Record | None:
+        """What was last applied; None before the first time.
+
+        Raises msgspec.DecodeError when the file is damaged.
+        """
+        try:
+            return msgspec.json.decode(self.record.read_bytes(), type=Record)
+        except FileNotFoundError:
+            return None
+
+    def write_record(self, record: Record) -> None:
+        """Remember what was applied."""
+        write(self.record, msgspec.json.encode(record))
+
+    def mark_pending(self) -> None:
+        """A change begins."""
+        self.pending.touch(mode=0o600)
+
+    def clear_pending(self) -> None:
+        """A change ended."""
+        self.pending.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""The HAProxy master: reloads, and workers that are on their way out (management guide, section 9.4)."""
+
+import re
+import time
+from pathlib import Path
+
+from msgspec import Struct
+
+from livia.agent.haproxy.runtime import RuntimeApiError, Worker, ask
+
+#: seconds for a reload: some 200 ms for a thousand members
+_PATIENCE = 30.0
+_PAUSE = 0.004
+_ROW = re.compile(r"^(\d+)\s+(master|worker)\s+(\d+)")
+
+
+class Processes(Struct, frozen=True):
+    """`show proc`: how often the master was reloaded, the workers that serve, and those that only finish."""
+
+    reloads: int
+    workers: tuple[int, ...]
+    leaving: tuple[int, ...]
+
+
+class ReloadFailedError(Exception):
+    """The new worker did not come; the old one goes on."""
+
+
+class Master:
+    """The master process of one amphora."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def processes(self) -> Processes:
+        """What `show proc` says. Raises RuntimeApiError."""
+        reloads, workers, leaving = 0, list[int](), list[int]()
+        group = workers
+        for text in ask(self._directory, "m.sock", "show proc").splitlines():
+            if text.startswith("# old workers"):
+                group = leaving
+            elif text.startswith("# programs"):
+                break
+            row = _ROW.match(text)
+            if row and row[2] == "master":
+                reloads = int(row[3])
+            elif row:
+                group.append(int(row[1]))
+        return Processes(reloads, tuple(workers), tuple(leaving))
+
+    def ask_worker(self, pid: int, command: str) -> str:
+        """The answer of one worker, also of one that is leaving. Raises RuntimeApiError."""
+        return ask(self._directory, "m.sock", f"@!{pid} {command}")
+
+    def reload(self) -> None:
+        """Load the file anew without losing a connection; returns when the new worker serves.
+
+        Raises ReloadFailedError, or RuntimeApiError when there is no master.
+        """
+        before = self.processes()
+        # A request during an earlier reload would be lost; the caller has this amphora's lock, so there is none.
+        ask(self._directory, "m.sock", "reload")
+        deadline = time.monotonic() + _PATIENCE
+        worker = Worker(self._directory)
+        while time.monotonic() < deadline:
+            try:
+                now = self.processes()
+                if now.reloads > before.reloads:
+                    fresh = [pid for pid in now.workers if pid not in before.workers]
+                    if not fresh:
+                        raise ReloadFailedError("HAProxy's master kept its old worker.")
+                    if worker.pid() in fresh:
+                        return
+            except RuntimeApiError:
+                # The master starts itself anew: its socket is silent for some milliseconds.
+                pass
+            time.sleep(_PAUSE)
+        raise ReloadFailedError(f"HAProxy did not finish its reload within {_PATIENCE:.0f} s.")

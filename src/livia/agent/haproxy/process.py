@@ -1,0 +1,141 @@
+"""HAProxy of one amphora: its files, its start, and its changes."""
+
+import time
+from collections import deque
+from contextlib import suppress
+
+import structlog
+from msgspec.structs import replace
+
+from livia.agent import disk
+from livia.agent.departures import Departures
+from livia.agent.disk import AmphoraDirectory
+from livia.agent.errors import HaproxyRefusedError
+from livia.agent.haproxy import render, runtime
+from livia.agent.haproxy.change import AtRuntime, ByReload, plan
+from livia.agent.haproxy.master import Master
+from livia.agent.haproxy.program import Trial, telling
+from livia.agent.haproxy.runtime import RuntimeApiError, Worker
+from livia.agent.haproxy.statistics import Snapshot, parse
+from livia.agent.host import Host
+from livia.core.spec import Spec
+
+log = structlog.get_logger()
+
+#: seconds from the start of HAProxy to its first answer
+_PATIENCE = 10.0
+#: more than one look of the heartbeat thread can miss
+_MOST_FAREWELLS = 100
+
+
+class Haproxy:
+    """One master with its worker. The caller holds the amphora's lock."""
+
+    def __init__(self, host: Host, directory: AmphoraDirectory) -> None:
+        self._host = host
+        self._directory = directory
+        self.worker = Worker(directory.path)
+        self.master = Master(directory.path)
+        self.departures = Departures(self.worker)
+        #: what workers had counted when a reload sent them away; whoever counts takes it from here
+        self.farewells: deque[Snapshot] = deque(maxlen=_MOST_FAREWELLS)
+
+    def text(self, spec: Spec) -> str:
+        """Its configuration file. Raises InvalidSpecError."""
+        return render.render(spec, self._host.machine)
+
+    def try_out(self, text: str) -> Trial:
+        """Have HAProxy judge a file that replaces nothing yet."""
+        disk.write(self._directory.candidate, text, durable=False)
+        return Trial(self._host.config.haproxy, self._directory.path, self._directory.candidate.name)
+
+    def judge(self, trial: Trial) -> None:
+        """Wait for the verdict. A refused file is kept for whoever wants to know why. Raises HaproxyRefusedError."""
+        try:
+            trial.verdict()
+        except HaproxyRefusedError:
+            self._directory.candidate.replace(self._directory.failed_config)
+            raise
+
+    def accept(self, text: str) -> None:
+        """The file that every later start and reload reads."""
+        disk.write(self._directory.config, text, durable=False)
+        self._directory.candidate.unlink(missing_ok=True)
+
+    def await_start(self) -> None:
+        """Wait until a worker answers. Raises HaproxyRefusedError when HAProxy ends instead."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self.worker.answers():
+            if self._directory.haproxy_exit.exists() or time.monotonic() > deadline:
+                said = ""
+                with suppress(OSError):
+                    said = self._directory.haproxy_log.read_text(errors="replace")
+                raise HaproxyRefusedError("HAProxy does not start.", telling(said))
+            time.sleep(0.002)
+
+    def change(self, running: Spec, wanted: Spec, text: str) -> None:
+        """Go from one spec to the other with the least disturbance; `text` has been judged if it is to be reloaded.
+
+        Raises RuntimeApiError or ReloadFailedError when neither way works: the old worker then goes on.
+        """
+        step = self.plan(running, wanted)
+        if isinstance(step, AtRuntime):
+            try:
+                self._at_runtime(step)
+            except RuntimeApiError as error:
+                log.warning("runtime change failed, reloading", reason=str(error), amphora=wanted.amphora_id)
+            else:
+                self.accept(text)
+                return
+        self.accept(text)
+        self.reload(running, wanted)
+
+    def plan(self, running: Spec, wanted: Spec) -> AtRuntime | ByReload:
+        """Which way a change would go."""
+        return plan(running, wanted, self._host.machine, self.departures.members())
+
+    def _at_runtime(self, step: AtRuntime) -> None:
+        for command in step.commands:
+            self.worker.expect(command.text, *filter(None, [command.answer]))
+        self.departures.cancel(step.returns)
+        self.departures.begin(step.departures)
+        self._host.metrics.runtime_changes.inc(len(step.commands) + len(step.departures))
+
+    def reload(self, running: Spec, wanted: Spec) -> None:
+        """Load the accepted file. Raises ReloadFailedError or RuntimeApiError."""
+        state = runtime.server_state(self.worker.ask("show servers state"), _lasting(running, wanted))
+        disk.write(self._directory.server_state, state, durable=False)
+        before = parse(self.worker.ask("show info;show stat"))
+        self.farewells.append(before)
+        self.master.reload()
+        # Once more: it went on until the new worker served. An idle one is gone by now.
+        with suppress(RuntimeApiError):
+            after = parse(self.master.ask_worker(before.pid, "show stat"))
+            if after.readings:
+                self.farewells.append(replace(after, pid=before.pid))
+        self.departures.clear()
+        self._host.metrics.reloads.inc()
+
+
+def expected_servers(spec: Spec) -> frozenset[str]:
+    """`backend/server` of every server of the spec."""
+    return frozenset(
+        f"{render.backend_name(pool, listener)}/{member.id}"
+        for listener, pool in render.backends(spec)
+        for member in pool.members
+    )
+
+
+def _lasting(running: Spec, wanted: Spec) -> dict[tuple[str, str], int]:
+    """Servers whose health outlives a reload: checked before and after, at the same address; to their weight."""
+    before = {pool.id: pool for pool in running.pools}
+    lasting: dict[tuple[str, str], int] = {}
+    for listener, pool in render.backends(wanted):
+        old = before.get(pool.id)
+        if old is None or old.monitor is None or pool.monitor is None:
+            continue
+        places = {member.id: (member.address, member.port) for member in old.members if member.enabled}
+        for member in pool.members:
+            if member.enabled and places.get(member.id) == (member.address, member.port):
+                lasting[render.backend_name(pool, listener), member.id] = member.weight
+    return lasting

@@ -1,0 +1,91 @@
+"""HAProxy's runtime API over its UNIX sockets (management guide, section 9.3)."""
+
+import os
+import socket
+from pathlib import Path
+
+#: seconds that an answer may take
+_PATIENCE = 5.0
+
+
+class RuntimeApiError(Exception):
+    """HAProxy did not answer, or did not do what it was told; the message is what it said."""
+
+
+def ask(directory: Path, name: str, command: str, *, patience: float = _PATIENCE) -> str:
+    """The answer to a command on socket `name` of an amphora. Raises RuntimeApiError when there is none.
+
+    The directory is reached through a descriptor, because its path can be longer than a socket's may be.
+    """
+    try:
+        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+                stream.settimeout(patience)
+                stream.connect(f"/proc/self/fd/{descriptor}/{name}")
+                stream.sendall(command.encode() + b"\n")
+                # The master's socket answers and then waits for more until it is told that there is none.
+                stream.shutdown(socket.SHUT_WR)
+                return _read(stream)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RuntimeApiError(f"HAProxy does not answer on {directory / name}: {error}") from error
+
+
+def _read(stream: socket.socket) -> str:
+    parts: list[bytes] = []
+    while chunk := stream.recv(65536):
+        parts.append(chunk)
+    return b"".join(parts).decode(errors="replace").strip()
+
+
+class Worker:
+    """The process that carries traffic now."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def ask(self, command: str) -> str:
+        """The answer to one command. Raises RuntimeApiError."""
+        return ask(self._directory, "h.sock", command)
+
+    def expect(self, command: str, *answers: str) -> None:
+        """Give a command; raises RuntimeApiError unless it is answered by nothing, or by one of `answers`."""
+        answer = self.ask(command)
+        if answer and not any(text in answer for text in answers):
+            raise RuntimeApiError(f"HAProxy answered '{answer}' to '{command}'.")
+
+    def answers(self) -> bool:
+        """Whether a worker answers."""
+        try:
+            return self.pid() is not None
+        except RuntimeApiError:
+            return False
+
+    def pid(self) -> int | None:
+        """The worker's process id."""
+        for text in self.ask("show info").splitlines():
+            if text.startswith("Pid: "):
+                return int(text[5:])
+        return None
+
+
+def server_state(text: str, wanted: dict[tuple[str, str], int]) -> str:
+    """What a new worker shall know of servers' health, from `show servers state` of the old one.
+
+    `wanted`: (backend, server) that stay the same and are enabled, to weight. Administrative states, weights and
+    addresses come from the configuration: a state file would overrule it.
+    """
+    rows = ["1"]
+    for each in text.splitlines():
+        if each.startswith("# be_id"):
+            rows.append(each)
+            continue
+        fields = each.split()
+        weight = wanted.get((fields[1], fields[3])) if len(fields) >= 25 else None
+        if weight is not None:
+            fields[6] = "0"
+            fields[7] = fields[8] = str(weight)
+            rows.append(" ".join(fields))
+    return "\n".join(rows) + "\n"

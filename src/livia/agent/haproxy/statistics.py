@@ -1,0 +1,88 @@
+"""`show stat`, as far as heartbeats need it (management guide, section 9.1)."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from livia.agent.meter import Reading
+from livia.core.report import PoolReport
+from livia.core.spec import Spec
+
+_NAMES = ("# pxname", "svname", "scur", "stot", "bin", "bout", "ereq", "status")
+
+
+class Snapshot(Struct, frozen=True):
+    """One worker's answer: its process id, and by name (frontend) or (backend, server) what it counts and thinks."""
+
+    pid: int
+    readings: dict[str, Reading]
+    connections: dict[str, int]
+    statuses: dict[tuple[str, str], str]
+
+
+def parse(text: str) -> Snapshot:
+    """The answer to `show info;show stat`, or to `show stat` alone (then pid is 0)."""
+    pid = 0
+    readings: dict[str, Reading] = {}
+    connections: dict[str, int] = {}
+    statuses: dict[tuple[str, str], str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("Pid: "):
+            pid = int(line[5:])
+        if line.startswith("# pxname"):
+            for proxy, server, scur, stot, rx, tx, ereq, status in _rows(line, lines):
+                statuses[proxy, server] = status
+                if server == "FRONTEND":
+                    readings[proxy] = Reading(int(tx), int(rx), int(stot), int(ereq or 0))
+                    connections[proxy] = int(scur)
+    return Snapshot(pid, readings, connections, statuses)
+
+
+def _rows(header: str, lines: Iterator[str]) -> Iterator[list[str]]:
+    titles = header.split(",")
+    columns = [titles.index(name) for name in _NAMES]
+    last = max(columns)
+    for line in lines:
+        # All that is needed stands before any free text.
+        fields = line.split(",", last + 1)
+        if len(fields) > last:
+            yield [fields[column] for column in columns]
+
+
+def listener_status(status: str) -> Literal["OPEN", "FULL"]:
+    """A frontend's status as heartbeats tell it."""
+    return "FULL" if status == "FULL" else "OPEN"
+
+
+def pools(spec: Spec, statuses: dict[tuple[str, str], str]) -> dict[str, PoolReport]:
+    """Reports of the pools that listeners use, by `{pool}:{listener}`. Servers that only finish are left out."""
+    reports: dict[str, PoolReport] = {}
+    members = {pool.id: pool for pool in spec.pools}
+    for listener in spec.listeners:
+        if listener.default_pool_id is None:
+            continue
+        name = f"{listener.default_pool_id}:{listener.id}"
+        up = not statuses.get((name, "BACKEND"), "DOWN").startswith("DOWN")
+        reports[name] = PoolReport(
+            status="UP" if up else "DOWN",
+            members={
+                member.id: _member(statuses[name, member.id], member.weight)
+                for member in members[listener.default_pool_id].members
+                if (name, member.id) in statuses
+            },
+        )
+    return reports
+
+
+def _member(status: str, weight: int) -> str:
+    """One of the texts of contract 95, section 2.1."""
+    if status.startswith("MAINT"):
+        return "MAINT"
+    if status.startswith("DRAIN") or status == "NOLB":
+        return "DRAIN"
+    # HAProxy calls a server of weight 0 by its health; it takes no new clients all the same.
+    if weight == 0 and not status.startswith("DOWN"):
+        return "DRAIN"
+    return status

@@ -1,0 +1,41 @@
+"""HAProxy configuration as words: quoting happens here and nowhere else (HAProxy manual, section 2.2)."""
+
+import re
+
+from msgspec import Struct
+
+from livia.agent.errors import InvalidSpecError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/@=%+\[\]()-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: HAProxy's limits on one line: LINESIZE 2048 bytes, MAX_LINE_ARGS 64 words
+_MOST_BYTES = 2000
+_MOST_WORDS = 64
+
+
+def word(text: str) -> str:
+    """`text` as one word of a line, whatever is in it. Raises InvalidSpecError for control characters."""
+    if _CONTROL.search(text):
+        raise InvalidSpecError(f"{text[:80]!r} contains control characters.")
+    if _PLAIN.fullmatch(text):
+        return text
+    # Nothing is special inside single quotes, and the quote itself is escaped outside of them.
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def line(*words: str | int) -> str:
+    """One directive. Raises InvalidSpecError when HAProxy could not read it as one line."""
+    text = " ".join(word(str(each)) for each in words)
+    if len(words) > _MOST_WORDS or len(text.encode()) > _MOST_BYTES:
+        raise InvalidSpecError(f"'{text[:80]}...' is too long for a line of HAProxy's configuration.")
+    return text
+
+
+class Section(Struct, frozen=True):
+    """A section of the file: its head, and its directives in order."""
+
+    head: str
+    lines: tuple[str, ...]
+
+    def text(self) -> str:
+        return "".join((f"{self.head}\n", *(f"  {each}\n" for each in self.lines)))

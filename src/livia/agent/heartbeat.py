@@ -1,0 +1,199 @@
+"""Heartbeats: one datagram per amphora and interval, and one of the host itself (contract 95, section 2)."""
+
+import hmac
+import secrets
+import socket
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable
+from threading import Event, Thread
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from livia.agent.host import Host
+from livia.agent.observation import Observation, Observer
+from livia.agent.registry import Registry
+from livia.core.report import Heartbeat, HostFacts
+
+log = structlog.get_logger()
+
+#: seconds between two looks at all amphorae, at least: how late a changed status is told
+_LEAST_PAUSE = 0.25
+#: looking may use this share of one core; with many amphorae looks become rarer instead
+_SHARE = 0.05
+
+
+class Sender:
+    """Signs and sends beats to the controllers in turn."""
+
+    def __init__(self, key: str, controllers: tuple[tuple[str, int], ...], now: Callable[[], float]) -> None:
+        self._mac = hmac.new(key.encode(), digestmod="sha256")
+        self._controllers = controllers
+        self._now = now
+        self._boot = secrets.token_hex(8)
+        self._sequence = 0
+        self._turn = 0
+        self._sockets: dict[int, socket.socket] = {}
+
+    def send(self, beat: Heartbeat) -> None:
+        """Send one beat, numbered and dated. Raises OSError."""
+        if not self._controllers:
+            return
+        self._sequence += 1
+        numbered = msgspec.structs.replace(beat, seq=self._sequence, boot=self._boot, sent=self._now())
+        payload = zlib.compress(msgspec.json.encode(numbered), 9)
+        mac = self._mac.copy()
+        mac.update(payload)
+        controller = self._controllers[self._turn % len(self._controllers)]
+        self._socket(controller[0]).sendto(payload + mac.hexdigest().encode(), controller)
+
+    def turn(self) -> None:
+        """From here on the next controller is told."""
+        self._turn += 1
+
+    def close(self) -> None:
+        """Send no more."""
+        for each in self._sockets.values():
+            each.close()
+
+    def _socket(self, address: str) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if family not in self._sockets:
+            self._sockets[family] = socket.socket(family, socket.SOCK_DGRAM)
+        return self._sockets[family]
+
+
+class _Told(Struct):
+    """What was last told of an amphora, and when."""
+
+    observer: Observer
+    statuses: tuple[object, ...] | None = None
+    when: float = float("-inf")
+
+
+class Pulse(Thread):
+    """Looks at every amphora, several times an interval, and tells when it is time or when something changed."""
+
+    def __init__(self, host: Host, registry: Registry, sender: Sender) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._host = host
+        self._registry = registry
+        self._sender = sender
+        self._told: dict[str, _Told] = {}
+        self._urgent: deque[str] = deque()
+        self._wake = Event()
+        self._stopped = False
+        self._host_told = float("-inf")
+
+    def urge(self, amphora_id: str) -> None:
+        """This amphora was just changed: tell now."""
+        self._urgent.append(amphora_id)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        self._wake.set()
+        self.join()
+        self._sender.close()
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self._stopped:
+            self._wake.clear()
+            try:
+                self._serve_urgent()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + self._round()
+            except Exception:
+                # The outermost loop of the thread: an amphora nobody hears of would be replaced.
+                self._host.metrics.faults.inc()
+                log.exception("heartbeat failed")
+                due = time.monotonic() + _LEAST_PAUSE
+            if not self._urgent:
+                self._wake.wait(max(0.0, due - time.monotonic()))
+
+    def _serve_urgent(self) -> None:
+        while self._urgent:
+            told = self._find(self._urgent.popleft())
+            if told is not None:
+                self._look(told, urgent=True)
+
+    def _round(self) -> float:
+        """Look at all; returns the seconds until the next round."""
+        begin = time.thread_time()
+        self._tell_host()
+        present = {amphora.id for amphora in self._registry.all()}
+        for amphora_id in self._told.keys() - present:
+            del self._told[amphora_id]
+        for amphora_id in sorted(present):
+            if self._urgent or self._stopped:
+                self._serve_urgent()
+            told = self._find(amphora_id)
+            if told is not None:
+                self._look(told, urgent=False)
+                told.observer.tidy()
+        interval = self._host.config.heartbeat_interval
+        return min(interval / 2, max(min(_LEAST_PAUSE, interval / 2), (time.thread_time() - begin) / _SHARE))
+
+    def _find(self, amphora_id: str) -> _Told | None:
+        amphora = self._registry.get(amphora_id)
+        if amphora is None:
+            return None
+        told = self._told.get(amphora_id)
+        if told is None or told.observer.amphora is not amphora:
+            told = self._told[amphora_id] = _Told(Observer(amphora))
+        return told
+
+    def _look(self, told: _Told, *, urgent: bool) -> None:
+        try:
+            seen = told.observer.look()
+            if seen is None:
+                told.statuses = None
+                return
+            now = time.monotonic()
+            late = now - told.when >= self._host.config.heartbeat_interval
+            if late or urgent or seen.statuses != told.statuses:
+                self._tell(told, seen)
+                told.statuses, told.when = seen.statuses, now
+        except OSError as error:
+            self._host.metrics.heartbeats.labels(outcome="failed").inc()
+            log.warning("heartbeat not sent", amphora=told.observer.amphora.id, reason=str(error))
+
+    def _tell(self, told: _Told, seen: Observation) -> None:
+        self._sender.send(
+            Heartbeat(
+                id=told.observer.amphora.id,
+                seq=0,
+                listeners=told.observer.reports(seen),
+                pools=seen.pools,
+                generation=seen.record.assignment.generation,
+                digest=seen.record.digest,
+                holds_vip=seen.holds_vip,
+            )
+        )
+        self._host.metrics.heartbeats.labels(outcome="sent").inc()
+
+    def _tell_host(self) -> None:
+        config = self._host.config
+        if time.monotonic() - self._host_told < config.heartbeat_interval:
+            return
+        self._host_told = time.monotonic()
+        self._sender.turn()
+        facts = HostFacts(
+            address=config.address,
+            agent_port=config.bind_port,
+            capacity=config.capacity,
+            amphorae=len(self._registry.all()),
+            availability_zone=config.availability_zone,
+        )
+        try:
+            self._sender.send(Heartbeat(id=config.name, seq=0, host=facts))
+        except OSError as error:
+            self._host.metrics.heartbeats.labels(outcome="failed").inc()
+            log.warning("heartbeat of the host not sent", reason=str(error))
+        else:
+            self._host.metrics.heartbeats.labels(outcome="sent").inc()

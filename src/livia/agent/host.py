@@ -1,0 +1,31 @@
+"""What all amphorae of one agent share."""
+
+from livia.agent.cgroup import Groups
+from livia.agent.config import AgentConfig
+from livia.agent.haproxy import program
+from livia.agent.metrics import Metrics
+from livia.agent.names import Names
+from livia.agent.plumbing.fabric import Fabric
+from livia.agent.supervise import Supervisor, require_programs
+
+
+class Host:
+    """The machine as one agent uses it."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self.config = config
+        self.names = Names(config.state_directory)
+        self.fabric = Fabric(self.names)
+        self.groups = Groups(self.names.prefix)
+        self.supervisor = Supervisor(config.state_directory / "s6", self.groups)
+        self.amphorae_directory = config.state_directory / "amphorae"
+        self.machine = program.machine()
+        self.metrics = Metrics()
+        self.haproxy_version = ""
+
+    def open(self) -> None:
+        """Make sure of programs, directories and the fabric. Raises PlumbingError."""
+        require_programs()
+        self.haproxy_version = program.version(self.config.haproxy)
+        self.amphorae_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.fabric.open()

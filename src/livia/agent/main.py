@@ -1,0 +1,71 @@
+"""The life of an agent: take over what is there, serve, go, and leave the data plane running."""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+
+import structlog
+
+from livia.agent.config import AgentConfig
+from livia.agent.heartbeat import Pulse, Sender
+from livia.agent.host import Host
+from livia.agent.https import HttpsServer, tls_context
+from livia.agent.plumbing import kernel
+from livia.agent.registry import Registry
+from livia.agent.server import LARGEST_BODY, application
+
+log = structlog.get_logger()
+
+
+def run(config: AgentConfig, *, ready: Callable[[], None] | None = None, stop: Event) -> None:
+    """Run the agent until `stop` is set; `ready` is called when it serves. Load balancers run on afterwards.
+
+    Raises PlumbingError when a program it needs is missing, OSError when its address is taken, ssl.SSLError when
+    its certificate cannot be used.
+    """
+    host = Host(config)
+    host.open()
+    context = tls_context(config.certificate, config.client_ca)
+    sender = Sender(config.heartbeat_key, config.controllers, time.time)
+    urgent: list[Callable[[str], None]] = []
+    registry = Registry(host, lambda amphora_id: urgent[0](amphora_id))
+    pulse = Pulse(host, registry, sender)
+    urgent.append(pulse.urge)
+    registry.open()
+    with HttpsServer(
+        (config.bind_host, config.bind_port), context, application(host, registry), largest_body=LARGEST_BODY
+    ) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="https", daemon=True).start()
+        pulse.start()
+        log.info("agent serves", address=f"{config.bind_host}:{config.bind_port}", amphorae=len(registry.all()))
+        if ready is not None:
+            ready()
+        stop.wait()
+        server.shutdown()
+    pulse.stop()
+    registry.close()
+    log.info("agent ends; load balancers run on")
+
+
+def down(config: AgentConfig) -> None:
+    """Remove every amphora, namespace, bridge and process of the agent, and what it kept on disk. No agent runs
+    on this state directory meanwhile. Raises PlumbingError."""
+    host = Host(config)
+    amphorae = sorted(path.name for path in host.amphorae_directory.glob("*"))
+    with suppress(FileNotFoundError):
+        for link in (config.state_directory / "s6" / "scan").iterdir():
+            if link.is_symlink():
+                link.unlink()
+    for amphora_id in amphorae:
+        host.groups.kill(amphora_id)
+    host.supervisor.close()
+    for amphora_id in amphorae:
+        # A supervisor that outlived the first blow may have started its service once more.
+        host.groups.kill(amphora_id)
+    for namespace in kernel.named(f"{host.names.prefix}-"):
+        kernel.delete(namespace)
+    host.groups.remove_root()
+    for directory in (host.amphorae_directory, config.state_directory / "s6"):
+        shutil.rmtree(directory, ignore_errors=True)

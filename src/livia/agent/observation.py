@@ -1,0 +1,109 @@
+"""What one amphora is seen to do: statuses and counters for its heartbeat."""
+
+from msgspec import Struct
+
+from livia.agent.amphora import Amphora
+from livia.agent.disk import Record
+from livia.agent.haproxy import statistics
+from livia.agent.haproxy.runtime import RuntimeApiError
+from livia.agent.meter import Meter
+from livia.core.report import ListenerReport, PoolReport
+
+#: bytes that a log of HAProxy or keepalived may grow to
+_LONGEST_LOG = 1024 * 1024
+
+
+class Observation(Struct, frozen=True):
+    """One look. `statuses` is all of it that calls for a heartbeat before the next is due."""
+
+    record: Record
+    holds_vip: bool
+    listeners: dict[str, str]
+    connections: dict[str, int]
+    pools: dict[str, PoolReport]
+
+    @property
+    def statuses(self) -> tuple[object, ...]:
+        return self.holds_vip, self.listeners, self.pools
+
+
+class Observer:
+    """Looks at one amphora again and again."""
+
+    def __init__(self, amphora: Amphora) -> None:
+        self.amphora = amphora
+        self._meter = Meter(amphora.directory.counters)
+
+    def look(self) -> Observation | None:
+        """What is there now; None when the amphora cannot do its work, and so says nothing."""
+        amphora = self.amphora
+        record = amphora.record
+        if record is None or amphora.gone or not amphora.present():
+            return None
+        spec = record.assignment.spec
+        if spec.vrrp is not None and not amphora.keepalived_runs():
+            return None
+        try:
+            seen = statistics.parse(amphora.haproxy.worker.ask("show info;show stat"))
+        except RuntimeApiError:
+            return None
+        farewells = amphora.haproxy.farewells
+        while farewells:
+            farewell = farewells.popleft()
+            self._meter.absorb(farewell.pid, farewell.readings)
+        self._meter.absorb(seen.pid, seen.readings)
+        connections = dict(seen.connections)
+        for pid in self._meter.workers() - {seen.pid}:
+            self._follow(pid, connections)
+        known = {listener.id for listener in spec.listeners}
+        return Observation(
+            record=record,
+            holds_vip=amphora.holds_vip(spec),
+            listeners={
+                name: statistics.listener_status(seen.statuses[name, "FRONTEND"])
+                for name in seen.readings
+                if name in known
+            },
+            connections={name: count for name, count in connections.items() if name in known},
+            pools=statistics.pools(spec, seen.statuses),
+        )
+
+    def reports(self, observation: Observation) -> dict[str, ListenerReport]:
+        """Listeners with what was counted since the last call."""
+        counted = self._meter.take(observation.connections)
+        return {
+            name: ListenerReport(status=statistics.listener_status(status), stats=counted[name])
+            for name, status in observation.listeners.items()
+        }
+
+    def tidy(self) -> None:
+        """Finish what a change left: leaving servers, and logs that grew. Skipped while a change is under way."""
+        directory = self.amphora.directory
+        for log in (directory.haproxy_log, directory.keepalived_log):
+            if log.exists() and log.stat().st_size > _LONGEST_LOG:
+                # They are open for appending: what is written next begins at zero.
+                with log.open("r+b") as file:
+                    file.truncate(0)
+        if self.amphora.haproxy.departures and self.amphora.lock.acquire(blocking=False):
+            try:
+                self.amphora.haproxy.departures.proceed()
+            except RuntimeApiError:
+                return
+            finally:
+                self.amphora.lock.release()
+
+    def _follow(self, pid: int, connections: dict[str, int]) -> None:
+        """Count what a worker still does after a reload, until it is gone."""
+        master = self.amphora.haproxy.master
+        try:
+            processes = master.processes()
+            if pid not in processes.leaving:
+                self._meter.forget(pid)
+                return
+            seen = statistics.parse(master.ask_worker(pid, "show stat"))
+        except RuntimeApiError:
+            # Gone between the two questions, or the master starts anew: the next look tells.
+            return
+        self._meter.absorb(pid, seen.readings)
+        for name, count in seen.connections.items():
+            connections[name] = connections.get(name, 0) + count

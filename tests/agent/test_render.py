@@ -1,0 +1,146 @@
+"""No value that a tenant can set becomes a directive: whatever passes our checks, HAProxy reads as one word."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from livia.agent.errors import InvalidSpecError
+from livia.agent.haproxy.change import AtRuntime, ByReload, plan
+from livia.agent.haproxy.check import check
+from livia.agent.haproxy.render import Machine, render
+from livia.agent.haproxy.text import line, word
+from livia.agent.keepalived.render import render as keepalived
+from livia.core.model.pool import MonitorType, PersistenceType
+from livia.core.spec import PersistenceSpec, Spec
+from tests.agent.lab import listener, member, monitor, pair, pool, single
+
+MACHINE = Machine(connections=1000)
+_LIMITS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+# Text that is likely to break out of something.
+hostile = st.text(
+    st.sampled_from("ab/ \t\n\r'\"\\$%{}[]()#,;:=<>|&!~`^?*+-._@0\x00\x7fé"), min_size=0, max_size=40
+) | st.sampled_from(
+    ["/%[src]", "/${HOME}", "/#", "/' server x 1.1.1.1:1 '", "/\\", "a\n  server x 1.1.1.1:1", "a'b", "a|b"]
+)
+
+
+def _fuzzed(path: str, host: str, cookie: str, codes: str) -> Spec:
+    check = monitor(type=MonitorType.HTTP, url_path=path, http_version=1.1, domain_name=host, expected_codes=codes)
+    sticky = PersistenceSpec(type=PersistenceType.APP_COOKIE, cookie_name=cookie)
+    return single((pool(member(1), monitor=check, persistence=sticky),))
+
+
+def _passes(spec: Spec) -> bool:
+    try:
+        check(spec)
+    except InvalidSpecError:
+        return False
+    return True
+
+
+@_LIMITS
+@given(
+    path=hostile.map(lambda text: "/" + text),
+    host=st.just("a.example") | hostile,
+    cookie=st.just("sid") | hostile,
+    codes=st.sampled_from(["200", "200, 201", "204-200", "2xx", "200\n201"]),
+)
+def test_hostile_strings_are_refused_or_taken_as_they_are(path: str, host: str, cookie: str, codes: str) -> None:
+    spec = _fuzzed(path, host, cookie, codes)
+    if not _passes(spec):
+        return
+    text = render(spec, MACHINE)
+    plain = render(_fuzzed("/", "a.example", "sid", "200"), MACHINE)
+    heads = [each.split(maxsplit=2)[:2] for each in text.splitlines()]
+    assert [head[0] for head in heads if head] == [each.split()[0] for each in plain.splitlines() if each]
+    assert _haproxy_takes(text) == ""
+
+
+@_LIMITS
+@given(path=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=60).map(lambda text: "/" + text))
+def test_every_printable_path_is_taken(path: str) -> None:
+    spec = _fuzzed(path, "a.example", "sid", "200")
+    assert _passes(spec)
+    assert _haproxy_takes(render(spec, MACHINE)) == ""
+
+
+@_LIMITS
+@given(cookie=st.text(st.sampled_from("!#$%&'*+.^_`|~0aZ-"), min_size=1, max_size=30))
+def test_every_token_is_a_cookie_name(cookie: str) -> None:
+    spec = _fuzzed("/", "a.example", cookie, "200")
+    assert _passes(spec)
+    assert _haproxy_takes(render(spec, MACHINE)) == ""
+
+
+def _haproxy_takes(text: str) -> str:
+    """What `haproxy -c` says of a file, nothing when it likes it."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "f").write_text(text)
+        done = subprocess.run(
+            ["/usr/sbin/haproxy", "-c", "-q", "-f", "f"], cwd=directory, capture_output=True, text=True, check=False
+        )
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x00", "\x7f"])
+def test_control_characters_never_reach_a_line(text: str) -> None:
+    with pytest.raises(InvalidSpecError):
+        word(text)
+
+
+def test_a_line_that_haproxy_could_not_read_is_refused() -> None:
+    with pytest.raises(InvalidSpecError):
+        line("acl", *(["x"] * 64))
+    with pytest.raises(InvalidSpecError):
+        line("x" * 2001)
+
+
+def test_many_cidrs_fit() -> None:
+    cidrs = tuple(f"10.{number}.0.0/16" for number in range(200))
+    spec = single((pool(member(1)),), (listener(allowed_cidrs=cidrs),))
+    check(spec)
+    assert _haproxy_takes(render(spec, MACHINE)) == ""
+
+
+def test_ids_that_could_be_paths_are_refused() -> None:
+    for name in ("", ".", "../x", "a/b", "a b", "ä", "a\n"):
+        with pytest.raises(InvalidSpecError):
+            check(replace(single((), ()), amphora_id=name))
+
+
+def test_only_members_change_at_runtime() -> None:
+    before = single((pool(member(1), member(2)),))
+    after = single((pool(member(1, weight=5), member(3)),))
+    step = plan(before, after, MACHINE, {})
+    assert isinstance(step, AtRuntime)
+    assert [command.text.split()[0] for command in step.commands] == ["set", "add", "enable"]
+    assert [each.path for each in step.departures] == ["pool-1:listener-1/m2"]
+    assert plan(before, before, MACHINE, {}) == AtRuntime()
+    cookie = PersistenceSpec(type=PersistenceType.HTTP_COOKIE)
+    for left, right in (
+        (before, replace(before, listeners=(listener(port=81),))),
+        (before, single((pool(member(1), member(2, backup=True)),))),
+        (
+            single((pool(member(1), persistence=cookie),)),
+            single((pool(member(1), member(2), persistence=cookie),)),
+        ),
+    ):
+        assert isinstance(plan(left, right, MACHINE, {}), ByReload)
+
+
+def test_keepalived_carries_the_other_ip_version_along() -> None:
+    from livia.core.spec import VipAddress
+
+    first, _second = pair(())
+    spec = replace(first, vips=(*first.vips, VipAddress(address="fd00::200", interface="eth0")))
+    text = keepalived(spec, "/t") or ""
+    head, _, excluded = text.partition("virtual_ipaddress_excluded")
+    assert "172.31.213.200/32" in head
+    assert "fd00::200/128" in excluded
+    assert keepalived(single(()), "/t") is None
