@@ -1,0 +1,89 @@
+"""Heartbeat datagrams, built here with the standard library alone: what is taken in and what is not."""
+
+import hashlib
+import hmac
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from livia.core.report import Heartbeat
+from livia.health.wire import Decoder, Verdict
+
+KEY = "the-heartbeat-key"
+NOW = 1_770_000_000.0
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    """A heartbeat as an agent sends it."""
+    return {
+        "id": "a1",
+        "seq": 1,
+        "ver": 3,
+        "boot": "0123456789abcdef",
+        "sent": NOW,
+        "listeners": {"l": {"status": "OPEN", "stats": {"tx": 1, "rx": 2, "conns": 3, "totconns": 4, "ereq": 5}}},
+        "pools": {"p:l": {"status": "UP", "members": {"m": "UP"}}},
+        **changes,
+    }
+
+
+def sign(payload: bytes, key: str = KEY) -> bytes:
+    return payload + hmac.new(key.encode(), payload, hashlib.sha256).hexdigest().encode()
+
+
+def datagram(**changes: Any) -> bytes:
+    return sign(zlib.compress(json.dumps(message(**changes)).encode(), 9))
+
+
+def test_a_heartbeat_is_read() -> None:
+    heartbeat = Decoder(KEY).decode(datagram(), NOW)
+    assert isinstance(heartbeat, Heartbeat)
+    assert heartbeat.listeners["l"].stats.totconns == 4
+    assert heartbeat.pools["p:l"].members == {"m": "UP"}
+
+
+def test_an_upstream_heartbeat_is_read() -> None:
+    """Neither boot nor time, a raw digest, unknown keys: what amphorae of the incumbent send."""
+    body = {key: value for key, value in message().items() if key not in ("boot", "sent")}
+    payload = zlib.compress(json.dumps({**body, "recv_time": 1}).encode(), 9)
+    raw = payload + hmac.new(KEY.encode(), payload, hashlib.sha256).digest()
+    decoder = Decoder(KEY)
+    assert isinstance(decoder.decode(raw, NOW), Heartbeat)
+    assert isinstance(decoder.decode(raw, NOW), Heartbeat)
+
+
+@pytest.mark.parametrize(
+    ("bad", "verdict"),
+    [
+        (b"", Verdict.FORGED),
+        (b"x" * 64, Verdict.FORGED),
+        (b"x" * 65535, Verdict.FORGED),
+        (sign(zlib.compress(b"{}", 9), "another-key"), Verdict.FORGED),
+        (datagram()[:-1], Verdict.FORGED),
+        (datagram()[1:], Verdict.FORGED),
+        (sign(b"not compressed"), Verdict.MALFORMED),
+        (sign(zlib.compress(b"{}", 9)[:-3]), Verdict.MALFORMED),
+        (sign(zlib.compress(b"not json", 9)), Verdict.MALFORMED),
+        (sign(zlib.compress(b"[]", 9)), Verdict.MALFORMED),
+        (datagram(seq="one"), Verdict.MALFORMED),
+        (datagram(listeners={"l": {"status": "WIDE"}}), Verdict.MALFORMED),
+        (sign(zlib.compress(b" " * 50_000_000, 9)), Verdict.BLOATED),
+        (datagram(sent=NOW - 3600), Verdict.REPLAYED),
+    ],
+)
+def test_bad_datagrams_are_refused(bad: bytes, verdict: Verdict) -> None:
+    assert Decoder(KEY).decode(bad, NOW) is verdict
+
+
+def test_replays_are_refused() -> None:
+    decoder = Decoder(KEY)
+    first = datagram()
+    assert isinstance(decoder.decode(first, NOW), Heartbeat)
+    assert decoder.decode(first, NOW) is Verdict.REPLAYED
+    assert isinstance(decoder.decode(datagram(seq=2, sent=NOW + 1), NOW + 1), Heartbeat)
+    # The sender starts again: a new boot, later than what was heard.
+    assert isinstance(decoder.decode(datagram(seq=1, boot="f" * 16, sent=NOW + 2), NOW + 2), Heartbeat)
+    # What the old boot said does not come back.
+    assert decoder.decode(datagram(seq=3, sent=NOW + 1), NOW + 3) is Verdict.REPLAYED
