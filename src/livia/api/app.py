@@ -1,0 +1,98 @@
+"""The WSGI application."""
+
+from typing import Any
+
+import falcon
+
+from livia.api import catalogue, errors, load_balancers, members
+from livia.api.auth import Authenticator, NoAuth
+from livia.api.discovery import Discovery, Version
+from livia.api.healthcheck import Healthcheck
+from livia.api.listeners import ListenerStatistics
+from livia.api.middleware import Middleware, TooLarge
+from livia.api.objects import Api, Collection, Definition, Item
+from livia.api.policy import AdminPolicy, Policy
+from livia.api.wire.health_monitor import HEALTH_MONITOR
+from livia.api.wire.listener import LISTENER
+from livia.api.wire.pool import POOL
+from livia.core.drivers import NetworkCatalogue
+from livia.services import health_monitors, listeners, pools
+from livia.services.change import place_of
+from livia.services.context import Deps
+from livia.store import health_monitors as monitor_store
+from livia.store import listeners as listener_store
+from livia.store import pools as pool_store
+
+_DEFINITIONS = (
+    Definition(
+        resource=LISTENER,
+        view=listener_store.VIEW,
+        kind="listener",
+        create=listeners.create,
+        update=listeners.update,
+        delete=listeners.delete,
+        parent=lambda deps, values: place_of(deps, "load_balancer", values["loadbalancer_id"]),
+    ),
+    Definition(
+        resource=POOL,
+        view=pool_store.VIEW,
+        kind="pool",
+        create=pools.create,
+        update=pools.update,
+        delete=pools.delete,
+        parent=pools.parent_of,
+    ),
+    Definition(
+        resource=HEALTH_MONITOR,
+        view=monitor_store.VIEW,
+        kind="health_monitor",
+        create=health_monitors.create,
+        update=health_monitors.update,
+        delete=health_monitors.delete,
+        parent=lambda deps, values: place_of(deps, "pool", values["pool_id"]),
+    ),
+)
+
+
+def create(
+    deps: Deps, *, authenticator: Authenticator | None = None, policy: Policy | None = None
+) -> falcon.App[Any, Any]:
+    """The application. By default nobody authenticates and everybody is admin (`auth_strategy = noauth`)."""
+    api = Api(deps, policy or AdminPolicy())
+    middleware = Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project))
+    app: falcon.App[Any, Any] = falcon.App(middleware=[middleware])
+    # What has no body has no type either; what has one says so itself.
+    app.resp_options.default_media_type = None  # type: ignore[assignment]
+    errors.install(app)
+    app.add_error_handler(TooLarge, _too_large)
+    app.add_route("/", Discovery(deps.settings))
+    app.add_route("/healthcheck", Healthcheck(deps))
+    app.add_route("/lbaas", Version())
+    _add_load_balancers(app, api)
+    for definition in _DEFINITIONS:
+        path = f"/lbaas/{definition.resource.collection}"
+        app.add_route(path, Collection(api, definition))
+        app.add_route(f"{path}/{{object_id}}", Item(api, definition))
+    app.add_route("/lbaas/listeners/{object_id}/stats", ListenerStatistics(api))
+    app.add_route("/lbaas/pools/{object_id}/members", members.Members(api))
+    app.add_route("/lbaas/pools/{object_id}/members/{member_id}", members.Member(api))
+    if isinstance(deps.network, NetworkCatalogue):
+        catalogue.add_routes(app, deps.network)
+    return app
+
+
+def _add_load_balancers(app: falcon.App[Any, Any], api: Api) -> None:
+    item = "/lbaas/loadbalancers/{object_id}"
+    app.add_route("/lbaas/loadbalancers", load_balancers.LoadBalancers(api))
+    app.add_route(item, load_balancers.LoadBalancer(api))
+    for name in ("status", "statuses"):
+        app.add_route(f"{item}/{name}", load_balancers.StatusTree(api))
+    app.add_route(f"{item}/stats", load_balancers.Statistics(api))
+    app.add_route(f"{item}/events", load_balancers.Events(api))
+    app.add_route(f"{item}/failover", load_balancers.Failover(api))
+
+
+def _too_large(_request: falcon.Request, response: falcon.Response, _error: TooLarge, _params: dict[str, Any]) -> None:
+    response.status = falcon.HTTP_413
+    response.content_type = "text/plain"
+    response.text = "The request body is too large."

@@ -1,0 +1,131 @@
+"""A read-only network catalogue, for installations without a network service.
+
+The standard client resolves the names of networks, subnets and ports at the network API (v2.0), which with
+`--os-auth-type none` is at our own address. We answer what it asks there, for the networks that are ours.
+"""
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_network
+from typing import Any
+
+import falcon
+from msgspec import Struct
+
+from livia.api import query
+from livia.api.objects import send
+from livia.core.drivers import Network, NetworkCatalogue, Port, Subnet
+from livia.services.context import Refused
+
+_ALIASES = ("/v2.0", "/v2")
+#: what narrows nothing down
+_NOT_FILTERS = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
+
+
+class _Listing(Struct, frozen=True):
+    """One collection: its path, the keys of an item and of the list, and what there is."""
+
+    path: str
+    item: str
+    collection: str
+    read: Callable[[], Iterable[dict[str, Any]]]
+
+
+class _Objects:
+    """GET lists those whose attributes equal the query."""
+
+    def __init__(self, listing: _Listing) -> None:
+        self._listing = listing
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        wanted: dict[str, set[str]] = {}
+        for name, value in query.parameters(request):
+            if name not in _NOT_FILTERS:
+                wanted.setdefault(name, set()).add(value)
+        found = [each for each in self._listing.read() if _matches(each, wanted)]
+        fields = query.fields_of(request)
+        send(response, {self._listing.collection: [query.only(each, fields) for each in found]})
+
+
+class _Object:
+    """GET shows one."""
+
+    def __init__(self, listing: _Listing) -> None:
+        self._listing = listing
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response, object_id: str) -> None:
+        for each in self._listing.read():
+            if each["id"] == object_id:
+                send(response, {self._listing.item: each})
+                return
+        raise Refused(404, f"{self._listing.item.capitalize()} {object_id} could not be found.")
+
+
+def add_routes(app: falcon.App[Any, Any], networks: NetworkCatalogue) -> None:
+    """Serve the catalogue below both spellings of the version."""
+    listings = (
+        _Listing("networks", "network", "networks", lambda: map(_network, networks.networks())),
+        _Listing("subnets", "subnet", "subnets", lambda: map(_subnet, networks.subnets())),
+        _Listing("ports", "port", "ports", lambda: map(_port, networks.ports())),
+        # Local networks have neither; the client asks, and is told that there is none of that name.
+        _Listing("qos/policies", "policy", "policies", list),
+        _Listing("security-groups", "security_group", "security_groups", list),
+    )
+    for listing in listings:
+        for alias in _ALIASES:
+            app.add_route(f"{alias}/{listing.path}", _Objects(listing))
+            app.add_route(f"{alias}/{listing.path}/{{object_id}}", _Object(listing))
+
+
+def _matches(entry: dict[str, Any], wanted: dict[str, set[str]]) -> bool:
+    return all(str(entry.get(name)) in values for name, values in wanted.items())
+
+
+def _owned(project_id: str | None) -> dict[str, Any]:
+    return {"project_id": project_id or "", "tenant_id": project_id or "", "description": "", "tags": []}
+
+
+def _network(network: Network) -> dict[str, Any]:
+    return {
+        "id": network.id,
+        "name": network.name,
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        "shared": True,
+        "router:external": False,
+        "mtu": network.mtu,
+        "port_security_enabled": network.port_security,
+        "subnets": list(network.subnet_ids),
+        **_owned(network.project_id),
+    }
+
+
+def _subnet(subnet: Subnet) -> dict[str, Any]:
+    return {
+        "id": subnet.id,
+        "name": subnet.name,
+        "network_id": subnet.network_id,
+        "cidr": subnet.cidr,
+        "gateway_ip": subnet.gateway,
+        "ip_version": ip_network(subnet.cidr).version,
+        "enable_dhcp": False,
+        "dns_nameservers": [],
+        "host_routes": [],
+        "allocation_pools": [],
+        **_owned(subnet.project_id),
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {
+        "id": port.id,
+        "name": port.name,
+        "network_id": port.network_id,
+        "mac_address": port.mac,
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "fixed_ips": [{"subnet_id": fixed.subnet_id, "ip_address": fixed.ip_address} for fixed in port.fixed_ips],
+        "security_groups": [],
+        **_owned(port.project_id),
+    }

@@ -1,0 +1,85 @@
+"""Errors as clients see them (contract 00, section 6)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import msgspec
+import structlog
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from livia.api.wire.attribute import InvalidBody
+from livia.core.drivers import DriverError
+from livia.services.context import Refused
+
+log = structlog.get_logger()
+
+JSON = "application/json"
+#: 400 of filters, whatever is wrong with them (contract 00, section 10.2)
+BAD_ARGUMENTS = "One or more arguments are either duplicate or invalid"
+
+
+def fault(response: falcon.Response, status: int, text: str) -> None:
+    """The standard shape."""
+    response.status = HTTPStatus(status)
+    response.content_type = JSON
+    response.data = msgspec.json.encode(
+        {"faultcode": "Client" if status < 500 else "Server", "faultstring": text, "debuginfo": None}
+    )
+
+
+def install(app: falcon.App[Any, Any]) -> None:
+    """Give every error its shape."""
+    app.set_error_serializer(_routing_shape)
+    app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(Refused, _refused)
+    app.add_error_handler(InvalidBody, _invalid_body)
+    app.add_error_handler(DriverError, _driver_error)
+    app.add_error_handler(IntegrityError, _not_unique)
+    app.add_error_handler(OperationalError, _database_error)
+    app.add_error_handler(PoolTimeoutError, _database_error)
+
+
+def _routing_shape(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
+    code = error.status_code
+    response.content_type = JSON
+    response.data = msgspec.json.encode(
+        {"code": code, "title": HTTPStatus(code).phrase, "description": error.description or ""}
+    )
+
+
+def _refused(_request: falcon.Request, response: falcon.Response, error: Refused, _params: dict[str, Any]) -> None:
+    fault(response, error.status, error.text)
+
+
+def _invalid_body(
+    _request: falcon.Request, response: falcon.Response, error: InvalidBody, _params: dict[str, Any]
+) -> None:
+    fault(response, 400, str(error))
+
+
+def _driver_error(
+    _request: falcon.Request, response: falcon.Response, error: DriverError, _params: dict[str, Any]
+) -> None:
+    fault(response, error.status, error.message)
+
+
+def _not_unique(
+    request: falcon.Request, response: falcon.Response, error: IntegrityError, _params: dict[str, Any]
+) -> None:
+    log.warning("uniqueness violated", request_id=request.context.request_id, error=str(error.orig))
+    fault(response, 409, "Already an entity with that specified id.")
+
+
+def _database_error(
+    request: falcon.Request, response: falcon.Response, error: Exception, _params: dict[str, Any]
+) -> None:
+    log.error("database error", request_id=request.context.request_id, path=request.path, exc_info=error)
+    fault(response, 503, f"The database did not answer. The request is {request.context.request_id} in the log.")
+
+
+def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:
+    """The outermost handler: the log has the traceback, the client the request id."""
+    log.error("unexpected error", request_id=request.context.request_id, path=request.path, exc_info=error)
+    fault(response, 500, f"An unknown exception occurred. The request is {request.context.request_id} in the log.")

@@ -1,0 +1,221 @@
+"""One accepted change of one load balancer: the transaction around every write (design, section 5).
+
+The first statement raises the load balancer's generation if its status allows that; the row lock it takes makes
+everything that follows safe from other changes of the same load balancer, on every database. The change ends
+with the work row, in the same transaction, and a wake-up hint after the commit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+
+from livia.core.model.event import Event, Severity
+from livia.core.model.status import Operating, Provisioning
+from livia.core.rules import state as rules
+from livia.core.rules.capabilities import supported
+from livia.core.rules.verdict import Refuse
+from livia.services.context import Context, Deps, refuse
+from livia.store import events, listeners, load_balancers, objects, tags, work
+
+_T = TypeVar("_T")
+
+#: what to say when the load balancer's state does not allow a change
+Objection: TypeAlias = Callable[[load_balancers.State], Refuse]
+
+
+def child_objection(state: load_balancers.State) -> Refuse:
+    """For changes of what belongs to a load balancer."""
+    return rules.immutable("load_balancer", state.id)
+
+
+def own_objection(state: load_balancers.State) -> Refuse:
+    """For changes of the load balancer itself."""
+    return rules.invalid_state(state.id, state.provisioning_status)
+
+
+class Change:
+    """What a use case does to one load balancer, inside its transaction.
+
+    `accepted` is False when the load balancer's state forbids the change; the contract wants other refusals
+    first, so the use case goes on and says with `require_mutable` where this one comes.
+    """
+
+    def __init__(
+        self,
+        deps: Deps,
+        context: Context,
+        connection: Connection,
+        state: load_balancers.State,
+        *,
+        accepted: bool = True,
+        objection: Objection = child_objection,
+    ) -> None:
+        self.deps = deps
+        self.context = context
+        self.connection = connection
+        self.state = state
+        self.now: datetime = deps.clock.now()
+        self._accepted = accepted
+        self._objection = objection
+        self._unsupported: Refuse | None = None
+
+    def require_mutable(self) -> None:
+        """Raise the 409 of a load balancer that cannot be changed now."""
+        if not self._accepted:
+            raise refuse(self._objection(self.state))
+
+    def require_supported(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Note what the data plane cannot do. It is raised last: every other refusal comes first."""
+        verdict = supported(self.state.provider, kind, values)
+        if isinstance(verdict, Refuse):
+            self._unsupported = self._unsupported or verdict
+
+    def finish(self) -> None:
+        """Raise what was left for last."""
+        self.require_mutable()
+        if self._unsupported is not None:
+            raise refuse(self._unsupported)
+
+    def add(self, kind: str, columns: Mapping[str, Any], wanted_tags: Iterable[str], *, ordinal: int = 0) -> str:
+        """Insert an object, PENDING_CREATE, with its tags and event. Its id."""
+        object_id = self.deps.new_id()
+        values: dict[str, Any] = {
+            "operating_status": str(Operating.OFFLINE),
+            **columns,
+            "id": object_id,
+            "load_balancer_id": self.state.id,
+            "project_id": self.state.project_id,
+            "provisioning_status": str(Provisioning.PENDING_CREATE),
+            "generation": self.state.generation,
+            "created_at": self.now,
+        }
+        if "ordinal" in objects.TABLES[kind].c:
+            values["ordinal"] = ordinal
+        objects.add(self.connection, kind, values)
+        tags.add(self.connection, object_id, wanted_tags)
+        self.tell(f"{kind}.create", kind, object_id, f"{_title(kind)} {_named(columns)}was created.")
+        return object_id
+
+    def update(self, kind: str, object_id: str, columns: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Write columns, and tags where `values` has them; the object turns PENDING_UPDATE."""
+        objects.change(self.connection, kind, object_id, columns, self.now)
+        self.replace_tags(object_id, values)
+        self.mark(kind, (object_id,))
+        changed = ", ".join(sorted(values)) or "nothing"
+        self.tell(f"{kind}.update", kind, object_id, f"{_title(kind)} was changed: {changed}.")
+
+    def replace_tags(self, object_id: str, values: Mapping[str, Any]) -> None:
+        """Write the tags, where `values` has them."""
+        if values.get("tags") is not None:
+            tags.replace(self.connection, object_id, values["tags"])
+
+    def delete(self, kind: str, object_ids: Sequence[str]) -> None:
+        """Mark objects PENDING_DELETE."""
+        objects.mark_deleted(self.connection, kind, object_ids, self.state.generation, self.now)
+        for object_id in object_ids:
+            self.tell(f"{kind}.delete", kind, object_id, f"{_title(kind)} is being deleted.")
+
+    def mark(self, kind: str, ids: Iterable[str]) -> None:
+        """Objects that the change touches turn PENDING_UPDATE."""
+        objects.mark_changed(self.connection, kind, ids, self.state.generation)
+
+    def mark_pool(self, pool_id: str) -> None:
+        """A pool whose member or monitor changes, and the listeners that use it (contract 00, section 14.2)."""
+        self.mark("pool", (pool_id,))
+        self.mark("listener", listeners.using_pool(self.connection, pool_id))
+
+    def place(self, kind: str, object_id: str | None) -> objects.Place:
+        """Where an object of this load balancer belongs, read under the lock. Raises the 404."""
+        found = None if object_id is None else objects.place(self.connection, kind, object_id)
+        if found is None or found.load_balancer_id != self.state.id:
+            raise refuse(rules.not_found(kind, object_id))
+        return found
+
+    def require_mutable_pool(self, pool: objects.Place) -> None:
+        """Raise the 409 of a pool, or then of the load balancer, that cannot be changed now."""
+        strict = self.deps.settings.immutable_while_pending
+        if pool.provisioning_status == objects.DELETING or (strict and pool.provisioning_status != Provisioning.ACTIVE):
+            raise refuse(rules.immutable("pool", pool.id))
+        self.require_mutable()
+
+    def tell(self, code: str, object_type: str, object_id: str, message: str) -> None:
+        """Add an event row."""
+        entry = Event(
+            load_balancer_id=self.state.id,
+            object_type=object_type,
+            object_id=object_id,
+            severity=Severity.INFO,
+            code=code,
+            message=message,
+            request_id=self.context.request_id,
+        )
+        events.add(self.connection, entry, self.now)
+
+    def request_work(self, priority: work.Priority = work.Priority.USER) -> None:
+        """Ask the worker to look at the load balancer."""
+        work.request(self.connection, self.state.id, project_id=self.state.project_id, priority=priority)
+
+
+def perform(
+    deps: Deps,
+    context: Context,
+    load_balancer_id: str,
+    act: Callable[[Change], _T],
+    *,
+    begin: Callable[[Connection, str], bool] | None = None,
+    objection: Objection = child_objection,
+    priority: work.Priority = work.Priority.USER,
+) -> _T:
+    """Run `act` as one change of a load balancer, and wake the worker. Raises `Refused`.
+
+    `begin` is the compare-and-swap that opens it, by default the one for changes.
+    """
+    strict = deps.settings.immutable_while_pending
+
+    def transaction(connection: Connection) -> _T:
+        if begin is None:
+            accepted = load_balancers.begin_change(connection, load_balancer_id, strict=strict)
+        else:
+            accepted = begin(connection, load_balancer_id)
+        state = load_balancers.state(connection, load_balancer_id)
+        if state is None:
+            raise refuse(rules.not_found("load_balancer", load_balancer_id))
+        change = Change(deps, context, connection, state, accepted=accepted, objection=objection)
+        result = act(change)
+        change.finish()
+        change.request_work(priority)
+        return result
+
+    result = deps.database.transaction(transaction)
+    deps.wake.hint(load_balancer_id)
+    return result
+
+
+def place_of(deps: Deps, kind: str, object_id: str | None) -> objects.Place:
+    """Where an object belongs. Raises the 404."""
+    with deps.database.read() as connection:
+        found = None if object_id is None else objects.place(connection, kind, object_id)
+    if found is None:
+        raise refuse(rules.not_found(kind, object_id))
+    return found
+
+
+def leaving(deps: Deps, place: objects.Place) -> bool:
+    """Whether an object is being deleted already, by itself or with its load balancer: deleting it changes nothing."""
+    if deps.settings.immutable_while_pending:
+        return False
+    if place.provisioning_status == objects.DELETING:
+        return True
+    with deps.database.read() as connection:
+        load_balancer = objects.place(connection, "load_balancer", place.load_balancer_id)
+    return load_balancer is not None and load_balancer.provisioning_status == objects.DELETING
+
+
+def _title(kind: str) -> str:
+    return kind.replace("_", " ").capitalize()
+
+
+def _named(columns: Mapping[str, Any]) -> str:
+    return f"{columns['name']} " if columns.get("name") else ""

@@ -1,0 +1,60 @@
+"""Who asks, and what a use case works with."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from msgspec import Struct
+
+from livia.core.clock import Clock
+from livia.core.drivers import NetworkDriver
+from livia.core.rules.verdict import Refuse, Verdict
+from livia.core.wake import Wake
+from livia.services.settings import ApiSettings
+from livia.store.engine import Database
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """The caller of one request. `project_id` is None for a caller without a project."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+    roles: frozenset[str] = frozenset()
+    is_admin: bool = False
+    request_id: str | None = None
+
+
+def new_uuid() -> str:
+    """An id for a new object."""
+    return str(uuid4())
+
+
+class Deps(Struct, frozen=True, kw_only=True):
+    """What use cases work with."""
+
+    database: Database
+    network: NetworkDriver
+    wake: Wake
+    clock: Clock
+    settings: ApiSettings = ApiSettings()
+    new_id: Callable[[], str] = new_uuid
+
+
+class Refused(Exception):
+    """The request cannot be done: HTTP `status` and fault string `text`. Nothing was changed."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+def refuse(refusal: Refuse) -> Refused:
+    """The exception for a rule's refusal."""
+    return Refused(refusal.status, refusal.text)
+
+
+def require(*verdicts: Verdict) -> None:
+    """Raise the first refusal."""
+    for verdict in verdicts:
+        if isinstance(verdict, Refuse):
+            raise refuse(verdict)

@@ -1,0 +1,167 @@
+"""Use cases of load balancers (contract 10)."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from livia.core.rules import state as state_rules
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS
+from livia.core.rules.verdict import invalid
+from livia.services import graph, quotas, vips
+from livia.services.change import Change, leaving, own_objection, perform, place_of
+from livia.services.context import Context, Deps, Refused, refuse
+from livia.store import flavors, load_balancers, tags
+from livia.store.load_balancers import NewVip
+
+_COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "description"}
+
+
+class Graph(Struct, frozen=True):
+    """What a single-call create holds besides the load balancer, completed with defaults.
+
+    `default_pools`: for each listener the index of its default pool in `pools`.
+    """
+
+    listeners: Sequence[Mapping[str, Any]] = ()
+    pools: Sequence[Mapping[str, Any]] = ()
+    default_pools: Sequence[int | None] = ()
+
+
+def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, Any], wanted: Graph) -> str:
+    """Create a load balancer with all that `wanted` holds, in one transaction. Its id.
+
+    Raises `Refused`, or `DriverError` with the network service's own code and message.
+    """
+    topology = deps.settings.loadbalancer_topology
+    found = vips.find(deps, values, topology)
+    columns = {
+        **{_COLUMNS[name]: value for name, value in values.items() if name in _COLUMNS},
+        "topology": topology,
+        "project_id": project_id,
+        "flavor_id": values["flavor_id"],
+        "availability_zone": values["availability_zone"],
+        "provider": _provider(deps, values),
+    }
+    with deps.database.read() as connection:
+        # Refused before a port is made for nothing; it is counted again under the lock.
+        quotas.check(deps, connection, project_id, graph.growth(wanted.listeners, wanted.pools))
+    vips.check_network(deps, found, values)
+    graph.check_targets(deps, wanted.pools)
+    load_balancer_id = deps.new_id()
+    with ExitStack() as undo:
+        vip = vips.book(deps, load_balancer_id, project_id, found, values)
+        undo.callback(vips.release, deps, vip)
+        deps.database.transaction(
+            lambda connection: _store(deps, context, connection, load_balancer_id, columns, vip, values["tags"], wanted)
+        )
+        undo.pop_all()
+    deps.wake.hint(load_balancer_id)
+    return load_balancer_id
+
+
+def _store(
+    deps: Deps,
+    context: Context,
+    connection: Connection,
+    load_balancer_id: str,
+    columns: Mapping[str, Any],
+    vip: NewVip,
+    wanted_tags: Sequence[str],
+    wanted: Graph,
+) -> None:
+    quotas.take(deps, connection, columns["project_id"], graph.growth(wanted.listeners, wanted.pools))
+    load_balancers.add(connection, load_balancer_id, columns, vip, deps.clock.now())
+    tags.add(connection, load_balancer_id, wanted_tags)
+    state = load_balancers.state(connection, load_balancer_id)
+    assert state is not None  # noqa: S101 - just inserted
+    change = Change(deps, context, connection, state)
+    name = f"{columns['name']} " if columns["name"] else ""
+    change.tell(
+        "load_balancer.create", "load_balancer", load_balancer_id, f"Load balancer {name}was created at {vip.address}."
+    )
+    graph.add(change, wanted.listeners, wanted.pools, wanted.default_pools)
+    change.finish()
+    change.request_work()
+
+
+def update(deps: Deps, context: Context, load_balancer_id: str, changes: Mapping[str, Any]) -> None:
+    """Change a load balancer. `changes`: what the request sets, nulls that mean a default resolved."""
+    place_of(deps, "load_balancer", load_balancer_id)
+    _check_vip_changes(deps, load_balancer_id, changes)
+
+    def act(change: Change) -> None:
+        change.require_mutable()
+        columns = {_COLUMNS[name]: value for name, value in changes.items() if name in _COLUMNS}
+        load_balancers.set_values(change.connection, load_balancer_id, {**columns, "updated_at": change.now})
+        change.replace_tags(load_balancer_id, changes)
+        if "vip_qos_policy_id" in changes:
+            load_balancers.set_qos_policy(change.connection, load_balancer_id, changes["vip_qos_policy_id"])
+        if "vip_sg_ids" in changes:
+            load_balancers.set_security_groups(change.connection, load_balancer_id, changes["vip_sg_ids"])
+        changed = ", ".join(sorted(changes)) or "nothing"
+        change.tell("load_balancer.update", "load_balancer", load_balancer_id, f"Load balancer was changed: {changed}.")
+
+    perform(deps, context, load_balancer_id, act, objection=own_objection)
+
+
+def _check_vip_changes(deps: Deps, load_balancer_id: str, changes: Mapping[str, Any]) -> None:
+    policy_id = changes.get("vip_qos_policy_id")
+    if policy_id is not None:
+        with deps.database.read() as connection:
+            stored = load_balancers.qos_policy(connection, load_balancer_id)
+        if policy_id != stored:
+            vips.check_qos_policy(deps, policy_id)
+    vips.check_security_groups(deps, changes.get("vip_sg_ids") or ())
+
+
+def delete(deps: Deps, context: Context, load_balancer_id: str, *, cascade: bool) -> None:
+    """Delete a load balancer, with `cascade` whatever it has. Twice changes nothing. Raises `Refused`."""
+    place = place_of(deps, "load_balancer", load_balancer_id)
+    strict = deps.settings.immutable_while_pending
+    if leaving(deps, place):
+        return
+
+    def begin(connection: Connection, key: str) -> bool:
+        return load_balancers.begin_delete(connection, key, strict=strict)
+
+    def act(change: Change) -> None:
+        if not cascade and load_balancers.has_children(change.connection, load_balancer_id):
+            raise refuse(state_rules.has_children(load_balancer_id))
+        change.require_mutable()
+        change.tell("load_balancer.delete", "load_balancer", load_balancer_id, "Load balancer is being deleted.")
+
+    perform(deps, context, load_balancer_id, act, begin=begin, objection=own_objection)
+
+
+def _provider(deps: Deps, values: Mapping[str, Any]) -> str:
+    """The provider asked for, by name or by flavor. Raises `Refused` (contract 10, section 5)."""
+    settings = deps.settings
+    asked: str | None = values.get("provider")
+    flavored = _offered_provider(deps, values)
+    if asked is not None and flavored is not None and asked != flavored:
+        raise Refused(400, f"Flavor '{values['flavor_id']}' is not compatible with provider '{asked}'")
+    provider = asked or flavored or settings.default_provider_driver
+    if provider not in settings.enabled_provider_drivers:
+        raise Refused(400, f"Provider '{provider}' is not enabled.")
+    if provider not in BUILT_IN_PROVIDERS:
+        raise Refused(501, f"Provider '{provider}' was not found.")
+    return provider
+
+
+def _offered_provider(deps: Deps, values: Mapping[str, Any]) -> str | None:
+    flavor_id, zone = values.get("flavor_id"), values.get("availability_zone")
+    with deps.database.read() as connection:
+        flavor = None if flavor_id is None else flavors.flavor(connection, flavor_id)
+        offer = None if zone is None else flavors.availability_zone(connection, zone)
+    if flavor_id is not None and flavor is None:
+        raise refuse(invalid("Invalid flavor_id."))
+    if flavor is not None and not flavor.enabled:
+        raise Refused(400, f"The selected flavor is not allowed in this deployment: {flavor_id}")
+    if zone is not None and offer is None:
+        raise refuse(invalid("Invalid availability zone."))
+    if offer is not None and not offer.enabled:
+        raise Refused(400, f"The selected availability_zone is not allowed in this deployment: {zone}")
+    return None if flavor is None else flavor.provider

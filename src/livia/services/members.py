@@ -1,0 +1,199 @@
+"""Use cases of members, one by one and a whole pool's at once (contract 30, part B)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from livia.core.model.status import Operating
+from livia.core.rules import members as rules
+from livia.core.rules.state import immutable, not_found
+from livia.core.rules.verdict import Refuse
+from livia.services import quotas
+from livia.services.change import Change, leaving, perform, place_of
+from livia.services.context import Context, Deps, Refused, refuse, require
+from livia.store import health_monitors, members, objects
+
+_COLUMNS = {
+    "admin_state_up": "enabled",
+    "address": "ip_address",
+    **{
+        name: name
+        for name in ("name", "protocol_port", "weight", "backup", "subnet_id", "monitor_address", "monitor_port")
+    },
+}
+#: what a batch gives an existing member that the request leaves out; the rest stays (contract 30, section B6)
+_RESET = ("weight", "backup", "admin_state_up", "monitor_address", "monitor_port")
+_NO_SRIOV = Refuse(400, "Validation failure: The load balancer flavor does not allow SR-IOV member ports.")
+
+
+def place_in_pool(deps: Deps, pool_id: str, member_id: str) -> objects.Place:
+    """Where a member of this pool belongs. Raises the 404, also for a member of another pool."""
+    with deps.database.read() as connection:
+        found = objects.place(connection, "member", member_id)
+        if found is None or not members.in_pool(connection, member_id, pool_id):
+            raise refuse(not_found("member", member_id))
+    return found
+
+
+def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]) -> str:
+    """Create a member from complete values of the wire. Its id. Raises `Refused`."""
+    place = place_of(deps, "pool", pool_id)
+    check_targets(deps, (values,))
+
+    def act(change: Change) -> str:
+        pool = change.place("pool", pool_id)
+        quotas.take(deps, change.connection, change.state.project_id, {"member": 1})
+        check_hardware(values)
+        change.require_mutable_pool(pool)
+        member_id = add(change, pool_id, values, monitored=_monitored(change, pool_id))
+        change.mark_pool(pool_id)
+        return member_id
+
+    return perform(deps, context, place.load_balancer_id, act)
+
+
+def check_targets(deps: Deps, wanted: Iterable[Mapping[str, Any]]) -> None:
+    """Raise the 400 of a reserved address or a missing subnet; each subnet is looked up once."""
+    subnets: set[str] = set()
+    for values in wanted:
+        require(rules.address_allowed(values["address"], deps.settings.reserved_ips))
+        subnet_id = values.get("subnet_id")
+        if subnet_id is not None and subnet_id not in subnets:
+            if deps.network.subnet(subnet_id) is None:
+                raise Refused(400, f"Subnet {subnet_id} not found.")
+            subnets.add(subnet_id)
+
+
+def add(change: Change, pool_id: str, values: Mapping[str, Any], *, monitored: bool = False, ordinal: int = 0) -> str:
+    """Insert a member; one being deleted makes way. Its id. Raises the 409 of a duplicate."""
+    present = members.at(change.connection, pool_id, values["address"], values["protocol_port"])
+    if present is not None:
+        if present.provisioning_status != objects.DELETING:
+            raise refuse(rules.duplicate(*present.key))
+        members.make_way(change.connection, present)
+    status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
+    row = {**columns(values), "pool_id": pool_id, "operating_status": str(status)}
+    return change.add("member", row, values["tags"], ordinal=ordinal)
+
+
+def update(deps: Deps, context: Context, pool_id: str, member_id: str, changes: Mapping[str, Any]) -> None:
+    """Change a member. `changes`: what the request sets, nulls that mean a default resolved. Raises `Refused`."""
+    place = place_in_pool(deps, pool_id, member_id)
+
+    def act(change: Change) -> None:
+        member = change.place("member", member_id)
+        change.require_mutable_pool(change.place("pool", pool_id))
+        if member.provisioning_status == objects.DELETING:
+            raise Refused(409, f"Pool {pool_id} is immutable and cannot be updated.")
+        change.update("member", member_id, columns(changes), changes)
+        change.mark_pool(pool_id)
+
+    perform(deps, context, place.load_balancer_id, act)
+
+
+def delete(deps: Deps, context: Context, pool_id: str, member_id: str) -> None:
+    """Delete a member. Twice changes nothing. Raises `Refused`."""
+    place = place_in_pool(deps, pool_id, member_id)
+    if leaving(deps, place):
+        return
+
+    def act(change: Change) -> None:
+        change.place("member", member_id)
+        change.require_mutable_pool(change.place("pool", pool_id))
+        change.delete("member", (member_id,))
+        change.mark_pool(pool_id)
+
+    perform(deps, context, place.load_balancer_id, act)
+
+
+def replace_all(
+    deps: Deps,
+    context: Context,
+    pool_id: str,
+    wanted: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    *,
+    additive: bool,
+) -> None:
+    """Make the pool's members those of `wanted`; with `additive` keep the others as well. Raises `Refused`.
+
+    `wanted`: for each member what the request sets, and the same completed with defaults.
+    """
+    place = place_of(deps, "pool", pool_id)
+    keys = [_key(values) for _given, values in wanted]
+    with deps.database.read() as connection:
+        there = [each for each in members.of_pool(connection, pool_id) if each.provisioning_status != objects.DELETING]
+    if not keys and (additive or not there):
+        _require_mutable(deps, place)
+        return
+    # Subnets are asked for outside the transaction; a member that appears meanwhile was checked when it did.
+    known = {each.key for each in there}
+    check_targets(deps, (values for _given, values in wanted if _key(values) not in known))
+
+    def act(change: Change) -> None:
+        change.require_mutable_pool(change.place("pool", pool_id))
+        _replace_all(change, pool_id, wanted, additive=additive)
+
+    perform(deps, context, place.load_balancer_id, act)
+
+
+def _replace_all(
+    change: Change,
+    pool_id: str,
+    wanted: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    *,
+    additive: bool,
+) -> None:
+    present = {
+        each.key: each.id
+        for each in members.of_pool(change.connection, pool_id)
+        if each.provisioning_status != objects.DELETING
+    }
+    plan = rules.batch(present, [_key(values) for _given, values in wanted], additive=additive)
+    if isinstance(plan, Refuse):
+        raise refuse(plan)
+    quotas.take(change.deps, change.connection, change.state.project_id, {"member": plan.growth})
+    change.delete("member", [present[key] for key in plan.delete])
+    monitored = _monitored(change, pool_id)
+    for ordinal, (given, values) in enumerate(wanted):
+        member_id = present.get(_key(values))
+        if member_id is None:
+            check_hardware(values)
+            add(change, pool_id, values, monitored=monitored, ordinal=ordinal)
+        else:
+            kept = {name: given[name] for name in ("name", "tags") if name in given}
+            new = {**{name: values[name] for name in _RESET}, **kept}
+            change.update("member", member_id, columns(new), new)
+    change.mark_pool(pool_id)
+
+
+def columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of table `member` for values of the wire."""
+    return {_COLUMNS[name]: value for name, value in values.items() if name in _COLUMNS}
+
+
+def _key(values: Mapping[str, Any]) -> tuple[str, int]:
+    return values["address"], values["protocol_port"]
+
+
+def check_hardware(values: Mapping[str, Any]) -> None:
+    """Raise the 400 of a member port that no flavor allows."""
+    # No flavor can allow it until the data plane has such ports.
+    if values.get("request_sriov"):
+        raise refuse(_NO_SRIOV)
+
+
+def _monitored(change: Change, pool_id: str) -> bool:
+    monitor = health_monitors.of_pool(change.connection, pool_id)
+    return monitor is not None and monitor[1] != objects.DELETING
+
+
+def _require_mutable(deps: Deps, pool: objects.Place) -> None:
+    """A batch that changes nothing is still refused while nothing can be changed."""
+    with deps.database.read() as connection:
+        load_balancer = objects.place(connection, "load_balancer", pool.load_balancer_id)
+    settled = {"ACTIVE"} if deps.settings.immutable_while_pending else None
+    for kind, each in (("pool", pool), ("load_balancer", load_balancer)):
+        if each is None:
+            raise refuse(not_found(kind, pool.load_balancer_id))
+        refused = each.provisioning_status == objects.DELETING
+        if refused or (settled is not None and each.provisioning_status not in settled):
+            raise refuse(immutable(kind, each.id))

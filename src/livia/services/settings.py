@@ -1,0 +1,93 @@
+"""The settings that requests depend on, by their names in contract 90 (sections given at each group)."""
+
+from msgspec import Struct, field
+
+_CIPHERS = ":".join(
+    (
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-CHACHA20-POLY1305",
+    )
+)
+_TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
+_ALPN = ("h2", "http/1.1", "http/1.0")
+
+
+class ApiSettings(Struct, frozen=True, kw_only=True):
+    """What an operator can set about the API."""
+
+    # [api_settings]
+    allow_pagination: bool = True
+    allow_sorting: bool = True
+    allow_filtering: bool = True
+    allow_field_selection: bool = True
+    #: a number, or `infinite`; negative numbers also mean no limit
+    pagination_max_limit: str = "1000"
+    api_base_uri: str | None = None
+    allow_tls_terminated_listeners: bool = True
+    allow_ping_health_monitors: bool = True
+    allow_prometheus_listeners: bool = True
+    enabled_provider_drivers: dict[str, str] = field(
+        default_factory=lambda: {
+            "amphora": "The Octavia Amphora driver.",
+            "octavia": "Deprecated alias of the Octavia Amphora driver.",
+        }
+    )
+    default_provider_driver: str = "amphora"
+    udp_connect_min_interval_health_monitor: int = 3
+    healthcheck_enabled: bool = False
+    #: seconds
+    healthcheck_refresh_interval: int = 5
+    default_listener_ciphers: str = _CIPHERS
+    default_pool_ciphers: str = _CIPHERS
+    tls_cipher_prohibit_list: str = ""
+    default_listener_tls_versions: tuple[str, ...] = _TLS_VERSIONS
+    default_pool_tls_versions: tuple[str, ...] = _TLS_VERSIONS
+    minimum_tls_version: str | None = None
+    default_listener_alpn_protocols: tuple[str, ...] = _ALPN
+    default_pool_alpn_protocols: tuple[str, ...] = _ALPN
+    #: ours (design, section 5): 409 for every write while a change is under way
+    immutable_while_pending: bool = False
+    #: ours: the project of requests without one where nobody authenticates; None: such a create is a 400
+    default_project: str | None = "default"
+    #: ours: where the service is also reachable below the root, e.g. http://host/load-balancer
+    mount_prefix: str = "/load-balancer"
+
+    # [oslo_middleware]
+    #: bytes
+    max_request_body_size: int = 114688
+    enable_proxy_headers_parsing: bool = False
+
+    # [quotas]; -1: unlimited
+    default_load_balancer_quota: int = -1
+    default_listener_quota: int = -1
+    default_pool_quota: int = -1
+    default_member_quota: int = -1
+    default_health_monitor_quota: int = -1
+
+    # [networking]
+    allow_vip_network_id: bool = True
+    allow_vip_subnet_id: bool = True
+    allow_vip_port_id: bool = True
+    valid_vip_networks: tuple[str, ...] = ()
+    denylist_vip_networks: tuple[str, ...] = ()
+    reserved_ips: tuple[str, ...] = ("169.254.169.254",)
+
+    # [controller_worker]
+    #: SINGLE or ACTIVE_STANDBY
+    loadbalancer_topology: str = "SINGLE"
+
+    # [haproxy_amphora]; milliseconds
+    timeout_client_data: int = 50000
+    timeout_member_connect: int = 5000
+    timeout_member_data: int = 50000
+    timeout_tcp_inspect: int = 0

@@ -1,0 +1,170 @@
+"""Single-call create of a whole tree (contract 10, section 6)."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import MakeHarness
+from tests.api.harness import SUBNET, Harness
+
+POOL = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+MEMBER = {"address": "10.0.0.1", "protocol_port": 80}
+MONITOR = {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3}
+HTTP = {"protocol": "HTTP", "protocol_port": 80}
+
+
+def _post(harness: Harness, **values: Any) -> dict[str, Any]:
+    return harness.load_balancer(**values)
+
+
+def test_everything_at_once(anywhere: Harness) -> None:
+    created = _post(
+        anywhere,
+        name="app",
+        tags=["x"],
+        listeners=[
+            {**HTTP, "name": "http", "default_pool": {"name": "blue"}, "allowed_cidrs": ["10.0.0.0/8"], "tags": ["l"]},
+            {"protocol": "TCP", "protocol_port": 81, "default_pool": {**POOL, "name": "inline", "protocol": "TCP"}},
+            {"protocol": "HTTP", "protocol_port": 82, "default_pool": {"name": "inline2", **POOL}, "l7policies": None},
+            {"protocol": "HTTP", "protocol_port": 83, "default_pool": {"name": "blue"}, "l7policies": []},
+        ],
+        pools=[
+            {
+                **POOL,
+                "name": "blue",
+                "session_persistence": {"type": "APP_COOKIE", "cookie_name": "c"},
+                "healthmonitor": {**MONITOR, "url_path": "/ok"},
+                "members": [{**MEMBER, "tags": ["m"]}, {**MEMBER, "address": "10.0.0.2", "backup": True}],
+            },
+            POOL,
+        ],
+    )
+    pools = {each["name"]: each for each in created["pools"]}
+    assert [each["name"] for each in created["pools"]] == ["blue", "", "inline", "inline2"]
+    assert [each["protocol_port"] for each in created["listeners"]] == [80, 81, 82, 83]
+    assert [each["default_pool_id"] for each in created["listeners"]] == [
+        pools[name]["id"] for name in ("blue", "inline", "inline2", "blue")
+    ]
+    blue = pools["blue"]
+    assert [each["address"] for each in blue["members"]] == ["10.0.0.1", "10.0.0.2"]
+    assert {each["operating_status"] for each in blue["members"]} == {"NO_MONITOR"}
+    assert blue["healthmonitor"]["url_path"] == "/ok"
+    assert blue["session_persistence"]["cookie_name"] == "c"
+    assert pools["inline"]["healthmonitor"] is None
+    assert "healthmonitor_id" not in blue
+    assert "loadbalancers" not in blue
+    assert "loadbalancers" not in created["listeners"][0]
+    assert set(anywhere.statuses(created["id"]).values()) == {"PENDING_CREATE"}
+    shown = anywhere.client.get(f"/loadbalancers/{created['id']}").json["loadbalancer"]
+    for name in ("listeners", "pools"):
+        assert shown[name] == [{"id": each["id"]} for each in created[name]]
+    for each in created["pools"]:
+        assert anywhere.client.get(f"/pools/{each['id']}").json["pool"]["name"] == each["name"]
+
+
+#: what the body has, the status and text of the refusal
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    (
+        {"listeners": [{**HTTP, "default_pool": POOL}]},
+        400,
+        "Pools must be named when creating a fully populated loadbalancer.",
+    ),
+    (
+        {"pools": [{**POOL, "name": "a"}], "listeners": [{**HTTP, "default_pool": {**POOL, "name": "a"}}]},
+        400,
+        "Pool names must be unique",
+    ),
+    ({"pools": [{**POOL, "name": "a"}, {**POOL, "name": "a"}]}, 400, "Pool names must be unique"),
+    (
+        {"listeners": [{**HTTP, "default_pool": {"name": "a"}}]},
+        400,
+        "Pool 'a' was referenced but no full definition was found.",
+    ),
+    (
+        {"listeners": [{**HTTP, "default_pool": {"name": "a", "protocol": "HTTP"}}]},
+        400,
+        "Pool definition for 'a' missing required attribute: lb_algorithm",
+    ),
+    ({"pools": [{"lb_algorithm": "ROUND_ROBIN", "name": "b"}]}, 400, "missing required attribute: protocol"),
+    ({"listeners": [{**HTTP, "default_pool_id": SUBNET}]}, 404, f"Pool {SUBNET} not found."),
+    (
+        {"listeners": [{**HTTP, "loadbalancer_id": SUBNET}]},
+        400,
+        "load_balancer.loadbalancer.listeners: loadbalancer_id",
+    ),
+    ({"pools": [{**POOL, "listener_id": SUBNET}]}, 400, "load_balancer.loadbalancer.pools: listener_id"),
+    (
+        {"pools": [{**POOL, "members": [{**MEMBER, "zz": 1}]}]},
+        400,
+        "Unknown attribute for argument load_balancer.loadbalancer.pools.members: zz",
+    ),
+    (
+        {"pools": [{**POOL, "healthmonitor": {**MONITOR, "pool_id": SUBNET}}]},
+        400,
+        "load_balancer.loadbalancer.pools.healthmonitor: pool_id",
+    ),
+    ({"listeners": [{"protocol_port": 80}]}, 400, "protocol. Value: 'None'. Mandatory field missing."),
+    ({"pools": [{**POOL, "members": [{"address": "10.0.0.1"}]}]}, 400, "protocol_port. Value: 'None'. Mandatory"),
+    ({"pools": [{**POOL, "healthmonitor": {"type": "HTTP"}}]}, 400, "Mandatory field missing."),
+    ({"listeners": {}}, 400, "Value should be a list"),
+    ({"listeners": ["x"]}, 400, "Value should be an object"),
+    (
+        {"listeners": [{**HTTP, "default_pool": {"name": "a"}}], "pools": [{**POOL, "name": "a", "protocol": "TCP"}]},
+        400,
+        "The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'.",
+    ),
+    ({"listeners": [HTTP, {**HTTP, "protocol": "TCP"}]}, 409, "already using protocol HTTP and protocol_port 80"),
+    (
+        {"listeners": [{"protocol": "PROMETHEUS", "protocol_port": 9, "default_pool": {**POOL, "name": "a"}}]},
+        400,
+        "Protocol PROMETHEUS listeners cannot have child objects.",
+    ),
+    (
+        {"listeners": [{"protocol": "PROMETHEUS", "protocol_port": 9, "l7policies": [{"action": "REJECT"}]}]},
+        400,
+        "Protocol PROMETHEUS listeners cannot have child objects.",
+    ),
+    ({"listeners": [{**HTTP, "insert_headers": {"X-Bad": "true"}}]}, 400, "X-Bad is not a valid option"),
+    ({"listeners": [{**HTTP, "hsts_max_age": 5}]}, 400, "The HSTS feature can only be used"),
+    ({"listeners": [{**HTTP, "allowed_cidrs": ["2001:db8::/32"]}]}, 400, "IP version incompatible with all VIPs"),
+    ({"pools": [{**POOL, "members": [MEMBER, MEMBER]}]}, 409, "already using ip 10.0.0.1 on protocol_port 80"),
+    (
+        {"pools": [{**POOL, "members": [{**MEMBER, "address": "169.254.169.254"}]}]},
+        400,
+        "169.254.169.254 is not a valid option for member address",
+    ),
+    ({"pools": [{**POOL, "healthmonitor": {**MONITOR, "type": "SCTP"}}]}, 400, "only supported for pools of type"),
+    ({"pools": [{**POOL, "session_persistence": {"type": "APP_COOKIE"}}]}, 400, '"cookie_name" must be specified'),
+    ({"pools": [{**POOL, "session_persistence": {}}]}, 400, "Mandatory field missing."),
+    ({"listeners": [{**HTTP, "l7policies": [{"action": "REJECT"}]}]}, 501, "does not support a requested option: "),
+    ({"pools": [{**POOL, "tls_enabled": True}]}, 501, "Provider 'amphora' does not support a requested option: "),
+    (
+        {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}, {**POOL, "members": [MEMBER, MEMBER]}]},
+        409,
+        "already using ip",
+    ),
+]
+
+
+@pytest.mark.parametrize("values, status, text", REFUSED)
+def test_refused_graphs_leave_nothing(harness: Harness, values: dict[str, Any], status: int, text: str) -> None:
+    body = {"loadbalancer": {"vip_subnet_id": SUBNET, **values}}
+    harness.refused("POST", "/loadbalancers", body, status, text)
+
+
+@pytest.mark.parametrize(
+    "kind, title",
+    [
+        ("load_balancer", "Load Balancer"),
+        ("listener", "Listener"),
+        ("pool", "Pool"),
+        ("member", "Member"),
+        ("health_monitor", "Health Monitor"),
+    ],
+)
+def test_quotas_of_a_graph(make: MakeHarness, kind: str, title: str) -> None:
+    harness = make(**{f"default_{kind}_quota": 0})
+    pool = {**POOL, "name": "a", "members": [MEMBER], "healthmonitor": MONITOR}
+    values = {"vip_subnet_id": SUBNET, "listeners": [{**HTTP, "default_pool": {"name": "a"}}], "pools": [pool]}
+    text = f"Quota has been met for resources: {title}"
+    assert harness.refused("POST", "/loadbalancers", {"loadbalancer": values}, 403) == text
