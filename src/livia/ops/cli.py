@@ -1,0 +1,141 @@
+"""The `livia` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livia.ops.settings import SettingsError, load
+from livia.ops.state import DEFAULT_STATE_DIRECTORY, State
+
+if TYPE_CHECKING:
+    from livia.ops.services import Installation
+
+#: exit status for "it could not be done, and a sentence said why"
+_FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings, warnings = load(options.config_file)
+    except SettingsError as error:
+        return _fail(str(error))
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    # Imported only now: `livia --help` and a mistyped command answer at once.
+    from livia.ops.services import Installation
+
+    installation = Installation(State(options.state_directory), settings)
+    status: int = options.run(installation, options)
+    return status
+
+
+def _up(installation: "Installation", _options: argparse.Namespace) -> int:
+    from livia.ops import up
+
+    try:
+        up.up(installation)
+    except up.CannotStartError as error:
+        return _fail(str(error))
+    return 0
+
+
+def _down(installation: "Installation", options: argparse.Namespace) -> int:
+    from livia.ops import down
+
+    try:
+        down.down(installation, purge=options.purge)
+    except down.StillRunningError as error:
+        return _fail(str(error))
+    return 0
+
+
+def _status(installation: "Installation", _options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import status
+
+    if not installation.state.exists():
+        return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+    return 0 if status.show(installation, Console()) else _FAILED
+
+
+def _demo(installation: "Installation", _options: argparse.Namespace) -> int:
+    from livia.ops.demo.play import play
+
+    return play(installation)
+
+
+def _network(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import network
+
+    if not installation.state.exists():
+        return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+    try:
+        if options.action == "create":
+            network.create(installation, options.name, options.cidr, gateway=options.gateway, mtu=options.mtu)
+        elif options.action == "delete":
+            network.delete(installation, options.name)
+    except network.NetworkError as error:
+        return _fail(str(error))
+    network.show_all(installation, Console())
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return _FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="livia", description="Load balancing as a service.")
+    parser.add_argument(
+        "--state-directory",
+        type=Path,
+        default=DEFAULT_STATE_DIRECTORY,
+        metavar="DIRECTORY",
+        help="where everything is kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--config-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an octavia.conf; may be given several times",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start everything and stay")
+    up.set_defaults(run=_up)
+    down = commands.add_parser("down", help="end the services, remove namespaces, bridges and processes")
+    down.add_argument("--purge", action="store_true", help="remove the state directory too")
+    down.set_defaults(run=_down)
+    status = commands.add_parser("status", help="services, hosts, load balancers, amphorae")
+    status.set_defaults(run=_status)
+    demo = commands.add_parser("demo", help="make a load balancer, break it, change it, and show what clients see")
+    demo.set_defaults(run=_demo)
+    _add_network_commands(commands.add_parser("network", help="local networks"))
+    return parser
+
+
+def _add_network_commands(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_network)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("list", help="show all networks")
+    create = actions.add_parser("create", help="a network with one subnet; this machine is its gateway")
+    create.add_argument("name")
+    create.add_argument("cidr", help="e.g. 10.77.0.0/24")
+    create.add_argument("--gateway", help="this machine's address (default: the first of the network)")
+    create.add_argument("--mtu", type=int, default=1500, help="largest packet, bytes (default: %(default)s)")
+    delete = actions.add_parser("delete", help="remove a network without ports")
+    delete.add_argument("name", help="name or id")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

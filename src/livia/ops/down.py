@@ -1,0 +1,54 @@
+"""`livia down`: end the services of a state directory, and remove every namespace, bridge and process it made."""
+
+import os
+import shutil
+import signal
+import time
+
+from livia.agent.main import down as remove_data_plane
+from livia.ops.services import Installation
+from livia.ops.state import AlreadyRunningError
+
+#: seconds that `livia up` has to end by itself
+_GRACE = 20.0
+_POLL = 0.05
+
+
+class StillRunningError(Exception):
+    """The supervisor did not end."""
+
+
+def down(installation: Installation, *, purge: bool) -> None:
+    """Stop and remove. With `purge` the state directory goes too: load balancers, keys, logs.
+
+    Without it the load balancers stay known: the next `livia up` brings them back. Raises StillRunningError.
+    """
+    state = installation.state
+    if not state.exists():
+        return
+    _end_supervisor(installation)
+    remove_data_plane(installation.agent_config())
+    if purge:
+        shutil.rmtree(state.directory)
+
+
+def _end_supervisor(installation: Installation) -> None:
+    """Ask whoever holds the lock to end, and wait until the lock is free."""
+    state = installation.state
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline:
+        try:
+            state.lock().close()
+        except AlreadyRunningError:
+            _terminate(installation)
+            time.sleep(_POLL)
+        else:
+            return
+    raise StillRunningError(f"The livia up on {state.directory} does not end: see {state.pid_path} for its process id.")
+
+
+def _terminate(installation: Installation) -> None:
+    try:
+        os.kill(int(installation.state.pid_path.read_text()), signal.SIGTERM)
+    except (OSError, ValueError):
+        return

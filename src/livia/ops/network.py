@@ -1,0 +1,81 @@
+"""`livia network`: local networks, made and removed on this machine."""
+
+from ipaddress import ip_address, ip_network
+
+from pyroute2 import IPRoute
+from rich.console import Console
+from rich.table import Table
+
+from livia.agent.plumbing import segment
+from livia.core.drivers import DriverError, Network
+from livia.drivers.network.local import LocalNetworks, NetworkExistsError
+from livia.ops.services import Installation
+from livia.ops.up import attach, fabric_of
+
+
+class NetworkError(Exception):
+    """Why it was not done, as one sentence."""
+
+
+def create(installation: Installation, name: str, cidr: str, *, gateway: str | None, mtu: int) -> Network:
+    """A network whose gateway is this machine. Raises NetworkError."""
+    try:
+        block = ip_network(cidr)
+    except ValueError as error:
+        raise NetworkError(f"{cidr} is no network: {error}.") from error
+    overlapping = _overlapping_route(str(block))
+    if overlapping is not None:
+        raise NetworkError(f"{cidr} overlaps with {overlapping}, which this machine reaches already: choose another.")
+    networks = LocalNetworks(installation.database(), installation.clock)
+    try:
+        network = networks.create(name, cidr, gateway=gateway, mtu=mtu)
+    except (ValueError, NetworkExistsError) as error:
+        raise NetworkError(str(error)) from error
+    attach(installation, networks, network)
+    return network
+
+
+def delete(installation: Installation, name: str) -> None:
+    """Remove a network by name or id. Raises NetworkError."""
+    networks = LocalNetworks(installation.database(), installation.clock)
+    network = find(networks, name)
+    try:
+        networks.delete(network.id)
+    except DriverError as error:
+        raise NetworkError(error.message) from error
+    segment.detach_host(fabric_of(installation), network.id)
+
+
+def find(networks: LocalNetworks, name: str) -> Network:
+    """A network by name or id. Raises NetworkError."""
+    for network in networks.networks():
+        if name in (network.name, network.id):
+            return network
+    raise NetworkError(f"There is no network {name}.")
+
+
+def show_all(installation: Installation, console: Console) -> None:
+    """Print every network with its subnets."""
+    networks = LocalNetworks(installation.database(), installation.clock)
+    table = Table("Network", "Network id", "Subnet id", "CIDR", "Gateway (this machine)", "Free")
+    for network in networks.networks():
+        for subnet_id in network.subnet_ids:
+            subnet = networks.subnet(subnet_id)
+            if subnet is not None:
+                row = (network.name, network.id, subnet.id, subnet.cidr, subnet.gateway or "-", str(subnet.free))
+                table.add_row(*row)
+    console.print(table)
+
+
+def _overlapping_route(cidr: str) -> str | None:
+    """A route of this machine, other than the default one, that covers addresses of `cidr`."""
+    block = ip_network(cidr)
+    with IPRoute() as netlink:
+        for route in netlink.get_routes(family=2 if block.version == 4 else 10, table=254):
+            destination = route.get_attr("RTA_DST")
+            if not destination or route["dst_len"] == 0:
+                continue
+            other = ip_network(f"{ip_address(destination)}/{route['dst_len']}", strict=False)
+            if other.version == block.version and other.overlaps(block):
+                return str(other)
+    return None

@@ -1,0 +1,70 @@
+"""What must be so before anything starts; each problem is one sentence that says what to do."""
+
+import os
+import shutil
+import socket
+
+from livia.ops.settings import Settings
+
+#: program to the Debian package that has it
+_PROGRAMS = {
+    "haproxy": "haproxy",
+    "keepalived": "keepalived",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "s6-svscan": "s6",
+}
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+def problems(settings: Settings) -> list[str]:
+    """Why `livia up` cannot start now; empty when it can."""
+    found = [*_not_root(), *missing_programs(_search_path()), *_open_without_auth(settings)]
+    api, health = settings.server, settings.health
+    return [
+        *found,
+        *_taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port"),
+        *_taken("agent", socket.SOCK_STREAM, "127.0.0.1", settings.agent.bind_port, "[haproxy_amphora] bind_port"),
+        *_taken("health manager", socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "[health_manager] bind_port"),
+    ]
+
+
+def _not_root() -> list[str]:
+    if os.geteuid() == 0:
+        return []
+    return ["Livia makes network namespaces, and so must be run by root: run the same command with sudo."]
+
+
+def missing_programs(path: str) -> list[str]:
+    """One sentence about the programs that are not on `path`, with what installs them."""
+    missing = {name: package for name, package in _PROGRAMS.items() if shutil.which(name, path=path) is None}
+    if not missing:
+        return []
+    names, packages = ", ".join(missing), " ".join(dict.fromkeys(missing.values()))
+    return [f"Not installed: {names}. Run: apt-get install {packages}"]
+
+
+def _search_path() -> str:
+    # The programs of administrators are not on every user's path.
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+def _open_without_auth(settings: Settings) -> list[str]:
+    host = settings.server.bind_host
+    if host.startswith(_LOOPBACK):
+        return []
+    return [
+        f"The API would listen on {host} without authentication and believe everybody: set [api_settings] bind_host "
+        "to a loopback address, and put a proxy that authenticates in front of it."
+    ]
+
+
+def _taken(what: str, kind: socket.SocketKind, host: str, port: int, option: str) -> list[str]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if kind is socket.SOCK_STREAM else 0)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return [f"The {what} cannot listen on {host} port {port} ({error.strerror}): free it, or set {option}."]
+    return []

@@ -1,0 +1,172 @@
+"""Configuration sections as frozen structs; names, units and defaults are those of contract 90.
+
+`load` reads octavia.conf files through oslo.config. `[livia]` holds what the incumbent has no name for.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from livia.services.settings import ApiSettings
+
+
+class SettingsError(Exception):
+    """A configuration file cannot be used; the message is a sentence for its author."""
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """Where the API listens, and how it knows who calls."""
+
+    bind_host: str = "127.0.0.1"
+    bind_port: int = 9876
+    auth_strategy: Literal["noauth"] = "noauth"
+
+
+class DatabaseSettings(Struct, frozen=True, kw_only=True):
+    """`connection`: a database URL; empty: SQLite in the state directory."""
+
+    connection: str = ""
+    max_pool_size: int = 10
+
+
+class HealthSettings(Struct, frozen=True, kw_only=True):
+    """Seconds. `heartbeat_key` empty: one made at first start and kept in the state directory."""
+
+    bind_ip: str = "127.0.0.1"
+    bind_port: int = 5555
+    heartbeat_key: str = ""
+    heartbeat_timeout: float = 60.0
+    heartbeat_interval: float = 10.0
+    health_check_interval: float = 3.0
+
+
+class HouseSettings(Struct, frozen=True, kw_only=True):
+    """Seconds."""
+
+    cleanup_interval: float = 30.0
+    amphora_expiry_age: float = 604800.0
+    load_balancer_expiry_age: float = 604800.0
+
+
+class AgentSettings(Struct, frozen=True, kw_only=True):
+    """How controllers reach agents; timeouts in seconds."""
+
+    bind_port: int = 9443
+    rest_request_conn_timeout: float = 10.0
+    rest_request_read_timeout: float = 60.0
+
+
+class LiviaSettings(Struct, frozen=True, kw_only=True):
+    """`advert_interval`: seconds between VRRP adverts. `deadline`: seconds until an unfinished change shows ERROR.
+
+    `host_capacity`: amphorae that the embedded host takes. `reconcile_threads`: load balancers worked on at once.
+    """
+
+    advert_interval: float = 0.1
+    deadline: float = 300.0
+    host_capacity: int = 1000
+    reconcile_threads: int = 4
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything, by who reads it; `_READERS` says where octavia.conf has it."""
+
+    server: ServerSettings = ServerSettings()
+    api: ApiSettings = ApiSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    health: HealthSettings = HealthSettings()
+    house: HouseSettings = HouseSettings()
+    agent: AgentSettings = AgentSettings()
+    livia: LiviaSettings = LiviaSettings()
+
+
+#: section of octavia.conf to the fields of `Settings` that read it
+_READERS = {
+    "api_settings": ("server", "api"),
+    "oslo_middleware": ("api",),
+    "quotas": ("api",),
+    "networking": ("api",),
+    "controller_worker": ("api",),
+    "haproxy_amphora": ("agent", "api"),
+    "database": ("database",),
+    "health_manager": ("health",),
+    "house_keeping": ("house",),
+    "livia": ("livia",),
+}
+
+#: what `livia up` starts from: highly available, and quick to notice on one machine
+EMBEDDED = Settings(
+    api=ApiSettings(loadbalancer_topology="ACTIVE_STANDBY"),
+    health=HealthSettings(heartbeat_interval=1.0, heartbeat_timeout=5.0, health_check_interval=0.5),
+)
+
+
+def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, list[str]]:
+    """Settings from `files` over `base`, and a warning for each option that nobody reads.
+
+    Raises SettingsError for a file that cannot be read and for a value that its option does not take.
+    """
+    warnings: list[str] = []
+    changed: dict[str, dict[str, Any]] = {}
+    for section, options in _parse(files).items():
+        if section not in _READERS:
+            warnings.append(f"[{section}] is read by nobody.")
+            continue
+        for option, given in options.items():
+            reader = _reader(section, option)
+            if reader is None:
+                warnings.append(_unknown(section, option))
+            else:
+                changed.setdefault(reader, {})[option] = _value(section, option, given[-1], _options(reader)[option])
+    parts = {name: msgspec.structs.replace(getattr(base, name), **values) for name, values in changed.items()}
+    return msgspec.structs.replace(base, **parts), warnings
+
+
+def _parse(files: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
+    if not files:
+        return {}
+    from oslo_config import cfg  # half of the start-up time, and mostly not needed
+
+    merged: dict[str, dict[str, list[str]]] = {}
+    for path in files:
+        sections: dict[str, dict[str, list[str]]] = {}
+        try:
+            cfg.ConfigParser(str(path), sections).parse()
+        except (OSError, cfg.ParseError) as error:
+            raise SettingsError(f"The configuration file {path} cannot be read: {error}") from error
+        for section, options in sections.items():
+            merged.setdefault(section, {}).update(options)
+    return merged
+
+
+def _options(reader: str) -> dict[str, Any]:
+    return get_type_hints(get_type_hints(Settings)[reader])
+
+
+def _reader(section: str, option: str) -> str | None:
+    return next((reader for reader in _READERS[section] if option in _options(reader)), None)
+
+
+def _unknown(section: str, option: str) -> str:
+    known = [name for reader in _READERS[section] for name in _options(reader)]
+    near = difflib.get_close_matches(option, known, 1)
+    return f"[{section}] {option} is read by nobody." + (f" Is {near[0]} meant?" if near else "")
+
+
+def _value(section: str, option: str, text: str, kind: Any) -> object:
+    """One option's value: lists by commas, dicts as key:value by commas (contract 90)."""
+    origin = get_origin(kind)
+    if origin is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if origin is dict:
+        pairs = (part.partition(":") for part in text.split(",") if part.strip())
+        return {key.strip(): value.strip() for key, _, value in pairs}
+    plain = text.strip().lower() if kind is bool else text.strip()
+    try:
+        return msgspec.convert(plain, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"[{section}] {option} = {text!r}: {error}.") from error

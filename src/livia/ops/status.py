@@ -1,0 +1,165 @@
+"""`livia status`: services, hosts, load balancers and amphorae at a glance."""
+
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, RowMapping, select
+
+from livia.core.model.status import AmphoraStatus, Provisioning
+from livia.ops.services import Installation
+from livia.ops.state import AlreadyRunningError
+from livia.ops.supervisor import COMMAND_PREFIX
+from livia.store import hosts, work
+from livia.store import tables as t
+
+_GOOD = {"ACTIVE", "ONLINE", "ALLOCATED", "NO_MONITOR"}
+_BAD = {"ERROR", "DEGRADED"}
+
+
+def show(installation: Installation, console: Console) -> bool:
+    """Print the state of the installation; whether its services run."""
+    running = _show_services(installation, console)
+    with installation.database().read() as connection:
+        _show_hosts(connection, console)
+        _show_load_balancers(connection, console)
+        _show_amphorae(connection, console, installation.clock.now())
+    return running
+
+
+def _show_services(installation: Installation, console: Console) -> bool:
+    try:
+        installation.state.lock().close()
+    except AlreadyRunningError:
+        parent = int(installation.state.pid_path.read_text())
+        table = Table("Service", "Process", "Memory (PSS)", title="Services", title_justify="left")
+        table.add_row("supervisor", str(parent), _pss(parent))
+        for pid in sorted(children(parent)):
+            table.add_row(_service_name(pid), str(pid), _pss_of_family(pid))
+        console.print(table)
+        return True
+    console.print(f"No livia up runs on {installation.state.directory}; load balancers go on without it.")
+    return False
+
+
+def _service_name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip().removeprefix(COMMAND_PREFIX)
+    except OSError:
+        return "?"
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of the children of a process."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def proportional_memory(pid: int) -> int:
+    """Memory of a process in kB: what it has alone, and its share of what it shares (proc(5), smaps_rollup)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def _pss(pid: int) -> str:
+    return f"{proportional_memory(pid) / 1024:.1f} MB"
+
+
+def _pss_of_family(pid: int) -> str:
+    """A service with the processes it forked, such as Granian's."""
+    total = sum(map(proportional_memory, (pid, *children(pid))))
+    return f"{total / 1024:.1f} MB"
+
+
+def _show_hosts(connection: Connection, console: Console) -> None:
+    table = Table("Host", "Agent", "Zone", "Amphorae", "Last heard", title="Amphora hosts", title_justify="left")
+    for host, age in hosts.every(connection):
+        table.add_row(
+            host.id,
+            f"{host.address}:{host.agent_port}",
+            host.availability_zone or "-",
+            f"{host.amphora_count} of {host.capacity}",
+            f"{age:.0f} s ago",
+        )
+    console.print(table)
+
+
+def _show_load_balancers(connection: Connection, console: Console) -> None:
+    query = (
+        select(t.load_balancer, t.vip.c.ip_address)
+        .join_from(t.load_balancer, t.vip, t.vip.c.load_balancer_id == t.load_balancer.c.id)
+        .where(t.load_balancer.c.provisioning_status != Provisioning.DELETED)
+        .order_by(t.load_balancer.c.created_at)
+    )
+    table = Table(
+        "Load balancer",
+        "Name",
+        "VIP",
+        "Provisioning",
+        "Operating",
+        "Generation",
+        "Waits for",
+        title="Load balancers",
+        title_justify="left",
+    )
+    for row in connection.execute(query).mappings():
+        table.add_row(
+            row["id"],
+            row["name"] or "",
+            row["ip_address"],
+            _coloured(row["provisioning_status"]),
+            _coloured(row["operating_status"]),
+            f"{row['confirmed_generation']} of {row['generation']}",
+            work.reason_of(connection, row["id"]) or "-",
+        )
+    console.print(table)
+
+
+def _show_amphorae(connection: Connection, console: Console, now: datetime) -> None:
+    query = (
+        select(t.amphora, t.amphora_health.c.last_update)
+        .join_from(t.amphora, t.amphora_health, t.amphora_health.c.amphora_id == t.amphora.c.id, isouter=True)
+        .where(t.amphora.c.status != AmphoraStatus.DELETED)
+        .order_by(t.amphora.c.load_balancer_id, t.amphora.c.role.desc())
+    )
+    table = Table(
+        "Amphora",
+        "Load balancer",
+        "Role",
+        "Status",
+        "VIP",
+        "Host",
+        "Address",
+        "Heartbeat",
+        title="Amphorae",
+        title_justify="left",
+    )
+    for row in connection.execute(query).mappings():
+        table.add_row(
+            row["id"],
+            row["load_balancer_id"] or "-",
+            row["role"] or "-",
+            _coloured(row["status"]),
+            "here" if row["holds_vip"] else "-",
+            row["compute_id"] or "-",
+            row["vrrp_ip"] or "-",
+            _age(row, now),
+        )
+    console.print(table)
+
+
+def _age(row: RowMapping, now: datetime) -> str:
+    last = row["last_update"]
+    return "-" if last is None else f"{max(0.0, (now - last).total_seconds()):.0f} s ago"
+
+
+def _coloured(status: str) -> str:
+    if status in _GOOD:
+        return f"[green]{status}[/green]"
+    return f"[red]{status}[/red]" if status in _BAD else f"[yellow]{status}[/yellow]"

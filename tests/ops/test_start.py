@@ -1,0 +1,151 @@
+"""What a person meets who starts Livia wrongly, or on a machine that is not ready: one sentence each."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from livia.ops import preflight
+from livia.ops.settings import EMBEDDED, SettingsError, load
+from livia.ops.state import AlreadyRunningError, State
+from livia.pki.authority import Authority, AuthorityError
+
+PORTS = "[api_settings]\nbind_port={}\n[health_manager]\nbind_port=25556\n[haproxy_amphora]\nbind_port=29444\n"
+
+
+def livia(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    """Run the command as a user does."""
+    command = [sys.executable, "-m", "livia.ops.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = tmp_path / "octavia.conf"
+        config.write_text(PORTS.format(port))
+        ended = livia("--state-directory", str(tmp_path / "s"), "--config-file", str(config), "up")
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert f"port {port}" in line
+    assert "bind_port" in line
+    assert not ended.stdout
+
+
+def test_not_root_is_told_so(tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        directory.chmod(0o755)
+    state.mkdir()
+    shutil.chown(state, 65534, 65534)
+    # The interpreter may lie where nobody else can read: fork from here instead of starting it anew.
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setuid(65534)
+        os.write(writer, "\n".join(preflight.problems(EMBEDDED)).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        sentences = pipe.read().splitlines()
+    assert any("must be run by root" in sentence for sentence in sentences)
+
+
+def test_missing_programs_are_named_with_their_packages() -> None:
+    (sentence,) = preflight.missing_programs("/nonexistent")
+    assert sentence.startswith("Not installed: haproxy, keepalived")
+    assert "apt-get install haproxy keepalived" in sentence
+
+
+def test_an_open_address_needs_an_auth_strategy(tmp_path: Path) -> None:
+    config = tmp_path / "octavia.conf"
+    config.write_text("[api_settings]\nbind_host = 0.0.0.0\nbind_port = 29877\n")
+    ended = livia("--state-directory", str(tmp_path / "s"), "--config-file", str(config), "up")
+    assert ended.returncode == 1
+    assert "without authentication" in ended.stderr
+
+
+def test_a_locked_state_directory_is_refused(tmp_path: Path) -> None:
+    state = State(tmp_path / "s")
+    state.prepare()
+    with state.lock():
+        ended = livia("--state-directory", str(state.directory), "up")
+        with pytest.raises(AlreadyRunningError):
+            state.lock()
+    assert ended.returncode == 1
+    assert "running" in ended.stderr
+
+
+def test_status_of_nothing(tmp_path: Path) -> None:
+    ended = livia("--state-directory", str(tmp_path / "s"), "status")
+    assert ended.returncode == 1
+    assert "livia up" in ended.stderr
+
+
+def test_keys_are_private_and_authorities_are_two(tmp_path: Path) -> None:
+    state = State(tmp_path / "s")
+    state.prepare()
+    secret = [path for path in state.directory.rglob("*") if path.suffix in (".key", ".pem")]
+    assert len(secret) == 7
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
+    assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
+    agents, controllers = (
+        x509.load_pem_x509_certificate(path.read_bytes()) for path in (state.agents_ca, state.controllers_ca)
+    )
+    assert agents.public_key() != controllers.public_key()
+    certificate = x509.load_pem_x509_certificate(state.agent_certificate.read_bytes())
+    certificate.verify_directly_issued_by(agents)
+    with pytest.raises(ValueError, match="issuer"):
+        certificate.verify_directly_issued_by(controllers)
+
+
+def test_a_damaged_authority_says_which_file(tmp_path: Path) -> None:
+    Authority.open(tmp_path / "ca", "Livia agents")
+    (tmp_path / "ca" / "ca.key").write_text("garbage")
+    with pytest.raises(AuthorityError, match=str(tmp_path / "ca")):
+        Authority.open(tmp_path / "ca", "Livia agents")
+
+
+def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
+    config = tmp_path / "octavia.conf"
+    config.write_text(
+        "[DEFAULT]\ndebug = true\n"
+        "[api_settings]\nbind_prt = 1\nallow_pagination = False\npagination_max_limit = infinite\n"
+        "enabled_provider_drivers = amphora:One., octavia:Two.\n"
+        "[health_manager]\nheartbeat_interval = 2\n"
+        "[networking]\nreserved_ips = 10.0.0.1, 10.0.0.2\n"
+    )
+    settings, warnings = load([config])
+    assert settings.health.heartbeat_interval == 2.0
+    assert settings.health.heartbeat_timeout == EMBEDDED.health.heartbeat_timeout
+    assert settings.api.allow_pagination is False
+    assert settings.api.pagination_max_limit == "infinite"
+    assert settings.api.enabled_provider_drivers == {"amphora": "One.", "octavia": "Two."}
+    assert settings.api.reserved_ips == ("10.0.0.1", "10.0.0.2")
+    assert "[api_settings] bind_prt is read by nobody. Is bind_port meant?" in warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[api_settings]\nbind_port = many\n", "bind_port = 'many'"),
+        ("[api_settings]\nauth_strategy = none\n", "auth_strategy = 'none'"),
+        ("no section at all\n", "cannot be read"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path: Path, text: str, sentence: str) -> None:
+    config = tmp_path / "octavia.conf"
+    config.write_text(text)
+    with pytest.raises(SettingsError):
+        load([config])
+    ended = livia("--config-file", str(config), "status")
+    assert ended.returncode == 1
+    assert sentence in ended.stderr

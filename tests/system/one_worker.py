@@ -1,0 +1,52 @@
+"""`python -m tests.system.one_worker STATE CONFIG KEY STEP`: one life of a worker on a real installation.
+
+It kills itself with SIGKILL before its STEP-th action; with a STEP beyond the plan it finishes and exits with 0.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from livia.core.plan.load_balancer import Action, Kind
+from livia.drivers.network.local import LocalNetworks
+from livia.ops.services import Installation
+from livia.ops.settings import load
+from livia.ops.state import State
+from livia.store import leases
+from livia.worker.reconciler import Done, Reconciler
+from livia.worker.runner import Drivers
+from livia.worker.service import HeldLease
+
+
+def main(state: str, config: str, key: str, step: str) -> int:
+    """Reconcile `key` once."""
+    settings, _warnings = load([Path(config)])
+    installation = Installation(State(Path(state)), settings)
+    database = installation.database()
+    drivers = Drivers(
+        network=LocalNetworks(database, installation.clock),
+        compute=installation.hosts(database),
+        amphorae=installation.agents(),
+    )
+    numbers = itertools.count()
+
+    def before(action: Action) -> None:
+        # Looks at an election change nothing, and how many there are is up to the clock.
+        if action.kind is not Kind.OBSERVE and next(numbers) >= int(step):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with ThreadPoolExecutor(4) as pool:
+        reconciler = Reconciler(database, drivers, installation.clock, pool, before=before)
+        # The same owner each time, as a worker that was started again.
+        lease = database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
+        assert lease is not None
+        outcome = reconciler.reconcile(HeldLease(lease), attempts=0, age=0.0)
+    print(outcome)
+    return 0 if isinstance(outcome, Done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,28 @@
+"""`python -m tests.system.without_worker STATE CONFIG`: a Livia whose worker is left to the test."""
+
+import sys
+from pathlib import Path
+
+from livia.ops.services import Installation
+from livia.ops.settings import load
+from livia.ops.state import State
+from livia.ops.supervisor import Supervisor
+from livia.store import schema
+
+
+def main(state: str, config: str) -> None:
+    """Run all services but the worker until SIGTERM."""
+    settings, _warnings = load([Path(config)])
+    installation = Installation(State(Path(state)), settings)
+    installation.state.prepare()
+    database = installation.database()
+    schema.upgrade(database)
+    database.engine.dispose()
+    services = [service for service in installation.services() if service.name != "worker"]
+    supervisor = Supervisor(services, installation.state.log_directory)
+    supervisor.start()
+    supervisor.run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
