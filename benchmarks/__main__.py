@@ -1,0 +1,60 @@
+"""`make bench`: measure, print a table, write `.bench/results.jsonl`."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import data_plane, footprint
+from benchmarks.figures import Figure, save, show
+from benchmarks.scene import scene
+
+#: groups of figures, by the name that --only takes
+_GROUPS = ("standby", "single")
+
+
+def main() -> int:
+    """Measure what was asked for; 0 when every target was met."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--only", choices=_GROUPS, action="append", help="default: all")
+    options = parser.parse_args()
+    console = Console()
+    figures = []
+    for figure in _measure(options.only or _GROUPS):
+        console.print(f"{figure.name}: {figure.value:g} {figure.unit}", highlight=False)
+        figures.append(figure)
+    save(figures, _machine())
+    show(figures, console)
+    return 0 if all(figure.most is None or figure.value <= figure.most for figure in figures) else 1
+
+
+def _measure(groups: tuple[str, ...]) -> Iterator[Figure]:
+    if "standby" in groups:
+        with scene("ACTIVE_STANDBY") as standby:
+            yield from footprint.at_rest(standby)
+            yield from data_plane.creation(standby, "ACTIVE_STANDBY", most=0.7)
+            yield from data_plane.members(standby)
+            yield from data_plane.silence(standby)
+    if "single" in groups:
+        with scene("SINGLE") as single:
+            yield from data_plane.creation(single, "SINGLE", most=0.3)
+            yield from footprint.requests(single)
+
+
+def _machine() -> dict[str, Any]:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

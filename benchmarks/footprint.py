@@ -1,0 +1,100 @@
+"""What a resting installation costs, and what a request costs."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import urllib3
+
+from benchmarks.figures import Figure
+from benchmarks.scene import Scene
+from livia.ops.status import children, proportional_memory
+from livia.store import trees
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    return [pid, *(each for child in children(pid) for each in family(child))]
+
+
+def at_rest(scene: Scene) -> Iterator[Figure]:
+    """Memory and idle CPU with one load balancer; memory of one amphora."""
+    load_balancer = scene.create("bench-rest")
+    time.sleep(3.0)
+    process = scene.livia.process
+    assert process is not None
+    pids = family(process.pid)
+    memory = sum(map(proportional_memory, pids)) / 1024
+    before = sum(map(_cpu, pids))
+    time.sleep(10.0)
+    idle = (sum(map(_cpu, pids)) - before) / 10.0 * 100
+    yield Figure(name="livia_memory_at_rest", value=round(memory, 1), unit="MB PSS", n=len(pids), most=250)
+    yield Figure(name="livia_cpu_at_rest", value=round(idle, 2), unit="% of a core", n=1, detail={"seconds": 10})
+    yield Figure(name="start_to_ready", value=round(scene.start_seconds, 2), unit="s", n=1, most=2)
+    yield from _amphora_memory(scene, load_balancer["id"])
+    scene.delete(load_balancer)
+
+
+def _amphora_memory(scene: Scene, key: str) -> Iterator[Figure]:
+    with scene.livia.installation.database().read() as connection:
+        tree = trees.load(connection, key)
+    assert tree is not None
+    sizes = []
+    for amphora in tree.amphorae:
+        listed = subprocess.run(["pgrep", "-f", amphora.id], capture_output=True, text=True, check=False)
+        inside = {int(pid) for pid in listed.stdout.split()}
+        sizes.append(sum(map(proportional_memory, inside)) / 1024)
+    yield Figure(
+        name="amphora_memory",
+        value=round(max(sizes), 1),
+        unit="MB PSS",
+        n=len(sizes),
+        detail={"of": "HAProxy, keepalived and their supervisors; the larger one"},
+        most=12,
+    )
+
+
+def requests(scene: Scene, *, rounds: int = 2000) -> Iterator[Figure]:
+    """CPU of the API's processes for a GET of one load balancer, and for a list of 100."""
+    network = scene.stage.network.id
+    process = scene.livia.process
+    assert process is not None
+    api = next(pid for pid in children(process.pid) if _name(pid) == "livia-api")
+    listen = scene.livia.installation.settings.server
+    pool = urllib3.HTTPConnectionPool(listen.bind_host, listen.bind_port)
+    created = [
+        scene.api.post("/loadbalancers", {"loadbalancer": {"name": f"many-{number}", "vip_network_id": network}})
+        for number in range(100)
+    ]
+    keys = [each["loadbalancer"]["id"] for each in created]
+    for key in keys:
+        scene.api.wait_active(key, seconds=300)
+    for name, path, count, most in (
+        ("cpu_get_one", f"/v2/lbaas/loadbalancers/{keys[0]}", rounds, 1.0),
+        ("cpu_list_100", "/v2/lbaas/loadbalancers?limit=100", rounds // 4, 3.0),
+    ):
+        for _warm in range(50):
+            pool.request("GET", path)
+        before = sum(map(_cpu, family(api)))
+        for _request in range(count):
+            assert pool.request("GET", path).status == 200
+        spent = sum(map(_cpu, family(api))) - before
+        yield Figure(name=name, value=round(spent / count * 1000, 3), unit="ms CPU", n=count, most=most)
+    for key in keys:
+        scene.api.delete(f"/loadbalancers/{key}?cascade=true")
+    for key in keys:
+        scene.api.wait_gone(key, seconds=300)
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def _cpu(pid: int) -> float:
+    """User and system seconds that a process has used (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
