@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from livia.core.drivers import Placement, Unreachable
+from livia.core.model.amphora import Role
 from livia.core.report import Applied, Heartbeat, HostFacts, ListenerCounters, ListenerReport, PoolReport
 from livia.core.spec import Assignment
 from livia.core.wake import NoWake
@@ -75,7 +76,7 @@ class Scene:
         self.pool = tree.pools[0].id
         self.member = tree.pools[0].members[0].id
         with self.database.write() as connection:
-            for amphora_id, role in (("a1", amphorae.Role.MASTER), ("a2", amphorae.Role.BACKUP)):
+            for amphora_id, role in (("a1", Role.MASTER), ("a2", Role.BACKUP)):
                 amphorae.add(connection, amphora_id, tree.load_balancer, role, rows.NOW)
                 amphorae.record(connection, amphora_id, rows.NOW, compute_id="host")
                 amphorae.record_applied(connection, amphora_id, 1, amphora_id == "a1", rows.NOW)
@@ -127,7 +128,8 @@ class Scene:
 
     def amphora_status(self, amphora_id: str) -> str:
         with self.database.read() as connection:
-            return connection.execute(select(t.amphora.c.status).where(t.amphora.c.id == amphora_id)).scalar_one()
+            row = connection.execute(select(t.amphora.c.status).where(t.amphora.c.id == amphora_id)).one()
+            return str(row.status)
 
 
 def test_statuses_follow_the_report(tmp_path: Path) -> None:
