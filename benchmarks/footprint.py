@@ -46,7 +46,8 @@ def _amphora_memory(scene: Scene, key: str) -> Iterator[Figure]:
     sizes = []
     for amphora in tree.amphorae:
         listed = subprocess.run(["pgrep", "-f", amphora.id], capture_output=True, text=True, check=False)
-        inside = {int(pid) for pid in listed.stdout.split()}
+        # The supervisors are named after the amphora; what they keep running descends from them.
+        inside = {each for pid in listed.stdout.split() for each in family(int(pid))}
         sizes.append(sum(map(proportional_memory, inside)) / 1024)
     yield Figure(
         name="amphora_memory",

@@ -22,7 +22,6 @@ def sdk(system: System) -> Iterator[Any]:
         connection = openstack.connection.Connection(
             auth_type="none",
             auth={"endpoint": system.endpoint},
-            load_balancer_endpoint_override=f"{system.endpoint}/v2.0",
         )
         yield connection.load_balancer
         connection.close()
@@ -59,7 +58,5 @@ def test_a_load_balancer_through_the_sdk(sdk: Any, system: System) -> None:
     sdk.delete_health_monitor(monitor.id)
     sdk.delete_member(member.id, pool)
     sdk.delete_load_balancer(balancer.id, cascade=True)
-    deadline = 100
-    while sdk.find_load_balancer("sdk") is not None and deadline:
-        deadline -= 1
-    assert deadline
+    sdk.wait_for_delete(balancer, interval=0.1, wait=30)
+    assert sdk.find_load_balancer("sdk") is None

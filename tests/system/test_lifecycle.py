@@ -224,7 +224,7 @@ def test_kill_9_of_livia_up_changes_nothing(system: System, backends: dict[str, 
     delete(system, load_balancer)
 
 
-def test_deletion_and_down_leave_nothing(system: System, backends: dict[str, str]) -> None:
+def test_deletion_leaves_nothing(system: System, backends: dict[str, str]) -> None:
     load_balancer = create(system, "leftover", backends, **MONITOR)
     before = namespaces(system)
     delete(system, load_balancer)

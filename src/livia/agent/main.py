@@ -50,8 +50,8 @@ def run(config: AgentConfig, *, ready: Callable[[], None] | None = None, stop: E
 
 
 def down(config: AgentConfig) -> None:
-    """Remove every amphora, namespace, bridge and process of the agent, and what it kept on disk. No agent runs
-    on this state directory meanwhile. Raises PlumbingError."""
+    """Remove every namespace, bridge and process of the agent. The specs stay on disk: the next agent on this state
+    directory builds the same amphorae again, as after a reboot. No agent runs meanwhile. Raises PlumbingError."""
     host = Host(config)
     amphorae = sorted(path.name for path in host.amphorae_directory.glob("*"))
     with suppress(FileNotFoundError):
@@ -67,5 +67,4 @@ def down(config: AgentConfig) -> None:
     for namespace in kernel.named(f"{host.names.prefix}-"):
         kernel.delete(namespace)
     host.groups.remove_root()
-    for directory in (host.amphorae_directory, config.state_directory / "s6"):
-        shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(config.state_directory / "s6", ignore_errors=True)
