@@ -1,67 +1,23 @@
-"""A worker that dies before any step, or after it: another finishes, and nothing is left over.
-
-The drivers are the no-op ones and the local network driver, whose ports are rows that would show a leak.
-"""
+"""A worker that dies before any step, or after it: another finishes, and nothing is left over."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
-from livia.core.clock import SystemClock
 from livia.core.plan.load_balancer import Action, Kind
-from livia.drivers.amphora.noop import NoopAmphorae
-from livia.drivers.compute.noop import NoopCompute
-from livia.drivers.network.local import LocalNetworks
 from livia.store import leases, trees
 from livia.store import tables as t
 from livia.store.engine import Database
 from livia.store.leases import Lease
-from livia.worker.reconciler import Done, Reconciler, Step, no_step
-from livia.worker.runner import Drivers
-from livia.worker.service import HeldLease
+from livia.worker.reconciler import Step
 from tests import database as rows
+from tests.worker.world import World
 
 
 class WorkerDied(BaseException):
     """Stands for kill -9: nothing in the product catches it."""
-
-
-class World:
-    """One database, one set of far sides, and workers that come and go."""
-
-    def __init__(self, directory: Path) -> None:
-        self.database = rows.fresh(directory)
-        self.clock = SystemClock()
-        self.network = LocalNetworks(self.database, self.clock)
-        self.amphorae = NoopAmphorae()
-        self.drivers = Drivers(network=self.network, compute=NoopCompute(), amphorae=self.amphorae)
-        self.net = self.network.create("tenant", "10.0.0.0/24")
-
-    def load_balancer(self, topology: str) -> str:
-        port = self.network.create_vip_port("x", "project", self.net.id, ((self.net.subnet_ids[0], None),))
-        return rows.put_load_balancer(
-            self.database,
-            topology=topology,
-            network_id=self.net.id,
-            subnet_id=self.net.subnet_ids[0],
-            address=port.fixed_ips[0].ip_address,
-            port_id=port.id,
-        )
-
-    def reconcile(self, key: str, before: Step = no_step) -> None:
-        """One life of a worker."""
-        lease = self.database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
-        assert lease is not None
-        with ThreadPoolExecutor(4) as pool:
-            reconciler = Reconciler(self.database, self.drivers, self.clock, pool, before=before)
-            outcome = reconciler.reconcile(HeldLease(lease), attempts=0, age=0.0)
-        assert isinstance(outcome, Done), outcome
-
-    def ports(self) -> list[str]:
-        return sorted(port.name for port in self.network.ports())
 
 
 def dies_at(step: int, log: list[Kind]) -> Step:

@@ -44,7 +44,7 @@ class LocalNetworks:
         Raises ValueError for a bad CIDR or gateway, NetworkExistsError when the name is taken.
         """
         block = ip_network(cidr)
-        if block.num_addresses < 4:
+        if block.num_addresses < 8:
             raise ValueError(f"{cidr} is too small: a network needs room for a gateway, a VIP and an amphora.")
         first = str(next(block.hosts()))
         chosen = str(ip_address(gateway)) if gateway else first

@@ -1,0 +1,59 @@
+"""One load balancer's surroundings: the no-op drivers, and the local network driver, whose ports are rows."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from livia.core.clock import SystemClock
+from livia.core.drivers import ComputeDriver
+from livia.drivers.amphora.noop import NoopAmphorae
+from livia.drivers.compute.noop import NoopCompute
+from livia.drivers.network.local import LocalNetworks
+from livia.store import leases
+from livia.worker.reconciler import Done, Outcome, Reconciler, Step, no_step
+from livia.worker.runner import Drivers
+from livia.worker.service import HeldLease
+from tests import database as rows
+
+
+class World:
+    """One database, one set of far sides, and workers that come and go."""
+
+    def __init__(self, directory: Path, *, cidr: str = "10.0.0.0/24") -> None:
+        self.database = rows.fresh(directory)
+        self.clock = SystemClock()
+        self.network = LocalNetworks(self.database, self.clock)
+        self.amphorae = NoopAmphorae()
+        self.drivers = Drivers(network=self.network, compute=NoopCompute(), amphorae=self.amphorae)
+        self.net = self.network.create("tenant", cidr)
+
+    def load_balancer(self, topology: str) -> str:
+        port = self.network.create_vip_port("x", "project", self.net.id, ((self.net.subnet_ids[0], None),))
+        return rows.put_load_balancer(
+            self.database,
+            topology=topology,
+            network_id=self.net.id,
+            subnet_id=self.net.subnet_ids[0],
+            address=port.fixed_ips[0].ip_address,
+            port_id=port.id,
+        )
+
+    def reconcile(self, key: str, before: Step = no_step) -> None:
+        """One life of a worker, that ends well."""
+        outcome = self.attempt(key, before=before)
+        assert isinstance(outcome, Done), outcome
+
+    def attempt(
+        self, key: str, *, before: Step = no_step, age: float = 0.0, compute: ComputeDriver | None = None
+    ) -> Outcome:
+        """One look of a worker at a load balancer whose change was asked for `age` seconds ago."""
+        drivers = self.drivers if compute is None else replace(self.drivers, compute=compute)
+        lease = self.database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
+        assert lease is not None
+        with ThreadPoolExecutor(4) as pool:
+            reconciler = Reconciler(self.database, drivers, self.clock, pool, before=before)
+            return reconciler.reconcile(HeldLease(lease), attempts=0, age=age)
+
+    def ports(self) -> list[str]:
+        return sorted(port.name for port in self.network.ports())
