@@ -52,12 +52,17 @@ class Fleet:
         self._counters: dict[tuple[str, str], Counters] = defaultdict(Counters)
         self._active: dict[tuple[str, str], int] = {}
         self._hosts: dict[str, HostFacts] = {}
+        self._known_hosts: set[str] = set()
+        self._hurry = False
 
     def hear(self, heartbeat: Heartbeat, at: float) -> None:
         """Take in one authentic heartbeat."""
         with self._changed:
             if heartbeat.host is not None:
                 self._hosts[heartbeat.id] = heartbeat.host
+                if heartbeat.id not in self._known_hosts:
+                    self._known_hosts.add(heartbeat.id)
+                    self._hasten()
                 return
             before = self._seen.get(heartbeat.id)
             self._seen[heartbeat.id] = _Seen(at, heartbeat)
@@ -65,13 +70,14 @@ class Fleet:
             self._count(heartbeat)
             if before is None or _differs(before.heartbeat, heartbeat):
                 self._dirty.add(heartbeat.id)
-                self._changed.notify()
+                self._hasten()
 
     def take(self, timeout: float) -> Changes:
-        """What changed since the last call; waits at most `timeout` seconds for a changed status."""
+        """What changed since the last call; waits at most `timeout` seconds for a changed status or a new host."""
         with self._changed:
-            if not self._dirty:
+            if not self._hurry:
                 self._changed.wait(timeout)
+            self._hurry = False
             self._dirty |= self._unsettled
             self._unsettled.clear()
             changes = Changes(
@@ -125,6 +131,10 @@ class Fleet:
             self._dirty -= gone
             self._active = {key: count for key, count in self._active.items() if key[1] not in gone}
             return gone
+
+    def _hasten(self) -> None:
+        self._hurry = True
+        self._changed.notify()
 
     def _count(self, heartbeat: Heartbeat) -> None:
         for listener_id, report in heartbeat.listeners.items():
