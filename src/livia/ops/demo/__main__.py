@@ -4,6 +4,7 @@ A Livia that runs already on the state directory is used, and left running.
 """
 
 import argparse
+import signal
 import sys
 import time
 from functools import partial
@@ -24,6 +25,9 @@ def main() -> int:
     parser.add_argument("--state-directory", type=Path, default=DEFAULT_STATE_DIRECTORY)
     options = parser.parse_args()
     livia = RunningLivia(options.state_directory)
+    # Both end the demo in order, also where a shell that runs it in the background has SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _play(livia, stay=options.stay)
     except NotStartedError as error:

@@ -4,6 +4,8 @@ import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from livia.ops.supervisor import die_with_parent
+
 
 def serve(name: str, address: str, port: int) -> None:
     """Answer every GET with the name, until killed."""
@@ -37,4 +39,5 @@ def serve(name: str, address: str, port: int) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,7 +1,9 @@
 """`livia demo`: a load balancer comes up, serves, loses its master, gains and drains a member; a client watches."""
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -33,7 +35,7 @@ class Timeline:
         """One line. `good` colours it."""
         style = {None: "default", True: "green", False: "red"}[good]
         elapsed = (time.monotonic() - self._start) * 1000
-        self._console.print(f"[cyan]{elapsed:8.0f} ms[/cyan]  [{style}]{escape(sentence)}[/{style}]")
+        self._console.print(f"[cyan]{elapsed:8.0f} ms[/cyan]  [{style}]{escape(sentence)}[/{style}]", soft_wrap=True)
 
 
 def play(installation: Installation, hold: Callable[[], None] | None = None) -> int:
@@ -50,7 +52,7 @@ def play(installation: Installation, hold: Callable[[], None] | None = None) -> 
     try:
         good = demo.play()
         if hold is not None:
-            _tell_how_to_go_on(console, installation, stage, demo.load_balancer)
+            _tell_how_to_go_on(console, installation, demo.vip)
             hold()
         demo.remove()
     except (ApiError, OSError) as error:
@@ -220,20 +222,21 @@ class Demo:
         return None
 
 
-def _tell_how_to_go_on(
-    console: Console, installation: Installation, stage: Stage, load_balancer: dict[str, Any]
-) -> None:
+def _tell_how_to_go_on(console: Console, installation: Installation, vip: str) -> None:
     api = installation.settings.server
     endpoint = f"http://{api.bind_host}:{api.bind_port}"
-    key = load_balancer["id"]
+    environment = [f"export OS_AUTH_TYPE=none OS_ENDPOINT={endpoint}"]
+    if sys.prefix != sys.base_prefix:
+        environment.insert(0, f". {Path(sys.prefix) / 'bin' / 'activate'}")
     console.print(f"\nThe API listens on [bold]{endpoint}[/bold]. For the openstack client:\n")
-    console.print(f"  export OS_AUTH_TYPE=none OS_ENDPOINT={endpoint}\n", highlight=False, soft_wrap=True)
-    console.print("Try next:\n")
+    for each in environment:
+        console.print(f"  {each}", highlight=False, soft_wrap=True)
+    console.print("\nTry next:\n")
     for command in (
-        f"curl http://{load_balancer['vip_address']}/",
-        f"openstack loadbalancer status show {key}",
-        f"openstack loadbalancer stats show {key}",
-        f"openstack loadbalancer create --name mine --vip-subnet-id {stage.subnet.id} --wait",
+        f"curl http://{vip}/",
+        f"openstack loadbalancer status show {NAME}",
+        f"openstack loadbalancer stats show {NAME}",
+        f"openstack loadbalancer create --name mine --vip-subnet-id {NETWORK} --wait",
         "livia status",
     ):
         console.print(f"  {command}", highlight=False, soft_wrap=True)
