@@ -68,7 +68,7 @@ class Change:
 
     def require_supported(self, kind: str, values: Mapping[str, Any]) -> None:
         """Note what the data plane cannot do. It is raised last: every other refusal comes first."""
-        verdict = supported(self.state.provider, kind, values)
+        verdict = supported(self.deps.limits, self.state.provider, kind, values)
         if isinstance(verdict, Refuse):
             self._unsupported = self._unsupported or verdict
 

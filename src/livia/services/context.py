@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from livia.core.clock import Clock
 from livia.core.drivers import NetworkDriver
+from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.core.rules.verdict import Refuse, Verdict
 from livia.core.wake import Wake
 from livia.services.settings import ApiSettings
@@ -29,13 +30,14 @@ def new_uuid() -> str:
 
 
 class Deps(Struct, frozen=True, kw_only=True):
-    """What use cases work with."""
+    """What use cases work with. `limits`: what the data plane cannot do, refused with a reason."""
 
     database: Database
     network: NetworkDriver
     wake: Wake
     clock: Clock
     settings: ApiSettings = ApiSettings()
+    limits: Limits = AGENT_LIMITS
     new_id: Callable[[], str] = new_uuid
 
 

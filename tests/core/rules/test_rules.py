@@ -163,8 +163,9 @@ def test_addresses_of_ports_are_compared_as_addresses() -> None:
     ],
 )
 def test_capabilities(kind: str, values: dict[str, object], fine: bool) -> None:
-    verdict = capabilities.supported("octavia", kind, values)
+    verdict = capabilities.supported(capabilities.AGENT_LIMITS, "octavia", kind, values)
     assert isinstance(verdict, Accept) is fine
     if isinstance(verdict, Refuse):
         assert verdict.status == 501
         assert verdict.text.startswith("Provider 'octavia' does not support a requested option: ")
+    assert capabilities.supported(capabilities.NO_LIMITS, "octavia", kind, values) == ACCEPT

@@ -1,7 +1,7 @@
-"""What the built-in provider's data plane can do. Later issues empty these tables."""
+"""What the built-in provider's data plane can do."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 
@@ -9,7 +9,12 @@ from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 BUILT_IN_PROVIDERS = frozenset({"amphora", "amphorav2", "octavia"})
 
 #: object type, attribute, and the values that the data plane has; None: the attribute must be empty
-_ABLE: tuple[tuple[str, str, frozenset[str] | None], ...] = (
+Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
+
+#: a data plane that takes everything: the no-op one
+NO_LIMITS: Limits = ()
+#: amphorae of this program's agent; later issues empty this table
+AGENT_LIMITS: Limits = (
     ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS"})),
     ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
     ("pool", "lb_algorithm", frozenset({"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"})),
@@ -22,9 +27,9 @@ _ABLE: tuple[tuple[str, str, frozenset[str] | None], ...] = (
 )
 
 
-def supported(provider: str, kind: str, values: Mapping[str, Any]) -> Verdict:
-    """Whether the data plane can do `values` (what a request sets) on an object of `kind`."""
-    for subject, attribute, able in _ABLE:
+def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any]) -> Verdict:
+    """Whether a data plane of these limits can do `values` (what a request sets) on an object of `kind`."""
+    for subject, attribute, able in limits:
         value = values.get(attribute)
         if subject != kind or not value or (able is not None and value in able):
             continue
