@@ -111,7 +111,10 @@ def _engine(url: URL, pool_size: int, durable: bool) -> Engine:
         engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
         _prepare_sqlite(engine, durable)
         return engine
-    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=3600)
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 20, "pool_pre_ping": True, "pool_recycle": 3600}
+    # Read what is committed now: neither a plan nor a quota may follow from a snapshot of a moment ago. Set here, and
+    # not on the connection: one that was borrowed for reading gets back what the engine says.
+    engine = create_engine(url, isolation_level="READ COMMITTED", **options)
     if url.get_backend_name() in ("mysql", "mariadb"):
         _prepare_mysql(engine)
     return engine
@@ -140,7 +143,5 @@ def _prepare_mysql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            # Read what is committed now: a reconcile must never plan from a snapshot of a moment ago.
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute("SET SESSION group_concat_max_len = 16777216")
             cursor.execute("SET SESSION time_zone = '+00:00'")
