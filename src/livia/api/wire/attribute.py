@@ -54,7 +54,8 @@ class Attribute(Struct, frozen=True, kw_only=True):
     `create`, `update`: POST and PUT accept it. `required`: POST must have it. `default`: what omission means on
     POST. `on_create_null`, `on_update_null`: what null means, a `Null` or the value itself. `shown`: it is in
     responses, made of the view's column `source` (its own name) by `render`. `filtered`: lists take it as a
-    filter; `sorted`: as a sort key; both by the view's name. `since`: the API version that added it.
+    filter; `sorted`: as a sort key; both by the view's name. `since`: the API version that added it. `about`: a
+    sentence for the reference, with the unit.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Attribute(Struct, frozen=True, kw_only=True):
     filtered: bool = False
     sorted: bool = False
     since: str = "2.0"
+    about: str = ""
 
 
 class Resource(Struct, frozen=True, kw_only=True):
