@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Double,
     Float,
     ForeignKey,
@@ -24,7 +23,8 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects import mysql
+
+from livia.store.columns import Moment, id_column, object_columns, parent_column
 
 metadata = MetaData(
     naming_convention={
@@ -35,40 +35,11 @@ metadata = MetaData(
     }
 )
 
-#: naive UTC; MySQL would cut fractions off without being told
-Moment = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-
-
-def _id() -> Column[str]:
-    return Column("id", String(36), primary_key=True)
-
-
-def _object_columns(*, description: bool = False) -> list[Column[object]]:
-    """Columns that every object of the API has."""
-    columns: list[Column[object]] = [
-        Column("project_id", String(36)),
-        Column("name", String(255)),
-        Column("enabled", Boolean, nullable=False),
-        Column("provisioning_status", String(16), nullable=False),
-        Column("operating_status", String(16), nullable=False),
-        Column("created_at", Moment),
-        Column("updated_at", Moment),
-        Column("generation", BigInteger, nullable=False, server_default=text("0")),
-    ]
-    if description:
-        columns.append(Column("description", String(255)))
-    return columns
-
-
-def _parent(table: str, column: str, *, nullable: bool = False, index: bool = True) -> Column[str]:
-    return Column(column, String(36), ForeignKey(f"{table}.id"), nullable=nullable, index=index)
-
-
 load_balancer = Table(
     "load_balancer",
     metadata,
-    _id(),
-    *_object_columns(description=True),
+    id_column(),
+    *object_columns(description=True),
     Column("topology", String(36)),
     Column("server_group_id", String(36)),
     Column("provider", String(64)),
@@ -112,9 +83,9 @@ vip_security_group = Table(
 pool = Table(
     "pool",
     metadata,
-    _id(),
-    *_object_columns(description=True),
-    _parent("load_balancer", "load_balancer_id"),
+    id_column(),
+    *object_columns(description=True),
+    parent_column("load_balancer", "load_balancer_id"),
     Column("protocol", String(16), nullable=False),
     Column("lb_algorithm", String(255), nullable=False),
     Column("tls_certificate_id", String(255)),
@@ -141,15 +112,15 @@ session_persistence = Table(
 listener = Table(
     "listener",
     metadata,
-    _id(),
-    *_object_columns(description=True),
-    _parent("load_balancer", "load_balancer_id"),
+    id_column(),
+    *object_columns(description=True),
+    parent_column("load_balancer", "load_balancer_id"),
     Column("protocol", String(16), nullable=False),
     Column("protocol_port", Integer, nullable=False),
     # BigInteger: the API knows no upper bound for it (contract 20, section 2).
     Column("connection_limit", BigInteger),
     Column("tls_certificate_id", String(255)),
-    _parent("pool", "default_pool_id", nullable=True),
+    parent_column("pool", "default_pool_id", nullable=True),
     Column("peer_port", Integer),
     Column("insert_headers", Text),
     Column("timeout_client_data", Integer),
@@ -202,10 +173,10 @@ listener_statistics = Table(
 member = Table(
     "member",
     metadata,
-    _id(),
-    *_object_columns(),
-    _parent("load_balancer", "load_balancer_id"),
-    _parent("pool", "pool_id", index=False),
+    id_column(),
+    *object_columns(),
+    parent_column("load_balancer", "load_balancer_id"),
+    parent_column("pool", "pool_id", index=False),
     Column("subnet_id", String(36)),
     Column("ip_address", String(64)),
     Column("protocol_port", Integer, nullable=False),
@@ -222,9 +193,9 @@ member = Table(
 health_monitor = Table(
     "health_monitor",
     metadata,
-    _id(),
-    *_object_columns(),
-    _parent("load_balancer", "load_balancer_id"),
+    id_column(),
+    *object_columns(),
+    parent_column("load_balancer", "load_balancer_id"),
     Column("pool_id", String(36), ForeignKey("pool.id"), nullable=False),
     Column("type", String(36), nullable=False),
     Column("delay", Integer, nullable=False),
@@ -243,12 +214,12 @@ health_monitor = Table(
 l7policy = Table(
     "l7policy",
     metadata,
-    _id(),
-    *_object_columns(description=True),
-    _parent("load_balancer", "load_balancer_id"),
-    _parent("listener", "listener_id"),
+    id_column(),
+    *object_columns(description=True),
+    parent_column("load_balancer", "load_balancer_id"),
+    parent_column("listener", "listener_id"),
     Column("action", String(36), nullable=False),
-    _parent("pool", "redirect_pool_id", nullable=True),
+    parent_column("pool", "redirect_pool_id", nullable=True),
     Column("redirect_url", String(255)),
     Column("redirect_prefix", String(255)),
     Column("redirect_http_code", Integer),
@@ -259,10 +230,10 @@ l7policy = Table(
 l7rule = Table(
     "l7rule",
     metadata,
-    _id(),
-    *(column for column in _object_columns() if column.name != "name"),
-    _parent("load_balancer", "load_balancer_id"),
-    _parent("l7policy", "l7policy_id"),
+    id_column(),
+    *(column for column in object_columns() if column.name != "name"),
+    parent_column("load_balancer", "load_balancer_id"),
+    parent_column("l7policy", "l7policy_id"),
     Column("type", String(36), nullable=False),
     Column("compare_type", String(36), nullable=False),
     Column("key", String(255)),
@@ -291,7 +262,7 @@ quotas = Table(
 flavor_profile = Table(
     "flavor_profile",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False),
     Column("provider_name", String(255), nullable=False),
     Column("flavor_data", String(4096), nullable=False),
@@ -300,7 +271,7 @@ flavor_profile = Table(
 flavor = Table(
     "flavor",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False, unique=True),
     Column("description", String(255)),
     Column("enabled", Boolean, nullable=False),
@@ -310,7 +281,7 @@ flavor = Table(
 availability_zone_profile = Table(
     "availability_zone_profile",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False),
     Column("provider_name", String(255), nullable=False),
     Column("availability_zone_data", String(4096), nullable=False),
@@ -328,10 +299,10 @@ availability_zone = Table(
 amphora = Table(
     "amphora",
     metadata,
-    _id(),
+    id_column(),
     Column("compute_id", String(36), index=True),
     Column("status", String(36), nullable=False),
-    _parent("load_balancer", "load_balancer_id", nullable=True),
+    parent_column("load_balancer", "load_balancer_id", nullable=True),
     Column("lb_network_ip", String(64)),
     Column("vrrp_ip", String(64)),
     Column("ha_ip", String(64)),
@@ -366,7 +337,7 @@ amphora_member_port = Table(
     "amphora_member_port",
     metadata,
     Column("port_id", String(36), primary_key=True),
-    _parent("amphora", "amphora_id"),
+    parent_column("amphora", "amphora_id"),
     Column("network_id", String(36)),
     Column("created_at", Moment),
     Column("updated_at", Moment),
@@ -429,7 +400,7 @@ event = Table(
 amphora_host = Table(
     "amphora_host",
     metadata,
-    _id(),
+    id_column(),
     Column("address", String(64), nullable=False),
     Column("agent_port", Integer, nullable=False),
     Column("availability_zone", String(255)),
@@ -441,7 +412,7 @@ amphora_host = Table(
 local_network = Table(
     "local_network",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False, unique=True),
     Column("project_id", String(36)),
     Column("mtu", Integer, nullable=False),
@@ -451,9 +422,9 @@ local_network = Table(
 local_subnet = Table(
     "local_subnet",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False),
-    _parent("local_network", "network_id"),
+    parent_column("local_network", "network_id"),
     Column("cidr", String(64), nullable=False),
     Column("gateway", String(64)),
     Column("created_at", Moment, nullable=False),
@@ -462,9 +433,9 @@ local_subnet = Table(
 local_port = Table(
     "local_port",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(255), nullable=False, index=True),
-    _parent("local_network", "network_id"),
+    parent_column("local_network", "network_id"),
     Column("mac", String(17), nullable=False, unique=True),
     Column("device_id", String(64), nullable=False, server_default="", index=True),
     Column("device_owner", String(64), nullable=False, server_default=""),
@@ -478,5 +449,5 @@ local_address = Table(
     metadata,
     Column("subnet_id", String(36), ForeignKey("local_subnet.id"), primary_key=True),
     Column("ip_address", String(64), primary_key=True),
-    _parent("local_port", "port_id"),
+    parent_column("local_port", "port_id"),
 )
