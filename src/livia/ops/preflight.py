@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 
+from livia.ops import drivers
 from livia.ops.settings import Settings
 
 #: program to the Debian package that has it
@@ -19,14 +20,20 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 def problems(settings: Settings) -> list[str]:
     """Why `livia up` cannot start now; empty when it can."""
-    found = [*_not_root(), *missing_programs(_search_path()), *_open_without_auth(settings)]
-    api, health = settings.server, settings.health
+    found = [*_not_root(), *missing_programs(_search_path()), *open_without_auth(settings), *drivers.problems(settings)]
+    health = settings.health
     return [
         *found,
-        *_taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port"),
+        *taken_api_port(settings),
         *_taken("agent", socket.SOCK_STREAM, "127.0.0.1", settings.agent.bind_port, "[haproxy_amphora] bind_port"),
         *_taken("health manager", socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "[health_manager] bind_port"),
     ]
+
+
+def taken_api_port(settings: Settings) -> list[str]:
+    """One sentence when the API cannot listen where it should."""
+    api = settings.server
+    return _taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port")
 
 
 def _not_root() -> list[str]:
@@ -49,7 +56,8 @@ def _search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
-def _open_without_auth(settings: Settings) -> list[str]:
+def open_without_auth(settings: Settings) -> list[str]:
+    """One sentence about an API that would believe everybody who can reach it."""
     host = settings.server.bind_host
     if host.startswith(_LOOPBACK):
         return []

@@ -18,6 +18,17 @@ class SettingsError(Exception):
     """A configuration file cannot be used; the message is a sentence for its author."""
 
 
+class CommonSettings(Struct, frozen=True, kw_only=True):
+    """`host`: the name of this controller; empty: the machine's. Logs go to `log_file`, in `log_dir`, or to stderr."""
+
+    host: str = ""
+    debug: bool = False
+    use_json: bool = False
+    log_file: str = ""
+    log_dir: str = ""
+    transport_url: str = ""
+
+
 class ServerSettings(Struct, frozen=True, kw_only=True):
     """Where the API listens, and how it knows who calls."""
 
@@ -52,10 +63,20 @@ class HouseSettings(Struct, frozen=True, kw_only=True):
     load_balancer_expiry_age: float = 604800.0
 
 
+class ControllerSettings(Struct, frozen=True, kw_only=True):
+    """Names of drivers, by `livia.ops.drivers`."""
+
+    amphora_driver: str = "amphora_haproxy_rest_driver"
+    compute_driver: str = "compute_nova_driver"
+    network_driver: str = "allowed_address_pairs_driver"
+
+
 class AgentSettings(Struct, frozen=True, kw_only=True):
-    """How controllers reach agents; timeouts in seconds."""
+    """How controllers reach agents; timeouts in seconds. Files are PEM: our certificate with key, the agents' CA."""
 
     bind_port: int = 9443
+    client_cert: Path = Path("/etc/octavia/certs/client.pem")
+    server_ca: Path = Path("/etc/octavia/certs/server_ca.pem")
     rest_request_conn_timeout: float = 10.0
     rest_request_read_timeout: float = 60.0
 
@@ -64,33 +85,38 @@ class LiviaSettings(Struct, frozen=True, kw_only=True):
     """`advert_interval`: seconds between VRRP adverts. `deadline`: seconds until an unfinished change shows ERROR.
 
     `host_capacity`: amphorae that the embedded host takes. `reconcile_threads`: load balancers worked on at once.
+    `wake_socket`: where a worker hears at once of a change by an API of the same machine; empty: one a database.
     """
 
     advert_interval: float = 0.1
     deadline: float = 300.0
     host_capacity: int = 1000
     reconcile_threads: int = 4
+    wake_socket: str = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything, by who reads it; `_READERS` says where octavia.conf has it."""
 
+    common: CommonSettings = CommonSettings()
     server: ServerSettings = ServerSettings()
     api: ApiSettings = ApiSettings()
     database: DatabaseSettings = DatabaseSettings()
     health: HealthSettings = HealthSettings()
     house: HouseSettings = HouseSettings()
+    controller: ControllerSettings = ControllerSettings()
     agent: AgentSettings = AgentSettings()
     livia: LiviaSettings = LiviaSettings()
 
 
 #: section of octavia.conf to the fields of `Settings` that read it
 _READERS = {
+    "DEFAULT": ("common",),
     "api_settings": ("server", "api"),
     "oslo_middleware": ("api",),
     "quotas": ("api",),
     "networking": ("api",),
-    "controller_worker": ("api",),
+    "controller_worker": ("controller", "api"),
     "haproxy_amphora": ("agent", "api"),
     "database": ("database",),
     "health_manager": ("health",),
@@ -101,8 +127,12 @@ _READERS = {
 #: what `livia up` starts from: highly available, and quick to notice on one machine
 EMBEDDED = Settings(
     api=ApiSettings(loadbalancer_topology="ACTIVE_STANDBY"),
+    controller=ControllerSettings(compute_driver="compute_host_driver", network_driver="network_local_driver"),
     health=HealthSettings(heartbeat_interval=1.0, heartbeat_timeout=5.0, health_check_interval=0.5),
 )
+
+#: what `octavia-api` and its like start from: the defaults of contract 90
+CONTRACT = Settings(api=ApiSettings(default_project=None))
 
 
 def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, list[str]]:

@@ -1,0 +1,175 @@
+"""The life of each controller process, from complete settings: what is left open there is an error here."""
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any
+
+import structlog
+from granian import Granian
+from granian.constants import Interfaces
+from prometheus_client import CollectorRegistry
+
+from livia.api.app import create
+from livia.core.clock import SystemClock
+from livia.drivers.wake.datagram import DatagramListener, DatagramWake
+from livia.health.fleet import Fleet
+from livia.health.service import HealthManager, Receiver
+from livia.health.watch import Watch
+from livia.health.wire import Decoder
+from livia.health.writer import Writer
+from livia.house.service import House
+from livia.ops import drivers
+from livia.ops.settings import Settings
+from livia.ops.supervisor import die_with_parent
+from livia.services.context import Deps
+from livia.store.engine import Database
+from livia.worker.reconciler import Reconciler
+from livia.worker.runner import Drivers
+from livia.worker.service import Worker
+
+log = structlog.get_logger()
+
+#: API threads: SQLite has one writer, and Python one running thread; a few hide the disk's latency
+_API_THREADS = 4
+
+
+class Processes:
+    """What runs on one database. `owner` names this process among the holders of leases."""
+
+    def __init__(self, settings: Settings, owner: str) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._clock = SystemClock()
+        self._wake_path = Path(settings.livia.wake_socket)
+
+    def database(self, *, durable: bool = True) -> Database:
+        """A database of this process's own."""
+        options = self._settings.database
+        return Database(options.connection, pool_size=options.max_pool_size, durable=durable)
+
+    def application(self) -> Callable[..., Any]:
+        """The API as a WSGI application. Raises SettingsError."""
+        database = self.database()
+        return create(
+            Deps(
+                database=database,
+                network=drivers.network(self._settings, database, self._clock),
+                wake=DatagramWake(self._wake_path),
+                clock=self._clock,
+                settings=self._settings.api,
+                limits=drivers.limits(self._settings),
+            )
+        )
+
+    def run_api(self) -> None:
+        """The life of the API's parent process; Granian forks the one that answers."""
+        listen = self._settings.server
+        server = Granian(
+            "livia",
+            address=listen.bind_host,
+            port=listen.bind_port,
+            interface=Interfaces.WSGI,
+            blocking_threads=_API_THREADS,
+            log_enabled=False,
+            # A worker that dies takes its parent along; whoever watches over it starts both.
+            respawn_failed_workers=False,
+        )
+        server.serve(target_loader=self._load_api, wrap_loader=False)
+
+    def _load_api(self) -> Callable[..., Any]:
+        die_with_parent()
+        return self.application()
+
+    def run_worker(self) -> None:
+        """The life of the worker's process. Raises SettingsError."""
+        database = self.database()
+        far_sides = Drivers(
+            network=drivers.network(self._settings, database, self._clock),
+            compute=drivers.compute(self._settings, database),
+            amphorae=drivers.amphorae(self._settings),
+        )
+        options = self._settings.livia
+
+        def make(pool: ThreadPoolExecutor) -> Reconciler:
+            return Reconciler(
+                database,
+                far_sides,
+                self._clock,
+                pool,
+                advert_interval=options.advert_interval,
+                deadline=options.deadline,
+            )
+
+        worker = Worker(
+            database,
+            make,
+            self._wait_for_hint(),
+            DatagramWake(self._wake_path),
+            owner=self._owner,
+            threads=options.reconcile_threads,
+        )
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            worker.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        worker.run()
+
+    def _wait_for_hint(self) -> Callable[[float], bool]:
+        try:
+            return DatagramListener(self._wake_path).wait
+        except OSError as error:
+            log.warning(
+                "no wake-up hints: changes wait for the next poll", socket=str(self._wake_path), error=str(error)
+            )
+            return Event().wait
+
+    def run_health(self) -> None:
+        """The life of the health manager's process. Raises SettingsError."""
+        options = self._settings.health
+        # Heartbeats come again in a moment: their writes need not outlive the machine.
+        database = self.database(durable=False)
+        fleet = Fleet()
+        watch = Watch(
+            database,
+            fleet,
+            self._clock,
+            drivers.compute(self._settings, database),
+            drivers.amphorae(self._settings),
+            DatagramWake(self._wake_path),
+            timeout=options.heartbeat_timeout,
+            interval=options.health_check_interval,
+        )
+        registry = CollectorRegistry()
+        receiver = Receiver((options.bind_ip, options.bind_port), Decoder(options.heartbeat_key), fleet, registry)
+        writer = Writer(database, fleet, self._clock, watch.interrupted)
+        HealthManager(receiver, writer, watch).run(stopped_by_signal())
+
+    def run_house(self) -> None:
+        """The life of the housekeeper's process."""
+        options = self._settings.house
+        house = House(
+            self.database(),
+            self._clock,
+            owner=f"{self._owner}:{os.getpid()}",
+            interval=options.cleanup_interval,
+            amphora_age=options.amphora_expiry_age,
+            load_balancer_age=options.load_balancer_expiry_age,
+        )
+        house.run(stopped_by_signal())
+
+
+def stopped_by_signal() -> Event:
+    """An event that SIGTERM sets."""
+    event = Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    return event

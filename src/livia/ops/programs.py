@@ -1,0 +1,204 @@
+"""The programs that operators of OpenStack know, run from an octavia.conf (contract 90, section 0)."""
+
+import argparse
+import hashlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+from msgspec.structs import replace
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from livia.ops import files, logs
+from livia.ops.settings import CONTRACT, Settings, SettingsError, load
+from livia.ops.state import DEFAULT_STATE_DIRECTORY
+from livia.store import schema
+from livia.store.engine import Database
+
+#: exit status for "it could not be done, and a sentence said why"
+FAILED = 1
+
+#: the body of a program; what it raises is told in a sentence
+Body: TypeAlias = Callable[[Settings, argparse.Namespace], None]
+
+
+class CannotRunError(Exception):
+    """Why not, in a sentence for an operator."""
+
+
+def api(arguments: Sequence[str] | None = None) -> int:
+    """`octavia-api`."""
+    return run(parser("octavia-api", "Answer the public API."), arguments, _api)
+
+
+def worker(arguments: Sequence[str] | None = None) -> int:
+    """`octavia-worker`."""
+    return run(parser("octavia-worker", "Make load balancers as they were asked for."), arguments, _worker)
+
+
+def health_manager(arguments: Sequence[str] | None = None) -> int:
+    """`octavia-health-manager`."""
+    return run(parser("octavia-health-manager", "Hear heartbeats, replace dead amphorae."), arguments, _health_manager)
+
+
+def housekeeping(arguments: Sequence[str] | None = None) -> int:
+    """`octavia-housekeeping`."""
+    return run(parser("octavia-housekeeping", "Purge what was deleted long ago."), arguments, _housekeeping)
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The options that every program has."""
+    found = argparse.ArgumentParser(prog=program, description=description)
+    found.add_argument("--version", action="version", version=f"{program} {version('livia')}")
+    # Both in one list: what comes later wins.
+    found.add_argument("--config-file", dest="files", type=_file, action="extend", metavar="FILE")
+    found.add_argument("--config-dir", dest="files", type=_directory, action="extend", metavar="DIRECTORY")
+    return found
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, body: Body) -> int:
+    """Run a program; its exit status."""
+    options = parser.parse_args(arguments)
+    try:
+        body(settings_of(parser.prog, options.files), options)
+    except (CannotRunError, SettingsError, schema.SchemaError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def settings_of(program: str, given: Sequence[Path] | None) -> Settings:
+    """Complete settings from the named files, or from those found; logs go where they say. Raises SettingsError."""
+    places = files.places(Path.home())
+    sources = files.found(program, places) if given is None else given
+    settings, warnings = load(sources, CONTRACT)
+    _send_logs(program, settings)
+    for warning in warnings:
+        print(f"{program}: {warning}", file=sys.stderr)
+    if not settings.database.connection:
+        looked = ", ".join(map(str, sources or places))
+        raise SettingsError(f"[database] connection is not set: it names the database. Looked in {looked}.")
+    return _completed(settings)
+
+
+def database_of(settings: Settings) -> Database:
+    """The database. Raises SettingsError for a URL that is none."""
+    options = settings.database
+    try:
+        return Database(options.connection, pool_size=options.max_pool_size)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise SettingsError(f"[database] connection cannot be used: {error}") from error
+
+
+def _completed(settings: Settings) -> Settings:
+    """What octavia.conf leaves open and one machine's processes must agree on."""
+    digest = hashlib.sha256(settings.database.connection.encode()).hexdigest()
+    wake_socket = settings.livia.wake_socket or str(DEFAULT_STATE_DIRECTORY / f"wake-{digest[:16]}.sock")
+    return replace(
+        settings,
+        common=replace(settings.common, host=settings.common.host or socket.gethostname()),
+        livia=replace(settings.livia, wake_socket=wake_socket),
+    )
+
+
+def _api(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops import drivers, preflight
+    from livia.ops.processes import Processes
+
+    _require(drivers.problems(settings, ("network_driver", "amphora_driver")))
+    _require(preflight.taken_api_port(settings))
+    _check_schema(settings)
+    for warning in preflight.open_without_auth(settings):
+        print(f"octavia-api: {warning}", file=sys.stderr)
+    listen = settings.server
+    print(f"octavia-api: http://{listen.bind_host}:{listen.bind_port}", file=sys.stderr, flush=True)
+    Processes(settings, _owner(settings)).run_api()
+
+
+def _worker(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops.processes import Processes
+
+    _check_schema(settings)
+    _make_directory(Path(settings.livia.wake_socket).parent)
+    _end_on_interrupt()
+    Processes(settings, _owner(settings)).run_worker()
+
+
+def _health_manager(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops.processes import Processes
+
+    if not settings.health.heartbeat_key:
+        raise SettingsError("[health_manager] heartbeat_key is not set: amphorae sign their heartbeats with it.")
+    _check_schema(settings)
+    _end_on_interrupt()
+    Processes(settings, _owner(settings)).run_health()
+
+
+def _housekeeping(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops.processes import Processes
+
+    _check_schema(settings)
+    _end_on_interrupt()
+    Processes(settings, _owner(settings)).run_house()
+
+
+def _owner(settings: Settings) -> str:
+    """The name of this process among the holders of leases."""
+    return f"{settings.common.host}:{os.getpid()}"
+
+
+def _require(problems: Sequence[str]) -> None:
+    if problems:
+        raise CannotRunError("\n".join(problems))
+
+
+def _check_schema(settings: Settings) -> None:
+    database = database_of(settings)
+    try:
+        schema.check(database)
+    except SQLAlchemyError as error:
+        raise CannotRunError(f"The database {database.url!r} cannot be read: {error}") from error
+    finally:
+        # Connections must not cross a fork.
+        database.engine.dispose()
+
+
+def _make_directory(directory: Path) -> None:
+    # Without it there are no hints, which the worker tells.
+    with suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _end_on_interrupt() -> None:
+    """Ctrl-C ends a program as SIGTERM does."""
+    signal.signal(signal.SIGINT, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
+
+
+def _send_logs(program: str, settings: Settings) -> None:
+    common = settings.common
+    stream: TextIO = sys.stderr
+    if common.log_file or common.log_dir:
+        path = Path(common.log_dir, common.log_file or f"{program}.log")
+        try:
+            stream = path.open("a", buffering=1)
+        except OSError as error:
+            raise SettingsError(f"[DEFAULT] log_file: {path} cannot be written: {error.strerror}.") from error
+    logs.configure(stream, json=common.use_json, level=logging.DEBUG if common.debug else logging.INFO)
+
+
+def _file(name: str) -> list[Path]:
+    return [Path(name)]
+
+
+def _directory(name: str) -> list[Path]:
+    directory = Path(name)
+    if not directory.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {name}")
+    return files.in_directory(directory)
