@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 LIVIA := .venv/bin/livia
 
-.PHONY: help run demo test check bench down
+.PHONY: help run demo test check bench bench-peer down
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 run: ## start Livia and play the demo on it; stays until Ctrl-C
 	@deploy/setup run
@@ -33,3 +33,7 @@ check: ## ruff, mypy --strict, import-linter
 bench: ## measure; writes .bench/results.jsonl
 	@deploy/setup test
 	@$(PYTHON) -m benchmarks
+
+bench-peer: ## measure the API beside the incumbent, which it installs into .bench/peer
+	@deploy/setup test
+	@$(PYTHON) -m benchmarks --only peer

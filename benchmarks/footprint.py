@@ -1,26 +1,18 @@
 """What a resting installation costs, and what a request costs."""
 
-import os
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from benchmarks.figures import Figure
+from benchmarks.processes import command_name, cpu_seconds, family
 from benchmarks.scene import Scene
 from livia.ops.status import children, proportional_memory
 from livia.store import trees
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    return [pid, *(each for child in children(pid) for each in family(child))]
 
 
 def at_rest(scene: Scene) -> Iterator[Figure]:
@@ -31,9 +23,9 @@ def at_rest(scene: Scene) -> Iterator[Figure]:
     assert process is not None
     pids = family(process.pid)
     memory = sum(map(proportional_memory, pids)) / 1024
-    before = sum(map(_cpu, pids))
+    before = cpu_seconds(process.pid)
     time.sleep(10.0)
-    idle = (sum(map(_cpu, pids)) - before) / 10.0 * 100
+    idle = (cpu_seconds(process.pid) - before) / 10.0 * 100
     yield Figure(name="livia_memory_at_rest", value=round(memory, 1), unit="MB PSS", n=len(pids), most=250)
     yield Figure(name="livia_cpu_at_rest", value=round(idle, 2), unit="% of a core", n=1, detail={"seconds": 10})
     yield Figure(name="start_to_ready", value=round(scene.start_seconds, 2), unit="s", n=1, most=2)
@@ -77,7 +69,7 @@ def requests(scene: Scene, *, rounds: int = 2000) -> Iterator[Figure]:
     network = scene.stage.network.id
     process = scene.livia.process
     assert process is not None
-    api = next(pid for pid in children(process.pid) if _name(pid) == "livia-api")
+    api = next(pid for pid in children(process.pid) if command_name(pid) == "livia-api")
     listen = scene.livia.installation.settings.server
     pool = urllib3.HTTPConnectionPool(listen.bind_host, listen.bind_port)
     created = [
@@ -93,22 +85,12 @@ def requests(scene: Scene, *, rounds: int = 2000) -> Iterator[Figure]:
     ):
         for _warm in range(50):
             pool.request("GET", path)
-        before = sum(map(_cpu, family(api)))
+        before = cpu_seconds(api)
         for _request in range(count):
             assert pool.request("GET", path).status == 200
-        spent = sum(map(_cpu, family(api))) - before
+        spent = cpu_seconds(api) - before
         yield Figure(name=name, value=round(spent / count * 1000, 3), unit="ms CPU", n=count, most=most)
     for key in keys:
         scene.api.delete(f"/loadbalancers/{key}?cascade=true")
     for key in keys:
         scene.api.wait_gone(key, seconds=300)
-
-
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def _cpu(pid: int) -> float:
-    """User and system seconds that a process has used (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
