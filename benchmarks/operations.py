@@ -46,7 +46,7 @@ class World:
 
     def fill(self) -> None:
         """Bring the table to its size: the large project, and many others."""
-        self._copies.make(self._bare["id"], LARGE, project=self._large)
+        self._copies.make(self._typical["id"], LARGE, project=self._large)
         others = TABLE - LARGE - SMALL
         for _project in range(9):
             self._copies.make(self._bare["id"], others // 9, project=uuid4().hex)
