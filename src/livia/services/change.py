@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from livia.core.model.event import Event, Severity
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import state as rules
-from livia.core.rules.capabilities import supported
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported
 from livia.core.rules.verdict import Refuse
 from livia.services.context import Context, Deps, refuse
 from livia.store import events, listeners, load_balancers, objects, tags, work
@@ -135,7 +135,7 @@ class Change:
 
     def require_mutable_pool(self, pool: objects.Place) -> None:
         """Raise the 409 of a pool, or then of the load balancer, that cannot be changed now."""
-        strict = self.deps.settings.immutable_while_pending
+        strict = strictly(self.deps, self.state.provider)
         if pool.provisioning_status == objects.DELETING or (strict and pool.provisioning_status != Provisioning.ACTIVE):
             raise refuse(rules.immutable("pool", pool.id))
         self.require_mutable()
@@ -154,8 +154,9 @@ class Change:
         events.add(self.connection, entry, self.now)
 
     def request_work(self, priority: work.Priority = work.Priority.USER) -> None:
-        """Ask the worker to look at the load balancer."""
-        work.request(self.connection, self.state.id, project_id=self.state.project_id, priority=priority)
+        """Ask the worker to look at the load balancer, where it is the worker's."""
+        if self.state.provider in BUILT_IN_PROVIDERS:
+            work.request(self.connection, self.state.id, project_id=self.state.project_id, priority=priority)
 
 
 def perform(
@@ -204,13 +205,16 @@ def place_of(deps: Deps, kind: str, object_id: str | None) -> objects.Place:
 
 def leaving(deps: Deps, place: objects.Place) -> bool:
     """Whether an object is being deleted already, by itself or with its load balancer: deleting it changes nothing."""
-    if deps.settings.immutable_while_pending:
-        return False
-    if place.provisioning_status == objects.DELETING:
-        return True
     with deps.database.read() as connection:
-        load_balancer = objects.place(connection, "load_balancer", place.load_balancer_id)
-    return load_balancer is not None and load_balancer.provisioning_status == objects.DELETING
+        state = load_balancers.state(connection, place.load_balancer_id)
+    if state is None or strictly(deps, state.provider):
+        return False
+    return objects.DELETING in (place.provisioning_status, state.provisioning_status)
+
+
+def strictly(deps: Deps, provider: str) -> bool:
+    """Whether every change waits for the one before. Drivers of providers that are not ours expect that."""
+    return deps.settings.immutable_while_pending or provider not in BUILT_IN_PROVIDERS
 
 
 def _title(kind: str) -> str:

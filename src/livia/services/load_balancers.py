@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from livia.core.rules import state as state_rules
-from livia.core.rules.capabilities import BUILT_IN_PROVIDERS
+from livia.core.rules.capabilities import PROVIDERS
 from livia.core.rules.verdict import invalid
 from livia.services import graph, quotas, vips
 from livia.services.change import Change, leaving, own_objection, perform, place_of
@@ -146,7 +146,7 @@ def _provider(deps: Deps, values: Mapping[str, Any]) -> str:
     provider = asked or flavored or settings.default_provider_driver
     if provider not in settings.enabled_provider_drivers:
         raise Refused(400, f"Provider '{provider}' is not enabled.")
-    if provider not in BUILT_IN_PROVIDERS:
+    if provider not in PROVIDERS:
         raise Refused(501, f"Provider '{provider}' was not found.")
     return provider
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from livia.core.model.status import Operating
+from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import members as rules
 from livia.core.rules.state import immutable, not_found
 from livia.core.rules.verdict import Refuse
 from livia.services import quotas
-from livia.services.change import Change, leaving, perform, place_of
+from livia.services.change import Change, leaving, perform, place_of, strictly
 from livia.services.context import Context, Deps, Refused, refuse, require
-from livia.store import health_monitors, members, objects
+from livia.store import health_monitors, load_balancers, members, objects
 
 _COLUMNS = {
     "admin_state_up": "enabled",
@@ -189,11 +189,10 @@ def _monitored(change: Change, pool_id: str) -> bool:
 def _require_mutable(deps: Deps, pool: objects.Place) -> None:
     """A batch that changes nothing is still refused while nothing can be changed."""
     with deps.database.read() as connection:
-        load_balancer = objects.place(connection, "load_balancer", pool.load_balancer_id)
-    settled = {"ACTIVE"} if deps.settings.immutable_while_pending else None
-    for kind, each in (("pool", pool), ("load_balancer", load_balancer)):
-        if each is None:
-            raise refuse(not_found(kind, pool.load_balancer_id))
-        refused = each.provisioning_status == objects.DELETING
-        if refused or (settled is not None and each.provisioning_status not in settled):
+        state = load_balancers.state(connection, pool.load_balancer_id)
+    if state is None:
+        raise refuse(not_found("load_balancer", pool.load_balancer_id))
+    strict = strictly(deps, state.provider)
+    for kind, each in (("pool", pool), ("load_balancer", state)):
+        if each.provisioning_status == objects.DELETING or (strict and each.provisioning_status != Provisioning.ACTIVE):
             raise refuse(immutable(kind, each.id))

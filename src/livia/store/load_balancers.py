@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from livia.core.model.status import Operating, Provisioning
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, DEFAULT_PROVIDER
 from livia.store import tables as t
 from livia.store.aggregates import joined
 from livia.store.view import View, ids_of, object_columns
@@ -55,6 +56,9 @@ VIEW = View(
 )
 
 _NEVER = (str(Provisioning.PENDING_DELETE), str(Provisioning.DELETED))
+_EITHER = (False, True)
+#: none is the built-in one: rows of long ago (contract 98, section 5)
+_BUILT_IN = func.coalesce(_LB.c.provider, DEFAULT_PROVIDER).in_(sorted(BUILT_IN_PROVIDERS))
 _BUSY = (*_NEVER, str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_UPDATE))
 
 _OWNER = select(_LB.c.project_id).where(
@@ -65,7 +69,7 @@ _STATE = select(
     _LB.c.project_id,
     _LB.c.provisioning_status,
     _LB.c.generation,
-    _LB.c.provider,
+    func.coalesce(_LB.c.provider, DEFAULT_PROVIDER),
     _LB.c.flavor_id,
     _LB.c.enabled,
 ).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
@@ -95,10 +99,17 @@ def state(connection: Connection, load_balancer_id: str) -> State | None:
     return None if row is None else State(*row)
 
 
-def _advance(status: Any, refused: Iterable[str]) -> Any:
+def _advance(status: Any, strictly: Iterable[str], *, strict: bool) -> Any:
+    """Raise the generation unless the status is one of `strictly`.
+
+    Without `strict` that holds for providers whose drivers expect it; the built-in one takes changes while one is
+    under way (design, section 5).
+    """
+    settled = _LB.c.provisioning_status.not_in(list(strictly))
+    allowed = settled if strict else or_(settled, and_(_BUILT_IN, _LB.c.provisioning_status.not_in(_NEVER)))
     return (
         update(_LB)
-        .where(_LB.c.id == bindparam("target"), _LB.c.provisioning_status.not_in(list(refused)))
+        .where(_LB.c.id == bindparam("target"), allowed)
         .values(generation=_LB.c.generation + 1, provisioning_status=status)
     )
 
@@ -108,27 +119,25 @@ _PENDING = case(
     (_LB.c.provisioning_status == str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_CREATE)),
     else_=str(Provisioning.PENDING_UPDATE),
 )
-_CHANGE = _advance(_PENDING, _NEVER)
-_CHANGE_ACTIVE = _advance(_PENDING, (*_BUSY, str(Provisioning.ERROR)))
-_CHANGE_SETTLED = _advance(_PENDING, _BUSY)
-_DELETE = _advance(str(Provisioning.PENDING_DELETE), _NEVER)
-_DELETE_SETTLED = _advance(str(Provisioning.PENDING_DELETE), _BUSY)
+#: by `strict`
+_CHANGE_ACTIVE = {strict: _advance(_PENDING, (*_BUSY, str(Provisioning.ERROR)), strict=strict) for strict in _EITHER}
+_CHANGE_SETTLED = {strict: _advance(_PENDING, _BUSY, strict=strict) for strict in _EITHER}
+_DELETE = {strict: _advance(str(Provisioning.PENDING_DELETE), _BUSY, strict=strict) for strict in _EITHER}
 
 
 def begin_change(connection: Connection, load_balancer_id: str, *, strict: bool, in_error: bool = False) -> bool:
     """Raise the generation and turn the status to pending, if the status allows a change.
 
     The first statement of every change: its row lock keeps all other changes of this load balancer out until
-    the transaction ends. `strict`: only while ACTIVE, or with `in_error` also ERROR.
+    the transaction ends. `strict`: also the built-in provider's only while ACTIVE, or with `in_error` also ERROR.
     """
-    statement = (_CHANGE_SETTLED if in_error else _CHANGE_ACTIVE) if strict else _CHANGE
+    statement = (_CHANGE_SETTLED if in_error else _CHANGE_ACTIVE)[strict]
     return connection.execute(statement, {"target": load_balancer_id}).rowcount == 1
 
 
 def begin_delete(connection: Connection, load_balancer_id: str, *, strict: bool) -> bool:
-    """Turn the status to PENDING_DELETE. `strict`: only from ACTIVE or ERROR."""
-    statement = _DELETE_SETTLED if strict else _DELETE
-    return connection.execute(statement, {"target": load_balancer_id}).rowcount == 1
+    """Turn the status to PENDING_DELETE. `strict`: also the built-in provider's only from ACTIVE or ERROR."""
+    return connection.execute(_DELETE[strict], {"target": load_balancer_id}).rowcount == 1
 
 
 class NewVip(Struct, frozen=True, kw_only=True):

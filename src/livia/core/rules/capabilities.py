@@ -1,4 +1,4 @@
-"""What the built-in provider's data plane can do."""
+"""Which providers there are, and what the built-in one's data plane can do."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -7,6 +7,12 @@ from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 
 #: names under which the built-in provider goes (contract 90, `enabled_provider_drivers`)
 BUILT_IN_PROVIDERS = frozenset({"amphora", "amphorav2", "octavia"})
+#: the provider of a load balancer that names none
+DEFAULT_PROVIDER = "amphora"
+#: providers that accept everything and do nothing: their load balancers stay PENDING (contract 97, section 8)
+NOOP_PROVIDERS = frozenset({"noop_driver", "noop_driver-alt"})
+#: those that can be loaded
+PROVIDERS = BUILT_IN_PROVIDERS | NOOP_PROVIDERS
 
 #: object type, attribute, and the values that the data plane has; None: the attribute must be empty
 Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
@@ -29,6 +35,8 @@ AGENT_LIMITS: Limits = (
 
 def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any]) -> Verdict:
     """Whether a data plane of these limits can do `values` (what a request sets) on an object of `kind`."""
+    if provider in NOOP_PROVIDERS:
+        return ACCEPT
     for subject, attribute, able in limits:
         value = values.get(attribute)
         if subject != kind or not value or (able is not None and value in able):

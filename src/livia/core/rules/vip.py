@@ -24,8 +24,13 @@ def kinds_allowed(values: Mapping[str, Any], allowed: Collection[str]) -> Verdic
 
 
 def address_of_port(port: Port, subnet_id: str | None, address: str | None) -> tuple[str | None, str] | Refuse:
-    """(subnet id, address) of a port that the user brings."""
+    """(subnet id, address) of a port that the user brings.
+
+    A port without any address gets the asked one when the subnet is named too.
+    """
     if address is not None:
+        if subnet_id is not None and not port.fixed_ips:
+            return subnet_id, address
         wanted = ip_address(address)
         for fixed in port.fixed_ips:
             if ip_address(fixed.ip_address) == wanted:

@@ -1,5 +1,6 @@
 """Networks that cost nothing: for tests and benchmarks of everything above them."""
 
+from ipaddress import ip_address
 from uuid import NAMESPACE_URL, uuid5
 
 from livia.core.drivers import FixedIp, Network, Port, Subnet
@@ -9,7 +10,12 @@ from livia.core.spec import Plug
 
 #: of TEST-NET-2 (RFC 5737)
 DEFAULT_ADDRESS = "198.51.100.1"
-_CIDR = "198.51.100.0/24"
+#: addresses that every subnet always has
+_FREE = 200
+#: whatever address is asked for fits
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+#: the IPv6 subnet of every network; all other subnets are IPv4
+_IPV6_SUBNET = str(uuid5(NAMESPACE_URL, "livia:noop:subnet:6"))
 
 
 class _EverySubnet(tuple[str, ...]):
@@ -28,18 +34,20 @@ def _made(*names: str) -> str:
 class NoopNetworks:
     """A NetworkDriver that knows every network, subnet, port, QoS policy and security group by whatever id.
 
-    Subnets named without a network are all on one. Nothing is remembered: the same question has the same answer.
+    Subnets named without a network are all on one. A port has no owner and no addresses. An address that is not asked
+    for is DEFAULT_ADDRESS, and those after it. Nothing is remembered: the same question has the same answer.
     """
 
     def network(self, network_id: str) -> Network | None:
-        subnets = _EverySubnet((_made("subnet", network_id),))
+        subnets = _EverySubnet((_made("subnet", network_id), _IPV6_SUBNET))
         return Network(id=network_id, name=f"network-{network_id}", mtu=1500, subnet_ids=subnets)
 
     def subnet(self, subnet_id: str) -> Subnet | None:
-        return Subnet(id=subnet_id, network_id=_made("network"), cidr=_CIDR, gateway="198.51.100.254", free=200)
+        cidr = _EVERYWHERE[6 if subnet_id == _IPV6_SUBNET else 4]
+        return Subnet(id=subnet_id, network_id=_made("network"), cidr=cidr, free=_FREE)
 
     def port(self, port_id: str) -> Port | None:
-        return self._port(port_id, f"port-{port_id}", _made("network"), ((_made("subnet", port_id), None),))
+        return self._port(port_id, f"port-{port_id}", _made("network"), ())
 
     def qos_policy_exists(self, policy_id: str) -> bool:
         return True
@@ -77,6 +85,7 @@ class NoopNetworks:
     @staticmethod
     def _port(port_id: str, name: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]) -> Port:
         fixed = tuple(
-            FixedIp(subnet_id=subnet_id, ip_address=address or DEFAULT_ADDRESS) for subnet_id, address in fixed_ips
+            FixedIp(subnet_id=subnet_id, ip_address=address or str(ip_address(DEFAULT_ADDRESS) + number))
+            for number, (subnet_id, address) in enumerate(fixed_ips)
         )
         return Port(id=port_id, name=name, network_id=network_id, mac="02:00:00:00:00:01", fixed_ips=fixed)
