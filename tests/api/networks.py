@@ -68,6 +68,13 @@ class ListedNetworks(NoopNetworks):
     def create_vip_port(
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
+        port = self.preview_vip_port(load_balancer_id, project_id, network_id, fixed_ips)
+        self.made.append(port.id)
+        return port
+
+    def preview_vip_port(
+        self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
+    ) -> Port:
         addresses = []
         for subnet_id, asked in fixed_ips:
             if asked == "10.1.0.99":
@@ -75,9 +82,7 @@ class ListedNetworks(NoopNetworks):
             addresses.append(
                 (subnet_id, asked or self._subnets[subnet_id].cidr.replace("0/24", "7").replace("/64", "7"))
             )
-        port = _port(f"port-{load_balancer_id}"[:36], addresses)
-        self.made.append(port.id)
-        return port
+        return _port(f"port-{load_balancer_id}"[:36], addresses)
 
     def delete_port(self, port_id: str) -> None:
         self.deleted.append(port_id)

@@ -27,8 +27,16 @@ def wrapped(request: falcon.Request, argument: str, wrapper: str) -> Any:
     return value
 
 
+def read(request: falcon.Request) -> bytes:
+    """The body as it was sent. The stream can be read once: what it had is kept with the request."""
+    data: bytes | None = getattr(request.context, "body", None)
+    if data is None:
+        data = request.context.body = request.bounded_stream.read()
+    return data
+
+
 def _root(request: falcon.Request, argument: str) -> Any:
-    data = request.bounded_stream.read()
+    data = read(request)
     if not data:
         raise Refused(400, f'Missing argument: "{argument}"')
     kind = (request.content_type or "").partition(";")[0].strip().lower()

@@ -90,6 +90,15 @@ class NetworkDriver(Protocol):
     ) -> Port:
         """The port `octavia-lb-<id>`. `fixed_ips`: (subnet id, wanted address or None). Refuses a taken address."""
 
+    def preview_vip_port(
+        self,
+        load_balancer_id: str,
+        project_id: str,
+        network_id: str,
+        fixed_ips: tuple[tuple[str, str | None], ...],
+    ) -> Port:
+        """What `create_vip_port` would answer now, or refuse. Makes nothing, and holds no address."""
+
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         """The port `octavia-lb-vrrp-<amphora id>` on the VIP network, made once."""
 

@@ -15,13 +15,17 @@ from livia.store.engine import Database
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """The caller of one request. `project_id` is None for a caller without a project."""
+    """The caller of one request. `project_id` is None for a caller without a project.
+
+    `dry_run`: the caller only wants to know. Whatever is written is rolled back; nothing may be made elsewhere.
+    """
 
     project_id: str | None = None
     user_id: str | None = None
     roles: frozenset[str] = frozenset()
     is_admin: bool = False
     request_id: str | None = None
+    dry_run: bool = False
 
 
 def new_uuid() -> str:

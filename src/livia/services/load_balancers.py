@@ -1,7 +1,6 @@
 """Use cases of load balancers (contract 10)."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from msgspec import Struct
@@ -51,13 +50,11 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     vips.check_network(deps, found, values)
     graph.check_targets(deps, wanted.pools)
     load_balancer_id = deps.new_id()
-    with ExitStack() as undo:
-        vip = vips.book(deps, load_balancer_id, project_id, found, values)
-        undo.callback(vips.release, deps, vip)
+    vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
+    with deps.database.undoing(lambda: vips.release(deps, context, vip)):
         deps.database.transaction(
             lambda connection: _store(deps, context, connection, load_balancer_id, columns, vip, values["tags"], wanted)
         )
-        undo.pop_all()
     deps.wake.hint(load_balancer_id)
     return load_balancer_id
 

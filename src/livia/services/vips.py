@@ -13,7 +13,7 @@ from msgspec import Struct
 from livia.core.drivers import DriverError, Network, Port, Subnet
 from livia.core.rules import vip as rules
 from livia.core.rules.verdict import Refuse, invalid
-from livia.services.context import Deps, Refused, refuse, require
+from livia.services.context import Context, Deps, Refused, refuse, require
 from livia.store.load_balancers import NewVip
 
 log = structlog.get_logger()
@@ -79,7 +79,14 @@ def check_network(deps: Deps, wanted: Wanted, values: Mapping[str, Any]) -> None
         raise Refused(500, "Provider 'amphora' reports error: Port security must be enabled on the VIP network.")
 
 
-def book(deps: Deps, load_balancer_id: str, project_id: str, wanted: Wanted, values: Mapping[str, Any]) -> NewVip:
+def book(
+    deps: Deps,
+    context: Context,
+    load_balancer_id: str,
+    project_id: str,
+    wanted: Wanted,
+    values: Mapping[str, Any],
+) -> NewVip:
     """Make the VIP's port, or take the user's. Raises `Refused`, or `DriverError` with the far side's own code."""
     asked = [(each["subnet_id"], each["ip_address"]) for each in values["additional_vips"]]
     if wanted.port is not None:
@@ -87,7 +94,8 @@ def book(deps: Deps, load_balancer_id: str, project_id: str, wanted: Wanted, val
     primary = (wanted.subnet_id, wanted.address)
     assert primary[0] is not None  # noqa: S101 - only a user's port can be without a subnet
     fixed_ips = ((primary[0], primary[1]), *asked)
-    port = deps.network.create_vip_port(load_balancer_id, project_id, wanted.network.id, fixed_ips)
+    make = deps.network.preview_vip_port if context.dry_run else deps.network.create_vip_port
+    port = make(load_balancer_id, project_id, wanted.network.id, fixed_ips)
     given = {fixed.subnet_id: fixed.ip_address for fixed in port.fixed_ips}
     return NewVip(
         # The asked spelling is kept: clients compare the text.
@@ -102,9 +110,9 @@ def book(deps: Deps, load_balancer_id: str, project_id: str, wanted: Wanted, val
     )
 
 
-def release(deps: Deps, vip: NewVip) -> None:
+def release(deps: Deps, context: Context, vip: NewVip) -> None:
     """The load balancer was not stored: nothing of its address may stay."""
-    if vip.owned:
+    if vip.owned and not context.dry_run:
         with suppress(DriverError):
             deps.network.delete_port(vip.port_id)
             return

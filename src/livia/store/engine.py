@@ -1,6 +1,7 @@
 """The database: engine, transactions, and the few things that databases say differently."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,52 @@ def _postgres_now(_element: Any, _compiler: Any, **_kw: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
 
 
+class Unit:
+    """What one thread does with the database in `Database.together`: one transaction, begun by its first write.
+
+    Until then reads stand alone, as they do without a unit: nothing is locked while a far side is asked.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        #: set once the transaction has begun
+        self.connection: Connection | None = None
+        self.after_commit: list[Callable[[], None]] = []
+        self.undo: list[Callable[[], None]] = []
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A part of the transaction, which is rolled back alone when the block raises."""
+        if self.connection is None:
+            self.connection = self._engine.connect()
+            self.connection.begin()
+        part = self.connection.begin_nested()
+        try:
+            yield self.connection
+        except BaseException as error:
+            # After a lost race MySQL has rolled back everything, savepoints too: the unit begins anew as a whole.
+            if not (isinstance(error, DBAPIError) and lost_race(error)):
+                part.rollback()
+            raise
+        part.commit()
+
+    def commit(self) -> None:
+        """Keep what was written."""
+        if self.connection is not None:
+            self.connection.commit()
+
+    def close(self) -> None:
+        """Give the connection back; what was not committed is rolled back."""
+        if self.connection is not None:
+            self.connection.close()
+
+
+class _OfThread(threading.local):
+    """The unit that is open in this thread."""
+
+    unit: Unit | None = None
+
+
 class Database:
     """One engine and its transactions.
 
@@ -61,38 +108,117 @@ class Database:
         self.url = make_url(url)
         self.engine = _engine(self.url, pool_size, durable)
         self._reader = self.engine.execution_options(**_READING[self.url.get_backend_name() == "sqlite"])
+        self._open = _OfThread()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading, each statement on its own. Nothing is committed."""
+        """A connection for reading, each statement on its own. Nothing is committed.
+
+        In a unit that has written it shows what the unit wrote.
+        """
+        unit = self._open.unit
+        if unit is not None and unit.connection is not None:
+            yield unit.connection
+            return
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: committed at the end, rolled back when the block raises."""
-        with self.engine.begin() as connection:
+        """A transaction: committed at the end, rolled back when the block raises. In a unit: a part of that."""
+        unit = self._open.unit
+        with self.engine.begin() if unit is None else unit.write() as connection:
             yield connection
 
     def transaction(self, act: Callable[[Connection], _T]) -> _T:
         """Run `act` in a transaction, again when somebody else won the race for its rows.
 
-        `act` must have no effect outside the database: it may run several times.
+        `act` must have no effect outside the database: it may run several times. In a unit it is a part of that,
+        and a lost race begins the whole unit again.
         """
-        for attempt in range(_ATTEMPTS - 1):
-            try:
-                with self.engine.begin() as connection:
-                    return act(connection)
-            except DBAPIError as error:
-                if not lost_race(error):
-                    raise
-                time.sleep(random.uniform(0.002, 0.01 * 2**attempt))  # noqa: S311 - jitter
+        unit = self._open.unit
+        if unit is not None:
+            with unit.write() as connection:
+                return act(connection)
+        return _persistently(lambda: self._transaction(act))
+
+    def _transaction(self, act: Callable[[Connection], _T]) -> _T:
         with self.engine.begin() as connection:
             return act(connection)
+
+    def together(self, act: Callable[[], _T], *, keep: bool = True) -> _T:
+        """Run `act` as one unit: every `transaction` and `write` of this thread meanwhile is a part of it.
+
+        Committed at the end; rolled back without `keep`, or when `act` raises. It runs again when somebody else won
+        the race for its rows: effects outside the database go through `after_commit` and `undoing`.
+        """
+        return _persistently(lambda: self._together(act, keep))
+
+    def _together(self, act: Callable[[], _T], keep: bool) -> _T:
+        assert self._open.unit is None  # noqa: S101 - units do not nest
+        unit = self._open.unit = Unit(self.engine)
+        kept = False
+        try:
+            result = act()
+            if keep:
+                unit.commit()
+                kept = True
+        finally:
+            self._open.unit = None
+            unit.close()
+            if not kept:
+                for undo in reversed(unit.undo):
+                    undo()
+        for each in unit.after_commit:
+            each()
+        return result
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within the block this thread sees what is committed, whatever its unit has written."""
+        unit, self._open.unit = self._open.unit, None
+        try:
+            yield
+        finally:
+            self._open.unit = unit
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Run `act` now; in a unit when that is committed, and never if it is rolled back."""
+        unit = self._open.unit
+        if unit is None:
+            act()
+        else:
+            unit.after_commit.append(act)
+
+    @contextmanager
+    def undoing(self, undo: Callable[[], None]) -> Iterator[None]:
+        """Run `undo` if what the block writes is not kept: when it raises, or when its unit is rolled back."""
+        unit = self._open.unit
+        if unit is not None:
+            unit.undo.append(undo)
+            yield
+            return
+        try:
+            yield
+        except BaseException:
+            undo()
+            raise
 
     def dispose(self) -> None:
         """Forget all connections, e.g. in a forked child."""
         self.engine.dispose(close=False)
+
+
+def _persistently(act: Callable[[], _T]) -> _T:
+    """Run `act`, again when it lost a race."""
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return act()
+        except DBAPIError as error:
+            if not lost_race(error):
+                raise
+            time.sleep(random.uniform(0.002, 0.01 * 2**attempt))  # noqa: S311 - jitter
+    return act()
 
 
 def lost_race(error: DBAPIError) -> bool:

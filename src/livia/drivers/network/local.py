@@ -126,6 +126,13 @@ class LocalNetworks:
             f"octavia-lb-{load_balancer_id}", f"lb-{load_balancer_id}", project_id, network_id, fixed_ips
         )
 
+    def preview_vip_port(
+        self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
+    ) -> Port:
+        names = f"octavia-lb-{load_balancer_id}", f"lb-{load_balancer_id}"
+        with self._database.read() as connection:
+            return self._new(connection, *names, project_id, network_id, fixed_ips)
+
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         vip = load_balancer.vip
         subnets = [vip.subnet_id, *(additional.subnet_id for additional in load_balancer.additional_vips)]
@@ -202,19 +209,41 @@ class LocalNetworks:
         found = store.ports(connection, name=name)
         if found:
             return _port(*found[0])
-        booked = [_book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
+        port = self._new(connection, name, device_id, project_id, network_id, fixed_ips)
         values: dict[str, object] = {
-            "id": str(uuid5(NAMESPACE_URL, f"livia:port:{name}")),
+            "id": port.id,
             "name": name,
             "network_id": network_id,
-            "mac": _mac(network_id, booked[0][1] if booked else name),
+            "mac": port.mac,
             "device_id": device_id,
-            "device_owner": DEVICE_OWNER,
+            "device_owner": port.device_owner,
             "project_id": project_id,
             "created_at": self._clock.now(),
         }
-        store.add_port(connection, values, booked)
-        return _port(*store.ports(connection, name=name)[0])
+        store.add_port(connection, values, [(each.subnet_id, each.ip_address) for each in port.fixed_ips])
+        return port
+
+    @staticmethod
+    def _new(
+        connection: Connection,
+        name: str,
+        device_id: str,
+        project_id: str | None,
+        network_id: str,
+        fixed_ips: tuple[tuple[str, str | None], ...],
+    ) -> Port:
+        """A port with addresses that are free now."""
+        booked = [_book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
+        return Port(
+            id=str(uuid5(NAMESPACE_URL, f"livia:port:{name}")),
+            name=name,
+            network_id=network_id,
+            mac=_mac(network_id, booked[0][1] if booked else name),
+            fixed_ips=tuple(FixedIp(subnet_id=subnet_id, ip_address=address) for subnet_id, address in booked),
+            device_id=device_id,
+            device_owner=DEVICE_OWNER,
+            project_id=project_id,
+        )
 
     @staticmethod
     def _network(connection: Connection, row: RowMapping) -> Network:

@@ -58,6 +58,11 @@ class NoopNetworks:
     def create_vip_port(
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
+        return self.preview_vip_port(load_balancer_id, project_id, network_id, fixed_ips)
+
+    def preview_vip_port(
+        self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
+    ) -> Port:
         name = f"octavia-lb-{load_balancer_id}"
         return self._port(_made("port", name), name, network_id, fixed_ips)
 
