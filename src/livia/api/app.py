@@ -3,6 +3,7 @@
 from typing import Any
 
 import falcon
+from msgspec.structs import replace
 
 from livia.api import catalogue, errors, load_balancers, members
 from livia.api.auth import Authenticator, NoAuth
@@ -15,10 +16,12 @@ from livia.api.policy import AdminPolicy, Policy
 from livia.api.wire.health_monitor import HEALTH_MONITOR
 from livia.api.wire.listener import LISTENER
 from livia.api.wire.pool import POOL
+from livia.api.writes import Router
 from livia.core.drivers import NetworkCatalogue
 from livia.services import health_monitors, listeners, pools
 from livia.services.change import place_of
 from livia.services.context import Deps
+from livia.services.waking import WakeAfterCommit
 from livia.store import health_monitors as monitor_store
 from livia.store import listeners as listener_store
 from livia.store import pools as pool_store
@@ -58,9 +61,10 @@ def create(
     deps: Deps, *, authenticator: Authenticator | None = None, policy: Policy | None = None
 ) -> falcon.App[Any, Any]:
     """The application. By default nobody authenticates and everybody is admin (`auth_strategy = noauth`)."""
+    deps = replace(deps, wake=WakeAfterCommit(deps.database, deps.wake))
     api = Api(deps, policy or AdminPolicy())
     middleware = Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project))
-    app: falcon.App[Any, Any] = falcon.App(middleware=[middleware])
+    app: falcon.App[Any, Any] = falcon.App(middleware=[middleware], router=Router(deps))
     # What has no body has no type either; what has one says so itself.
     app.resp_options.default_media_type = None  # type: ignore[assignment]
     errors.install(app)

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from livia.core.clock import Clock
+from livia.services.idempotency import KEPT
 from livia.store import leases, purge
 from livia.store.engine import Database
 
@@ -14,7 +15,10 @@ log = structlog.get_logger()
 
 
 class House:
-    """Purges what is DELETED. Ages and intervals in seconds (contract 90, [house_keeping])."""
+    """Purges what is DELETED and answers that are too old to repeat.
+
+    Ages and intervals in seconds (contract 90, [house_keeping]).
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class House:
             lambda connection: (
                 purge.amphorae(connection, now - self._amphora_age)
                 + purge.load_balancers(connection, now - self._load_balancer_age)
+                + purge.answers(connection, now - KEPT)
             )
         )
         if gone:

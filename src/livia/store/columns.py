@@ -1,10 +1,13 @@
 """Columns that many tables have."""
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, String, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, LargeBinary, String, text
 from sqlalchemy.dialects import mysql
 
 #: naive UTC; MySQL would cut fractions off without being told
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+#: bytes, up to 16 MiB; MySQL's own BLOB ends at 64 KiB
+Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def id_column() -> Column[str]:

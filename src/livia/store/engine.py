@@ -169,7 +169,7 @@ class Database:
             if not kept:
                 for undo in reversed(unit.undo):
                     undo()
-        for each in unit.after_commit:
+        for each in unit.after_commit if kept else ():
             each()
         return result
 

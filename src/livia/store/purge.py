@@ -43,5 +43,13 @@ def load_balancers(connection: Connection, before: datetime) -> int:
     return len(ids)
 
 
+def answers(connection: Connection, before: datetime) -> int:
+    """Forget answers given before a moment. How many went."""
+    old = select(t.idempotency.c.id).where(t.idempotency.c.created_at < before).limit(_BATCH)
+    ids = _ids(connection, old)
+    connection.execute(delete(t.idempotency).where(t.idempotency.c.id.in_(ids)))
+    return len(ids)
+
+
 def _ids(connection: Connection, query: Select[str]) -> list[str]:
     return list(connection.execute(query).scalars())

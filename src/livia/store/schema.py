@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from livia.store.engine import Database
 
 #: the newest revision; a database that has it needs no Alembic at start
-HEAD = "0001"
+HEAD = "0002"
 _REMEDY = "Run: octavia-db-manage upgrade head"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

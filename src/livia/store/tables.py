@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from livia.store.columns import Moment, id_column, object_columns, parent_column
+from livia.store.columns import Bytes, Moment, id_column, object_columns, parent_column
 
 metadata = MetaData(
     naming_convention={
@@ -395,6 +395,17 @@ event = Table(
     Column("request_id", String(64)),
     Column("created_at", Moment, nullable=False),
     Index("ix_event_load_balancer", "load_balancer_id", "id"),
+)
+
+#: answers to requests that brought an Idempotency-Key; digests, because databases disagree on which texts are equal
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Bytes, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
 )
 
 amphora_host = Table(
