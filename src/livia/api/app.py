@@ -5,7 +5,7 @@ from typing import Any
 import falcon
 from msgspec.structs import replace
 
-from livia.api import catalogue, errors, load_balancers, members
+from livia.api import catalogue, errors, load_balancers, members, openapi
 from livia.api.auth import Authenticator, NoAuth
 from livia.api.discovery import Discovery, Version
 from livia.api.healthcheck import Healthcheck
@@ -71,6 +71,8 @@ def create(
     app.add_error_handler(TooLarge, _too_large)
     app.add_route("/", Discovery(deps.settings))
     app.add_route("/healthcheck", Healthcheck(deps))
+    # Paths are known without `.json`.
+    app.add_route("/openapi", openapi.Document(deps.settings))
     app.add_route("/lbaas", Version())
     _add_load_balancers(app, api)
     for definition in _DEFINITIONS:

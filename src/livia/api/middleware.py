@@ -15,7 +15,7 @@ _VERSIONED = re.compile(r"/v2(?:\.0)?(?:/lbaas|/octavia)?(?P<rest>/.*)?")
 #: an element of Accept (RFC 9110, section 12.5.1); what is none is taken for "anything"
 _MEDIA_RANGE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(;[^,]*)?")
 #: paths that need no token and are not negotiated as JSON
-_OPEN = frozenset({"/", "/healthcheck"})
+_OPEN = frozenset({"/", "/healthcheck", "/openapi"})
 #: what is found below /v2 without "lbaas" as well (contract 00, section 1)
 _RESOURCES = frozenset({"loadbalancers", "listeners", "pools", "healthmonitors", "l7policies", "quotas"})
 

@@ -55,7 +55,8 @@ class Attribute(Struct, frozen=True, kw_only=True):
     POST. `on_create_null`, `on_update_null`: what null means, a `Null` or the value itself. `shown`: it is in
     responses, made of the view's column `source` (its own name) by `render`. `filtered`: lists take it as a
     filter; `sorted`: as a sort key; both by the view's name. `since`: the API version that added it. `about`: a
-    sentence for the reference, with the unit.
+    sentence for the reference, with the unit. `shows`: the JSON Schema of what responses show, where the rest does
+    not tell.
     """
 
     name: str
@@ -73,13 +74,15 @@ class Attribute(Struct, frozen=True, kw_only=True):
     sorted: bool = False
     since: str = "2.0"
     about: str = ""
+    shows: Mapping[str, Any] | None = None
 
 
 class Resource(Struct, frozen=True, kw_only=True):
     """A resource. `arguments`: what fault strings call the body of a request (contract 00, section 4).
 
     `finish` completes a shown object in place, where one attribute is made of several columns.
-    `more_filters`: filter names beyond the attributes, and the view's names they mean.
+    `more_filters`: filter names beyond the attributes, and the view's names they mean. `may_lack`: attributes that
+    responses leave out instead of showing null.
     """
 
     item: str
@@ -90,6 +93,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     more_filters: Mapping[str, str] = {}
     more_sorts: tuple[str, ...] = ()
     nested_without: frozenset[str] = frozenset()
+    may_lack: frozenset[str] = frozenset()
 
     def accepting(self, method: str) -> dict[str, Attribute]:
         """Name to attribute, of those that `create`, `update` or (inside another object) `nested` accept."""

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 
 from livia.api.wire.attribute import Attribute, Null
-from livia.api.wire.kinds import Boolean, Kind, Sequence, Text
+from livia.api.wire.kinds import Boolean, Choice, Kind, Sequence, Text, Uuid
+from livia.api.wire.schemas import NULLABLE_TIME, TIME
+from livia.core.model.status import Operating, Provisioning
 
 _texts = msgspec.json.Decoder(list[str]).decode
 _map = msgspec.json.Decoder(dict[str, str]).decode
@@ -51,9 +53,9 @@ def flag(value: Any) -> bool:
     return bool(value)
 
 
-def shown(name: str, kind: Kind | None = None, *, filtered: bool = True, sorted: bool = True) -> Attribute:  # noqa: A002 - as in Attribute
+def shown(name: str, kind: Kind | None = None, *, filtered: bool = True, sorted: bool = True, **more: Any) -> Attribute:  # noqa: A002 - as in Attribute
     """An attribute that only the service sets."""
-    return Attribute(name=name, kind=kind, filtered=filtered, sorted=sorted)
+    return Attribute(name=name, kind=kind, filtered=filtered, sorted=sorted, **more)
 
 
 def text(name: str, longest: int = 255, **more: Any) -> Attribute:
@@ -61,13 +63,13 @@ def text(name: str, longest: int = 255, **more: Any) -> Attribute:
     return Attribute(name=name, kind=Text(longest), create=True, update=True, filtered=True, sorted=True, **more)
 
 
-def _label(name: str) -> Attribute:
-    return text(name, default="", on_create_null="", on_update_null="")
+def _label(name: str, about: str) -> Attribute:
+    return text(name, default="", on_create_null="", on_update_null="", about=about)
 
 
-ID = shown("id")
-NAME = _label("name")
-DESCRIPTION = _label("description")
+ID = shown("id", Uuid(), about="Identifies the object. The service chooses it.")
+NAME = _label("name", "A name for people; it need not be unique.")
+DESCRIPTION = _label("description", "A sentence for people.")
 ADMIN_STATE_UP = Attribute(
     name="admin_state_up",
     kind=Boolean(),
@@ -78,6 +80,7 @@ ADMIN_STATE_UP = Attribute(
     on_update_null=False,
     filtered=True,
     sorted=True,
+    about="Whether it is in use. With false it stays configured and serves nothing.",
 )
 TAGS = Attribute(
     name="tags",
@@ -88,9 +91,21 @@ TAGS = Attribute(
     on_update_null=Null.OMIT,
     render=texts,
     since="2.5",
+    about="Words to find the object by. Repeated ones count once; the order is not kept.",
 )
-STATUSES = (shown("provisioning_status"), shown("operating_status"))
-TIMES = (shown("created_at"), shown("updated_at"))
+STATUSES = (
+    shown(
+        "provisioning_status",
+        Choice(tuple(Provisioning)),
+        about="Whether the newest configuration has reached the data plane: ACTIVE when it has, PENDING_* until "
+        "then, ERROR when it could not.",
+    ),
+    shown("operating_status", Choice(tuple(Operating)), about="What the data plane observes of the object."),
+)
+TIMES = (
+    shown("created_at", shows=TIME, about="When it was created, in UTC."),
+    shown("updated_at", shows=NULLABLE_TIME, about="When it last changed, in UTC; null until then."),
+)
 
 
 def project() -> tuple[Attribute, Attribute]:
@@ -103,6 +118,17 @@ def project() -> tuple[Attribute, Attribute]:
             on_create_null=Null.OMIT,
             filtered=True,
             sorted=True,
+            shows=Text(36).schema(),
+            about="The project that owns it. A load balancer's is the caller's unless an administrator names another; "
+            "everything below has its load balancer's, whatever is sent.",
         ),
-        Attribute(name="tenant_id", kind=Text(36), create=True, on_create_null=Null.OMIT, source="project_id"),
+        Attribute(
+            name="tenant_id",
+            kind=Text(36),
+            create=True,
+            on_create_null=Null.OMIT,
+            source="project_id",
+            shows=Text(36).schema(),
+            about="An older name of `project_id`. It counts when both are sent.",
+        ),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from livia.api.wire import common
+from livia.api.wire import common, schemas
 from livia.api.wire.attribute import Attribute, Null, Resource
 from livia.api.wire.kinds import Choice, Decimal, Integer, Kind, Text, UrlPath, Uuid
 from livia.core.model.pool import MonitorType
@@ -15,11 +15,11 @@ _DOMAIN = r"(?=.{1,253}\.?$)(?:_?[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.
 )
 
 
-def _seconds(name: str) -> Attribute:
-    return _number(name, Integer(0))
+def _seconds(name: str, about: str) -> Attribute:
+    return _number(name, Integer(0), about)
 
 
-def _number(name: str, kind: Kind) -> Attribute:
+def _number(name: str, kind: Kind, about: str) -> Attribute:
     return Attribute(
         name=name,
         kind=kind,
@@ -29,6 +29,7 @@ def _number(name: str, kind: Kind) -> Attribute:
         on_create_null=Null.REFUSE,
         filtered=True,
         sorted=True,
+        about=about,
     )
 
 
@@ -55,7 +56,15 @@ HEALTH_MONITOR = Resource(
         common.NAME,
         *common.STATUSES,
         common.ADMIN_STATE_UP,
-        Attribute(name="pool_id", kind=Uuid(), create=True, required=True, on_create_null=Null.CLEAR, shown=False),
+        Attribute(
+            name="pool_id",
+            kind=Uuid(),
+            create=True,
+            required=True,
+            on_create_null=Null.CLEAR,
+            shown=False,
+            about="The pool whose members it checks; a pool has one monitor at most.",
+        ),
         Attribute(
             name="type",
             kind=Choice(tuple(MonitorType)),
@@ -64,10 +73,11 @@ HEALTH_MONITOR = Resource(
             on_create_null=Null.REFUSE,
             filtered=True,
             sorted=True,
+            about="How a member is asked (UDP-CONNECT since 2.2, SCTP since 2.23).",
         ),
-        _seconds("delay"),
-        _seconds("timeout"),
-        _number("max_retries", Integer(1, 10)),
+        _seconds("delay", "The time between two checks, in seconds; UDP-CONNECT and SCTP: at least 3."),
+        _seconds("timeout", "How long a check may take, in seconds."),
+        _number("max_retries", Integer(1, 10), "Successes in a row after which a member is up."),
         Attribute(
             name="max_retries_down",
             kind=Integer(1, 10),
@@ -77,14 +87,42 @@ HEALTH_MONITOR = Resource(
             on_update_null=Null.DEFAULT,
             filtered=True,
             sorted=True,
+            about="Failures in a row after which a member is down.",
         ),
-        _http("http_method", Choice(_METHODS)),
-        _http("url_path", UrlPath()),
-        _http("expected_codes", Text(64, _CODES)),
-        _http("http_version", Decimal((1.0, 1.1)), since="2.10", render=common.fraction),
-        _http("domain_name", Text(255, _DOMAIN, 1), since="2.10"),
+        _http(
+            "http_method",
+            Choice(_METHODS),
+            about="The method of a check; HTTP and HTTPS only, and then GET unless given.",
+        ),
+        _http(
+            "url_path", UrlPath(), about="The path that a check asks for; HTTP and HTTPS only, and then / unless given."
+        ),
+        _http(
+            "expected_codes",
+            Text(64, _CODES),
+            about="The answers of a healthy member: a status, a list parted by commas, or a range such as 200-204; "
+            "HTTP and HTTPS only, and then 200 unless given.",
+        ),
+        _http(
+            "http_version",
+            Decimal((1.0, 1.1)),
+            since="2.10",
+            render=common.fraction,
+            about="The version of HTTP that a check speaks.",
+        ),
+        _http(
+            "domain_name",
+            Text(255, _DOMAIN, 1),
+            since="2.10",
+            about="The host that a check asks for; needs `http_version` 1.1.",
+        ),
         common.TAGS,
-        Attribute(name="pools", render=common.reference),
+        Attribute(
+            name="pools",
+            render=common.reference,
+            shows=schemas.REFERENCES,
+            about="The pool whose members it checks: always one.",
+        ),
         *common.project(),
         *common.TIMES,
     ),

@@ -1,7 +1,8 @@
 """Kinds of values: what the API accepts for each, and what it makes of it (contract 00, section 4).
 
 `convert` returns the value as stored, or raises ValueError with the reason that the fault string ends with.
-The conversions are as lenient as clients have come to rely on.
+The conversions are as lenient as clients have come to rely on. `schema` is the JSON Schema (2020-12) of what is
+sent and shown: it says what to send, and leaves out the spellings that are merely put up with.
 """
 
 import re
@@ -16,6 +17,8 @@ _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[
 _NUMERAL = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+#: what `UrlPath` takes, as a regular expression of JSON Schema (ECMA-262)
+_URL_PATH = r"^/([^/\s\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f]*)?$"
 #: the largest number that every database holds in its integer columns
 LARGEST_INTEGER = 2**31 - 1
 #: the same for big integers
@@ -27,6 +30,9 @@ class Kind(Protocol):
 
     def convert(self, value: Any) -> Any:
         """The value as stored. Raises ValueError(reason)."""
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a value."""
 
 
 class Text(Struct, frozen=True):
@@ -50,6 +56,14 @@ class Text(Struct, frozen=True):
             raise ValueError(f"Value should match the pattern {self.pattern}")
         return value
 
+    def schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "string", "maxLength": self.longest}
+        if self.shortest:
+            schema["minLength"] = self.shortest
+        if self.pattern is not None:
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        return schema
+
 
 class Integer(Struct, frozen=True):
     """A whole number; numerals, fractions (cut off) and booleans are taken for one."""
@@ -67,6 +81,10 @@ class Integer(Struct, frozen=True):
             raise ValueError(f"Value should be lower or equal to {self.most}")
         return number
 
+    def schema(self) -> dict[str, Any]:
+        least = -self.most - 1 if self.least is None else self.least
+        return {"type": "integer", "minimum": least, "maximum": self.most}
+
 
 class Boolean(Struct, frozen=True):
     """True or false; any number and the usual lower-case words are taken for one."""
@@ -79,6 +97,9 @@ class Boolean(Struct, frozen=True):
         if isinstance(value, str) and value in _FALSE:
             return False
         raise ValueError("Value should be a boolean")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 class Uuid(Struct, frozen=True):
@@ -94,6 +115,9 @@ class Uuid(Struct, frozen=True):
                 pass
         raise ValueError("Value should be UUID format")
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "uuid"}
+
 
 class IpAddress(Struct, frozen=True):
     """An IPv4 or IPv6 address, kept as it is spelt (contract 00, section 4: clients compare the text)."""
@@ -108,6 +132,9 @@ class IpAddress(Struct, frozen=True):
                 return value
         raise ValueError("Value should be IPv4 or IPv6 format")
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
 
 class Cidr(Struct, frozen=True):
     """A network; host bits are masked, a bare address is a network of one."""
@@ -120,6 +147,9 @@ class Cidr(Struct, frozen=True):
                 pass
         raise ValueError("Value should be IPv4 or IPv6 CIDR format")
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "cidr"}
+
 
 class Choice(Struct, frozen=True):
     """One of a few words, case and all. `reason` replaces the usual text."""
@@ -131,6 +161,9 @@ class Choice(Struct, frozen=True):
         if isinstance(value, str) and value in self.words:
             return value
         raise ValueError(self.reason or f"Value should be one of: {', '.join(self.words)}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [str(each) for each in self.words]}
 
 
 class Decimal(Struct, frozen=True):
@@ -147,6 +180,9 @@ class Decimal(Struct, frozen=True):
             return float(number or 0)
         raise ValueError(f"Value should be one of: {', '.join(map(str, self.numbers))}")
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "enum": list(self.numbers)}
+
 
 class UrlPath(Struct, frozen=True):
     """What follows the host in a URL: an absolute path, perhaps with query and fragment (contract 40, section 3.2)."""
@@ -161,6 +197,9 @@ class UrlPath(Struct, frozen=True):
             raise ValueError("Value should be a valid URL path without white space")
         return text
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "maxLength": self.longest, "pattern": _URL_PATH}
+
 
 class Sequence(Struct, frozen=True):
     """A list; `distinct` lets repeated elements count once."""
@@ -174,6 +213,9 @@ class Sequence(Struct, frozen=True):
         converted = [self.element.convert(each) for each in value]
         return list(dict.fromkeys(converted)) if self.distinct else converted
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": self.element.schema()}
+
 
 class TextMap(Struct, frozen=True):
     """An object of strings."""
@@ -186,6 +228,10 @@ class TextMap(Struct, frozen=True):
         text = Text(self.longest)
         return {text.convert(name): text.convert(each) for name, each in value.items()}
 
+    def schema(self) -> dict[str, Any]:
+        text = Text(self.longest).schema()
+        return {"type": "object", "propertyNames": {"maxLength": self.longest}, "additionalProperties": text}
+
 
 class AnyObject(Struct, frozen=True):
     """An object that is looked into later."""
@@ -194,6 +240,9 @@ class AnyObject(Struct, frozen=True):
         if not isinstance(value, dict):
             raise ValueError("Value should be an object")
         return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object"}
 
 
 def _whole(value: Any) -> int:

@@ -1,6 +1,6 @@
 """Members on the wire (contract 30, part B)."""
 
-from livia.api.wire import common
+from livia.api.wire import common, schemas
 from livia.api.wire.attribute import Attribute, Null, Resource
 from livia.api.wire.kinds import Boolean, Integer, IpAddress, Uuid
 
@@ -21,6 +21,7 @@ MEMBER = Resource(
             on_create_null=Null.REFUSE,
             filtered=True,
             sorted=True,
+            about="Where it is reached; shown as it was spelt.",
         ),
         Attribute(
             name="protocol_port",
@@ -30,6 +31,7 @@ MEMBER = Resource(
             on_create_null=Null.REFUSE,
             filtered=True,
             sorted=True,
+            about="The port it is reached at.",
         ),
         Attribute(
             name="weight",
@@ -40,6 +42,7 @@ MEMBER = Resource(
             on_update_null=Null.DEFAULT,
             filtered=True,
             sorted=True,
+            about="Its share of the traffic in relation to the others; 0 lets no new sessions in.",
         ),
         Attribute(
             name="backup",
@@ -51,13 +54,52 @@ MEMBER = Resource(
             filtered=True,
             sorted=True,
             since="2.1",
+            about="Whether it serves only when no other member can.",
         ),
-        Attribute(name="subnet_id", kind=Uuid(), create=True, filtered=True, sorted=True),
-        Attribute(name="monitor_address", kind=IpAddress(), create=True, update=True, filtered=True, sorted=True),
-        Attribute(name="monitor_port", kind=Integer(1, 65535), create=True, update=True, filtered=True, sorted=True),
+        Attribute(
+            name="subnet_id",
+            kind=Uuid(),
+            create=True,
+            filtered=True,
+            sorted=True,
+            about="The subnet it is reached through; null: the VIP's, or by routing.",
+        ),
+        Attribute(
+            name="monitor_address",
+            kind=IpAddress(),
+            create=True,
+            update=True,
+            filtered=True,
+            sorted=True,
+            about="Where health checks go instead of `address`.",
+        ),
+        Attribute(
+            name="monitor_port",
+            kind=Integer(1, 65535),
+            create=True,
+            update=True,
+            filtered=True,
+            sorted=True,
+            about="The port that health checks go to instead of `protocol_port`.",
+        ),
         common.TAGS,
-        Attribute(name="request_sriov", kind=Boolean(), create=True, default=False, shown=False, since="2.30"),
-        Attribute(name="vnic_type", filtered=True, sorted=True, since="2.30"),
+        Attribute(
+            name="request_sriov",
+            kind=Boolean(),
+            create=True,
+            default=False,
+            shown=False,
+            since="2.30",
+            about="Whether it is reached through an SR-IOV port; the flavor must allow it.",
+        ),
+        Attribute(
+            name="vnic_type",
+            filtered=True,
+            sorted=True,
+            since="2.30",
+            shows=schemas.VNIC_TYPE,
+            about="How the port to it is attached: `direct` with `request_sriov`, else `normal`.",
+        ),
         *common.project(),
         *common.TIMES,
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from livia.api.wire import common
+from livia.api.wire import common, schemas
 from livia.api.wire.attribute import Attribute, Nested, Null, Resource
 from livia.api.wire.health_monitor import HEALTH_MONITOR
 from livia.api.wire.kinds import Boolean, Choice, Integer, IpAddress, Text, Uuid
@@ -36,10 +36,31 @@ SESSION_PERSISTENCE = Resource(
             update=True,
             required=True,
             on_create_null=Null.REFUSE,
+            about="What a client is recognised by: its address, a cookie that is added, or the application's own.",
         ),
-        Attribute(name="cookie_name", kind=Text(255, r"[^\s,;\\]*"), create=True, update=True),
-        Attribute(name="persistence_timeout", kind=Integer(), create=True, update=True, since="2.2"),
-        Attribute(name="persistence_granularity", kind=IpAddress(), create=True, update=True, since="2.2"),
+        Attribute(
+            name="cookie_name",
+            kind=Text(255, r"[^\s,;\\]*"),
+            create=True,
+            update=True,
+            about="The application's cookie; with APP_COOKIE only, and then needed.",
+        ),
+        Attribute(
+            name="persistence_timeout",
+            kind=Integer(),
+            create=True,
+            update=True,
+            since="2.2",
+            about="How long a client is remembered, in seconds; UDP and SCTP only.",
+        ),
+        Attribute(
+            name="persistence_granularity",
+            kind=IpAddress(),
+            create=True,
+            update=True,
+            since="2.2",
+            about="The netmask within which addresses count as one client; UDP and SCTP only.",
+        ),
     ),
 )
 
@@ -48,8 +69,8 @@ def _persistence() -> Resource:
     return SESSION_PERSISTENCE
 
 
-def _parent(name: str) -> Attribute:
-    return Attribute(name=name, kind=Uuid(), create=True, on_create_null=Null.OMIT, shown=False)
+def _parent(name: str, about: str) -> Attribute:
+    return Attribute(name=name, kind=Uuid(), create=True, on_create_null=Null.OMIT, shown=False, about=about)
 
 
 POOL = Resource(
@@ -62,8 +83,8 @@ POOL = Resource(
         common.DESCRIPTION,
         *common.STATUSES,
         common.ADMIN_STATE_UP,
-        _parent("loadbalancer_id"),
-        _parent("listener_id"),
+        _parent("loadbalancer_id", "The load balancer it belongs to; this or `listener_id` is needed."),
+        _parent("listener_id", "The listener whose default pool it becomes."),
         Attribute(
             name="protocol",
             kind=Choice(tuple(PoolProtocol)),
@@ -72,6 +93,8 @@ POOL = Resource(
             on_create_null=Null.REFUSE,
             filtered=True,
             sorted=True,
+            about="What is spoken to the members (PROXYV2 since 2.22, SCTP since 2.23). PROXY and PROXYV2 tell them "
+            "who the client is.",
         ),
         Attribute(
             name="lb_algorithm",
@@ -83,8 +106,15 @@ POOL = Resource(
             on_update_null=Null.REFUSE,
             filtered=True,
             sorted=True,
+            about="How a member is chosen (SOURCE_IP_PORT since 2.13).",
         ),
-        Attribute(name="session_persistence", kind=Nested(_persistence), create=True, update=True),
+        Attribute(
+            name="session_persistence",
+            kind=Nested(_persistence),
+            create=True,
+            update=True,
+            about="How a client keeps its member; null: it does not.",
+        ),
         common.TAGS,
         Attribute(
             name="tls_enabled",
@@ -96,11 +126,29 @@ POOL = Resource(
             filtered=True,
             sorted=True,
             since="2.8",
+            about="Whether traffic to the members is encrypted.",
         ),
-        common.text("tls_container_ref", since="2.8"),
-        common.text("ca_tls_container_ref", since="2.8"),
-        common.text("crl_container_ref", since="2.8"),
-        common.text("tls_ciphers", 2048, since="2.15"),
+        common.text(
+            "tls_container_ref",
+            since="2.8",
+            about="Refers to the certificate and key shown to members.",
+        ),
+        common.text(
+            "ca_tls_container_ref",
+            since="2.8",
+            about="Refers to the certificate authority of the members; without one they are not verified.",
+        ),
+        common.text(
+            "crl_container_ref",
+            since="2.8",
+            about="Refers to the list of revoked member certificates.",
+        ),
+        common.text(
+            "tls_ciphers",
+            2048,
+            since="2.15",
+            about="Ciphers for TLS in OpenSSL's form, parted by colons; unless given, the deployment's.",
+        ),
         Attribute(
             name="tls_versions",
             kind=TLS_VERSIONS,
@@ -110,6 +158,7 @@ POOL = Resource(
             filtered=True,
             sorted=True,
             since="2.18",
+            about="TLS versions: SSLv3, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3; unless given, the deployment's.",
         ),
         Attribute(
             name="alpn_protocols",
@@ -120,6 +169,7 @@ POOL = Resource(
             filtered=True,
             sorted=True,
             since="2.24",
+            about="Application protocols offered to members in the TLS handshake; unless given, the deployment's.",
         ),
         Attribute(
             name="members",
@@ -127,15 +177,40 @@ POOL = Resource(
             create=True,
             default=[],
             render=common.references,
+            shows=schemas.REFERENCES,
+            about="The members. Whole ones only within the POST of a load balancer.",
         ),
-        Attribute(name="healthmonitor", kind=Nested(lambda: HEALTH_MONITOR), create=True, shown=False),
-        Attribute(name="loadbalancers", render=common.reference),
-        Attribute(name="listeners", render=common.references),
-        Attribute(name="healthmonitor_id", kind=None, filtered=True, sorted=True),
+        Attribute(
+            name="healthmonitor",
+            kind=Nested(lambda: HEALTH_MONITOR),
+            create=True,
+            shown=False,
+            about="A whole health monitor; only within the POST of a load balancer.",
+        ),
+        Attribute(
+            name="loadbalancers",
+            render=common.reference,
+            shows=schemas.REFERENCES,
+            about="The load balancer it belongs to: always one.",
+        ),
+        Attribute(
+            name="listeners",
+            render=common.references,
+            shows=schemas.REFERENCES,
+            about="The listeners that send traffic to it.",
+        ),
+        Attribute(
+            name="healthmonitor_id",
+            kind=Uuid(),
+            filtered=True,
+            sorted=True,
+            about="The health monitor; left out when there is none.",
+        ),
         *common.project(),
         *common.TIMES,
     ),
     finish=_finish,
     more_filters={"loadbalancer_id": "loadbalancer_id", "load_balancer_id": "load_balancer_id"},
     nested_without=frozenset({"loadbalancer_id", "listener_id", "project_id", "tenant_id"}),
+    may_lack=frozenset({"healthmonitor_id"}),
 )

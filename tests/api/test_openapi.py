@@ -1,0 +1,111 @@
+"""The OpenAPI document: that it is one, that it names every route, and that it says what responses show."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import falcon.inspect
+import jsonschema_rs
+import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from livia.api.app import create
+from livia.api.middleware import canonical
+from livia.api.openapi import document
+from livia.api.operations import SUBJECTS
+from livia.services.settings import ApiSettings
+from tests.api.conftest import MakeHarness
+from tests.api.harness import UNKNOWN, Harness, Tree
+
+OPERATIONS = [each for subject in SUBJECTS for each in subject.operations]
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    return document(ApiSettings())
+
+
+def _everything(node: Any) -> Iterator[Any]:
+    yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _everything(each)
+
+
+def test_it_is_served_to_everybody_and_made_once(harness: Harness, described: dict[str, Any]) -> None:
+    for path in ("/openapi.json", "/load-balancer/openapi.json"):
+        answer = harness.client.request("GET", path, root="", headers={"Accept": "text/html"})
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+        assert answer.json == described
+
+
+def test_it_conforms_to_the_meta_schema(described: dict[str, Any]) -> None:
+    OPENAPI_31_VALIDATOR.validate(described)
+    for name, schema in described["components"]["schemas"].items():
+        jsonschema_rs.Draft202012Validator({**schema, "components": described["components"]})
+        assert schema, name
+
+
+def test_references_lead_somewhere_and_every_schema_is_used(described: dict[str, Any]) -> None:
+    found = {node["$ref"] for node in _everything(described) if isinstance(node, dict) and "$ref" in node}
+    for reference in found:
+        node = described
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+    named = {
+        f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in described["components"][kind]
+    }
+    assert named - found == set()
+
+
+def test_operations_have_unique_names() -> None:
+    names = [each.name for each in OPERATIONS]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_every_attribute_says_what_it_is(described: dict[str, Any]) -> None:
+    for name, schema in described["components"]["schemas"].items():
+        for attribute, value in schema.get("properties", {}).items():
+            if "x-since" in value:
+                assert re.fullmatch(r"[A-Z].*\.", value["description"]), (name, attribute)
+
+
+def _routed(harness: Harness) -> set[tuple[str, str]]:
+    """Methods and paths of the application's router; what paths call their parts does not matter."""
+    found = set()
+    for route in falcon.inspect.inspect_routes(create(harness.deps)):
+        found |= {(each.method, _nameless(route.path)) for each in route.methods if not each.internal}
+    return found
+
+
+def _nameless(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_every_route_is_described_or_refuses(harness: Harness) -> None:
+    """What is routed and not described is there to say why it cannot be done (contract 00, section 1)."""
+    rows = {(each.method, _nameless(canonical(each.path, ""))) for each in OPERATIONS}
+    routed = _routed(harness)
+    assert rows - routed == set()
+    for method, path in sorted(routed - rows):
+        answer = harness.client.request(method, path.replace("{}", UNKNOWN), root="")
+        refusal = answer.status == 400 and re.match('Missing argument: "id"|Unknown argument: ', answer.fault)
+        assert refusal or (answer.status in (404, 405) and path == "/healthcheck"), (method, path, answer)
+
+
+def test_lists_know_the_filters_that_are_described(harness: Harness, tree: Tree, described: dict[str, Any]) -> None:
+    for path, methods in described["paths"].items():
+        parameters = methods["get"].get("parameters", []) if "get" in methods else []
+        query = {each["name"]: "1" for each in parameters if each["name"] not in ("marker", "sort", "sort_key")}
+        filled = path.replace("{pool_id}", tree.pool)
+        if "limit" in query:
+            answer = harness.client.request("GET", filled, root="", query={**query, "sort_dir": "asc"})
+            assert answer.status == 200, (path, answer)
+            for key in next(each for each in parameters if each["name"] == "sort_key")["schema"]["items"]["enum"]:
+                answer = harness.client.request("GET", filled, root="", query={"sort": key})
+                assert answer.status == 200, (path, key, answer)
+
+
+def test_defaults_are_those_of_the_deployment(make: MakeHarness) -> None:
+    harness = make(timeout_client_data=1234)
+    listener = harness.client.request("GET", "/openapi.json", root="").json["components"]["schemas"]["ListenerCreate"]
+    assert listener["properties"]["timeout_client_data"]["default"] == 1234
