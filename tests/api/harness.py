@@ -7,11 +7,11 @@ from sqlalchemy import select, update
 from livia.api.app import create
 from livia.api.auth import Authenticator
 from livia.api.policy import Policy
-from livia.core.clock import SystemClock
+from livia.core.clock import Clock, SystemClock
 from livia.core.drivers import NetworkDriver
 from livia.drivers.network.noop import NoopNetworks
 from livia.services.context import Deps
-from livia.services.settings import ApiSettings
+from livia.services.settings import ApiSettings, CorsSettings, HealthcheckSettings
 from livia.store import tables as t
 from livia.store.engine import Database
 from tests.api.client import Answer, Client
@@ -41,6 +41,9 @@ class Harness:
         network: NetworkDriver | None = None,
         authenticator: Authenticator | None = None,
         policy: Policy | None = None,
+        cors: CorsSettings | None = None,
+        healthcheck: HealthcheckSettings | None = None,
+        clock: Clock | None = None,
         **settings: Any,
     ) -> None:
         self.database = database
@@ -49,10 +52,11 @@ class Harness:
             database=database,
             network=network or NoopNetworks(),
             wake=self.wake,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             settings=ApiSettings(**settings),
         )
-        self.client = Client(create(self.deps, authenticator=authenticator, policy=policy))
+        self.app = create(self.deps, authenticator=authenticator, policy=policy, cors=cors, healthcheck=healthcheck)
+        self.client = Client(self.app)
 
     def confirm(self, load_balancer_id: str) -> None:
         """What the worker does when every amphora runs the newest generation."""

@@ -1,4 +1,4 @@
-"""Paths, methods, negotiation, bodies and error shapes (contract 00, sections 1 to 6 and 15, 16)."""
+"""Paths, methods, negotiation, bodies and error shapes (contract 00, sections 1 to 6 and 15)."""
 
 import json
 import re
@@ -241,26 +241,6 @@ def test_empty_answers(harness: Harness, tree: Tree) -> None:
     for answer, status in ((batch, 202), (failover, 202), (deleted, 204)):
         assert (answer.status, answer.body, answer.headers["content-length"]) == (status, b"", "0")
         assert "content-type" not in answer.headers
-
-
-HEALTH: list[tuple[bool, str, str, int, str, Any]] = [
-    (False, "GET", "*/*", 404, "text/plain", ""),
-    (True, "GET", "*/*", 200, "text/plain", "OK"),
-    (True, "GET", "text/plain", 200, "text/plain", "OK"),
-    (True, "GET", "application/json", 200, "application/json", {"detailed": False, "reasons": ["OK"]}),
-    (True, "GET", "image/png", 406, "text/plain", "text/plain or application/json"),
-    (True, "POST", "*/*", 405, "text/plain", ""),
-]
-
-
-@pytest.mark.parametrize("enabled, method, accept, status, kind, body", HEALTH)
-@pytest.mark.parametrize("path", ["/healthcheck", "/load-balancer/healthcheck"])
-def test_healthcheck(
-    make: MakeHarness, path: str, enabled: bool, method: str, accept: str, status: int, kind: str, body: Any
-) -> None:
-    answer = make(healthcheck_enabled=enabled).client.request(method, path, root="", headers={"Accept": accept})
-    assert (answer.status, answer.headers["content-type"]) == (status, kind)
-    assert (answer.json if kind == "application/json" else answer.body.decode()) == body
 
 
 def test_projects_of_requests_without_one(make: MakeHarness) -> None:

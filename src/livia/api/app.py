@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from livia.api import catalogue, errors, load_balancers, members, openapi
 from livia.api.auth import Authenticator, NoAuth
+from livia.api.cors import Cors
 from livia.api.discovery import Discovery, Version
 from livia.api.healthcheck import Healthcheck
 from livia.api.listeners import ListenerStatistics
@@ -21,6 +22,7 @@ from livia.core.drivers import NetworkCatalogue
 from livia.services import health_monitors, listeners, pools
 from livia.services.change import place_of
 from livia.services.context import Deps
+from livia.services.settings import CorsSettings, HealthcheckSettings
 from livia.services.waking import WakeAfterCommit
 from livia.store import health_monitors as monitor_store
 from livia.store import listeners as listener_store
@@ -58,19 +60,26 @@ _DEFINITIONS = (
 
 
 def create(
-    deps: Deps, *, authenticator: Authenticator | None = None, policy: Policy | None = None
+    deps: Deps,
+    *,
+    authenticator: Authenticator | None = None,
+    policy: Policy | None = None,
+    cors: CorsSettings | None = None,
+    healthcheck: HealthcheckSettings | None = None,
 ) -> falcon.App[Any, Any]:
     """The application. By default nobody authenticates and everybody is admin (`auth_strategy = noauth`)."""
     deps = replace(deps, wake=WakeAfterCommit(deps.database, deps.wake))
     api = Api(deps, policy or AdminPolicy())
-    middleware = Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project))
-    app: falcon.App[Any, Any] = falcon.App(middleware=[middleware], router=Router(deps))
+    middleware: list[Any] = [Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project))]
+    if cors is not None and cors.allowed_origin:
+        middleware.append(Cors(cors))
+    app: falcon.App[Any, Any] = falcon.App(middleware=middleware, router=Router(deps))
     # What has no body has no type either; what has one says so itself.
     app.resp_options.default_media_type = None  # type: ignore[assignment]
     errors.install(app)
     app.add_error_handler(TooLarge, _too_large)
     app.add_route("/", Discovery(deps.settings))
-    app.add_route("/healthcheck", Healthcheck(deps))
+    app.add_route("/healthcheck", Healthcheck(deps, healthcheck or HealthcheckSettings()))
     # Paths are known without `.json`.
     app.add_route("/openapi", openapi.Document(deps.settings))
     app.add_route("/lbaas", Version())

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from livia.api.auth import Unauthorized
 from livia.api.wire.attribute import InvalidBody
 from livia.core.drivers import DriverError
 from livia.services.context import Refused
@@ -33,6 +34,7 @@ def install(app: falcon.App[Any, Any]) -> None:
     """Give every error its shape."""
     app.set_error_serializer(_routing_shape)
     app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(Unauthorized, _unauthorized)
     app.add_error_handler(Refused, _refused)
     app.add_error_handler(InvalidBody, _invalid_body)
     app.add_error_handler(DriverError, _driver_error)
@@ -47,6 +49,16 @@ def _routing_shape(_request: falcon.Request, response: falcon.Response, error: f
     response.data = msgspec.json.encode(
         {"code": code, "title": HTTPStatus(code).phrase, "description": error.description or ""}
     )
+
+
+def _unauthorized(
+    _request: falcon.Request, response: falcon.Response, error: Unauthorized, _params: dict[str, Any]
+) -> None:
+    status = HTTPStatus.UNAUTHORIZED
+    response.status = status
+    response.set_header("WWW-Authenticate", error.challenge)
+    response.content_type = JSON
+    response.data = msgspec.json.encode({"error": {"code": int(status), "title": status.phrase, "message": str(error)}})
 
 
 def _refused(_request: falcon.Request, response: falcon.Response, error: Refused, _params: dict[str, Any]) -> None:

@@ -17,7 +17,21 @@ _MEDIA_RANGE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(;[^,]*)?")
 #: paths that need no token and are not negotiated as JSON
 _OPEN = frozenset({"/", "/healthcheck", "/openapi"})
 #: what is found below /v2 without "lbaas" as well (contract 00, section 1)
-_RESOURCES = frozenset({"loadbalancers", "listeners", "pools", "healthmonitors", "l7policies", "quotas"})
+_RESOURCES = frozenset(
+    {
+        "loadbalancers",
+        "listeners",
+        "pools",
+        "healthmonitors",
+        "l7policies",
+        "quotas",
+        "providers",
+        "flavors",
+        "flavorprofiles",
+        "availabilityzones",
+        "availabilityzoneprofiles",
+    }
+)
 
 
 class TooLarge(falcon.HTTPError):
@@ -44,11 +58,12 @@ class Middleware:
         if (request.content_length or 0) > self._largest:
             raise TooLarge
         request.path = canonical(request.path, self._prefix)
-        if request.path in _OPEN:
+        # Browsers ask what they may do without saying who they are.
+        if request.path in _OPEN or request.method == "OPTIONS":
             return
+        context.caller = self._authenticator.authenticate(request, context.request_id)
         if not _accepts_json(request):
             raise falcon.HTTPNotAcceptable(description=f"The service only answers in {JSON}.")
-        context.caller = self._authenticator.authenticate(request, context.request_id)
 
     def process_response(
         self, _request: falcon.Request, response: falcon.Response, _resource: Any, _succeeded: bool

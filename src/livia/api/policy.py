@@ -2,9 +2,8 @@
 
 from typing import Protocol
 
+from livia.api.rules import name_of
 from livia.services.context import Context, Refused
-
-_PREFIX = "os_load-balancer_api"
 
 
 class Policy(Protocol):
@@ -15,7 +14,7 @@ class Policy(Protocol):
 
 
 class AdminPolicy:
-    """Admins may do everything, others nothing."""
+    """Admins may do everything, others nothing: what the default rules say where everybody is admin."""
 
     def allows(self, context: Context, rule: str, project_id: str | None) -> bool:
         return context.is_admin
@@ -23,7 +22,7 @@ class AdminPolicy:
 
 def rule(resource: str, action: str) -> str:
     """The name of an operation's rule; `resource` as in the item key of the wire."""
-    return f"{_PREFIX}:{resource}:{action}"
+    return name_of(resource, action)
 
 
 def forbidden() -> Refused:

@@ -87,6 +87,23 @@ def _network(installation: "Installation", options: argparse.Namespace) -> int:
     return 0
 
 
+def _user(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.api.users import UserFileError
+    from livia.ops import users
+
+    try:
+        if options.action == "add":
+            users.add(installation, options.name, project_id=options.project, roles=options.role)
+        elif options.action == "remove":
+            users.remove(installation, options.name)
+        users.show_all(installation, Console())
+    except UserFileError as error:
+        return _fail(str(error))
+    return 0
+
+
 def _fail(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return _FAILED
@@ -121,7 +138,25 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="make a load balancer, break it, change it, and show what clients see")
     demo.set_defaults(run=_demo)
     _add_network_commands(commands.add_parser("network", help="local networks"))
+    _add_user_commands(commands.add_parser("user", help="who may log in with auth_strategy = http_basic"))
     return parser
+
+
+def _add_user_commands(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_user)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("list", help="show all users")
+    add = actions.add_parser("add", help="add a user or change one; the password is asked for, or read from stdin")
+    add.add_argument("name")
+    add.add_argument("--project", default="default", help="id of the user's project (default: %(default)s)")
+    add.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        help="admin, member, reader …; several times (default: member and reader)",
+    )
+    remove = actions.add_parser("remove", help="remove a user")
+    remove.add_argument("name")
 
 
 def _add_network_commands(parser: argparse.ArgumentParser) -> None:

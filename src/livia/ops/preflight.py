@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 
-from livia.ops import drivers
+from livia.ops import access, drivers
 from livia.ops.settings import Settings
 
 #: program to the Debian package that has it
@@ -15,12 +15,17 @@ _PROGRAMS = {
     "nft": "nftables",
     "s6-svscan": "s6",
 }
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 def problems(settings: Settings) -> list[str]:
-    """Why `livia up` cannot start now; empty when it can."""
-    found = [*_not_root(), *missing_programs(_search_path()), *open_without_auth(settings), *drivers.problems(settings)]
+    """Why `livia up` cannot start now with complete settings; empty when it can."""
+    found = [
+        *_not_root(),
+        *missing_programs(_search_path()),
+        *access.problems(settings),
+        *access.open_without_authentication(settings),
+        *drivers.problems(settings),
+    ]
     health = settings.health
     return [
         *found,
@@ -54,17 +59,6 @@ def missing_programs(path: str) -> list[str]:
 def _search_path() -> str:
     # The programs of administrators are not on every user's path.
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-
-
-def open_without_auth(settings: Settings) -> list[str]:
-    """One sentence about an API that would believe everybody who can reach it."""
-    host = settings.server.bind_host
-    if host.startswith(_LOOPBACK):
-        return []
-    return [
-        f"The API would listen on {host} without authentication and believe everybody: set [api_settings] bind_host "
-        "to a loopback address, and put a proxy that authenticates in front of it."
-    ]
 
 
 def _taken(what: str, kind: socket.SocketKind, host: str, port: int, option: str) -> list[str]:

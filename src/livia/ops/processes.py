@@ -14,7 +14,6 @@ from granian import Granian
 from granian.constants import Interfaces
 from prometheus_client import CollectorRegistry
 
-from livia.api.app import create
 from livia.core.clock import SystemClock
 from livia.drivers.wake.datagram import DatagramListener, DatagramWake
 from livia.health.fleet import Fleet
@@ -23,7 +22,7 @@ from livia.health.watch import Watch
 from livia.health.wire import Decoder
 from livia.health.writer import Writer
 from livia.house.service import House
-from livia.ops import drivers
+from livia.ops import access, drivers
 from livia.ops.settings import Settings
 from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
@@ -55,16 +54,15 @@ class Processes:
     def application(self) -> Callable[..., Any]:
         """The API as a WSGI application. Raises SettingsError."""
         database = self.database()
-        return create(
-            Deps(
-                database=database,
-                network=drivers.network(self._settings, database, self._clock),
-                wake=DatagramWake(self._wake_path),
-                clock=self._clock,
-                settings=self._settings.api,
-                limits=drivers.limits(self._settings),
-            )
+        deps = Deps(
+            database=database,
+            network=drivers.network(self._settings, database, self._clock),
+            wake=DatagramWake(self._wake_path),
+            clock=self._clock,
+            settings=self._settings.api,
+            limits=drivers.limits(self._settings),
         )
+        return access.application(self._settings, deps)
 
     def run_api(self) -> None:
         """The life of the API's parent process; Granian forks the one that answers."""

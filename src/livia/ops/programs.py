@@ -101,21 +101,24 @@ def _completed(settings: Settings) -> Settings:
     """What octavia.conf leaves open and one machine's processes must agree on."""
     digest = hashlib.sha256(settings.database.connection.encode()).hexdigest()
     wake_socket = settings.livia.wake_socket or str(DEFAULT_STATE_DIRECTORY / f"wake-{digest[:16]}.sock")
+    users = settings.access.http_basic_user_file or str(DEFAULT_STATE_DIRECTORY / "users")
     return replace(
         settings,
+        access=replace(settings.access, http_basic_user_file=users),
         common=replace(settings.common, host=settings.common.host or socket.gethostname()),
         livia=replace(settings.livia, wake_socket=wake_socket),
     )
 
 
 def _api(settings: Settings, _options: argparse.Namespace) -> None:
-    from livia.ops import drivers, preflight
+    from livia.ops import access, drivers, preflight
     from livia.ops.processes import Processes
 
     _require(drivers.problems(settings, ("network_driver", "amphora_driver")))
+    _require(access.problems(settings))
     _require(preflight.taken_api_port(settings))
     _check_schema(settings)
-    for warning in preflight.open_without_auth(settings):
+    for warning in access.open_without_authentication(settings):
         print(f"octavia-api: {warning}", file=sys.stderr)
     listen = settings.server
     print(f"octavia-api: http://{listen.bind_host}:{listen.bind_port}", file=sys.stderr, flush=True)

@@ -1,5 +1,7 @@
 """One installation: a state directory, its settings, and the services that run on them."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from livia.agent.config import AgentConfig
@@ -31,11 +33,17 @@ class Installation:
         return self.settings.health.heartbeat_key or self.state.heartbeat_key
 
     @property
+    def user_file(self) -> Path:
+        """The users of `auth_strategy = http_basic`."""
+        return Path(self.settings.access.http_basic_user_file or self.state.directory / "users")
+
+    @property
     def complete_settings(self) -> Settings:
         """The settings, with what the state directory has: it must be prepared."""
         settings, state = self.settings, self.state
         return replace(
             settings,
+            access=replace(settings.access, http_basic_user_file=str(self.user_file)),
             database=replace(settings.database, connection=self.database_url),
             health=replace(settings.health, heartbeat_key=self.heartbeat_key),
             agent=replace(settings.agent, client_cert=state.controller_certificate, server_ca=state.agents_ca),

@@ -6,12 +6,12 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
-from livia.services.settings import ApiSettings
+from livia.services.settings import AccessSettings, ApiSettings, CorsSettings, HealthcheckSettings, PolicySettings
 
 
 class SettingsError(Exception):
@@ -30,11 +30,10 @@ class CommonSettings(Struct, frozen=True, kw_only=True):
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
-    """Where the API listens, and how it knows who calls."""
+    """Where the API listens."""
 
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
-    auth_strategy: Literal["noauth"] = "noauth"
 
 
 class DatabaseSettings(Struct, frozen=True, kw_only=True):
@@ -96,24 +95,35 @@ class LiviaSettings(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything, by who reads it; `_READERS` says where octavia.conf has it."""
+    """Everything, by who reads it; `_READERS` says where octavia.conf has it.
+
+    `directories`: where further files of the configuration are looked for, the first one first.
+    """
 
     common: CommonSettings = CommonSettings()
     server: ServerSettings = ServerSettings()
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = AccessSettings()
+    policy: PolicySettings = PolicySettings()
+    cors: CorsSettings = CorsSettings()
+    healthcheck: HealthcheckSettings = HealthcheckSettings()
     database: DatabaseSettings = DatabaseSettings()
     health: HealthSettings = HealthSettings()
     house: HouseSettings = HouseSettings()
     controller: ControllerSettings = ControllerSettings()
     agent: AgentSettings = AgentSettings()
     livia: LiviaSettings = LiviaSettings()
+    directories: tuple[Path, ...] = ()
 
 
 #: section of octavia.conf to the fields of `Settings` that read it
 _READERS = {
     "DEFAULT": ("common",),
-    "api_settings": ("server", "api"),
+    "api_settings": ("server", "access", "api"),
     "oslo_middleware": ("api",),
+    "oslo_policy": ("policy",),
+    "cors": ("cors",),
+    "healthcheck": ("healthcheck",),
     "quotas": ("api",),
     "networking": ("api",),
     "controller_worker": ("controller", "api"),
@@ -124,10 +134,17 @@ _READERS = {
     "livia": ("livia",),
 }
 
+#: options that may be given several times, each time with a further value
+_REPEATED = frozenset({("oslo_policy", "policy_dirs")})
+#: accepted, and without effect: scopes are always enforced
+_OBSOLETE = frozenset({("oslo_policy", "enforce_scope")})
+
 #: what `livia up` starts from: highly available, and quick to notice on one machine
 EMBEDDED = Settings(
     api=ApiSettings(loadbalancer_topology="ACTIVE_STANDBY"),
     controller=ControllerSettings(compute_driver="compute_host_driver", network_driver="network_local_driver"),
+    access=AccessSettings(auth_strategy="noauth"),
+    healthcheck=HealthcheckSettings(backends=("octavia_db_check",)),
     health=HealthSettings(heartbeat_interval=1.0, heartbeat_timeout=5.0, health_check_interval=0.5),
 )
 
@@ -147,13 +164,22 @@ def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, li
             warnings.append(f"[{section}] is read by nobody.")
             continue
         for option, given in options.items():
+            if (section, option) in _OBSOLETE:
+                continue
             reader = _reader(section, option)
             if reader is None:
                 warnings.append(_unknown(section, option))
             else:
-                changed.setdefault(reader, {})[option] = _value(section, option, given[-1], _options(reader)[option])
+                text = ",".join(given) if (section, option) in _REPEATED else given[-1]
+                changed.setdefault(reader, {})[option] = _value(section, option, text, _options(reader)[option])
     parts = {name: msgspec.structs.replace(getattr(base, name), **values) for name, values in changed.items()}
-    return msgspec.structs.replace(base, **parts), warnings
+    return msgspec.structs.replace(base, directories=_directories(files), **parts), warnings
+
+
+def _directories(files: Sequence[Path]) -> tuple[Path, ...]:
+    """Those of the files, the last one first, and then where OpenStack's services look (contract 90, section 0)."""
+    own = [path.absolute().parent for path in reversed(files)]
+    return tuple(dict.fromkeys([*own, Path.home() / ".octavia", Path.home(), Path("/etc/octavia"), Path("/etc")]))
 
 
 def _parse(files: Sequence[Path]) -> dict[str, dict[str, list[str]]]:

@@ -36,7 +36,7 @@ def up(installation: Installation) -> None:
     except (AlreadyRunningError, AuthorityError, OSError) as error:
         raise CannotStartError(str(error)) from error
     with lock:
-        problems = preflight.problems(installation.settings)
+        problems = preflight.problems(installation.complete_settings)
         if problems:
             raise CannotStartError("\n".join(problems))
         _prepare_database(installation)

@@ -15,8 +15,9 @@ from livia.store.engine import Database
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """The caller of one request. `project_id` is None for a caller without a project.
+    """The caller of one request (contract 80, section 1.1). `project_id` is None for a caller without a project.
 
+    `domain_id` and `system_scope` are those of tokens for a domain or for the whole system.
     `dry_run`: the caller only wants to know. Whatever is written is rolled back; nothing may be made elsewhere.
     """
 
@@ -24,6 +25,10 @@ class Context(Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     roles: frozenset[str] = frozenset()
     is_admin: bool = False
+    domain_id: str | None = None
+    user_domain_id: str | None = None
+    project_domain_id: str | None = None
+    system_scope: str | None = None
     request_id: str | None = None
     dry_run: bool = False
 

@@ -1,5 +1,7 @@
 """The settings that requests depend on, by their names in contract 90 (sections given at each group)."""
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 _CIPHERS = ":".join(
@@ -91,3 +93,40 @@ class ApiSettings(Struct, frozen=True, kw_only=True):
     timeout_member_connect: int = 5000
     timeout_member_data: int = 50000
     timeout_tcp_inspect: int = 0
+
+
+class AccessSettings(Struct, frozen=True, kw_only=True):
+    """Who the caller is: [api_settings]."""
+
+    auth_strategy: Literal["keystone", "noauth", "testing", "http_basic"] = "keystone"
+    #: ours: the htpasswd file of `http_basic`; empty: `users` in the state directory
+    http_basic_user_file: str = ""
+
+
+class PolicySettings(Struct, frozen=True, kw_only=True):
+    """What a caller may do: [oslo_policy]. Relative names are looked for where configuration files are."""
+
+    policy_file: str = "policy.yaml"
+    policy_dirs: tuple[str, ...] = ("policy.d",)
+    policy_default_rule: str = "default"
+    enforce_new_defaults: bool = True
+
+
+class CorsSettings(Struct, frozen=True, kw_only=True):
+    """Which pages of other origins browsers let use the API: [cors]. `max_age` in seconds."""
+
+    allowed_origin: tuple[str, ...] = ()
+    allow_credentials: bool = True
+    expose_headers: tuple[str, ...] = ("X-Auth-Token", "X-Openstack-Request-Id")
+    max_age: int = 3600
+    allow_methods: tuple[str, ...] = ("GET", "PUT", "POST", "DELETE")
+    allow_headers: tuple[str, ...] = ("X-Auth-Token", "X-Openstack-Request-Id")
+
+
+class HealthcheckSettings(Struct, frozen=True, kw_only=True):
+    """What `/healthcheck` looks at: [healthcheck]. `disable_by_file_paths` are of the form `port:path`."""
+
+    backends: tuple[str, ...] = ()
+    detailed: bool = False
+    disable_by_file_path: str = ""
+    disable_by_file_paths: tuple[str, ...] = ()
