@@ -21,7 +21,7 @@ def add(installation: Installation, name: str, *, project_id: str, roles: Sequen
     """
     _file(installation).add(name, _password(name), project_id, list(roles or DEFAULT_ROLES))
     if installation.settings.access.auth_strategy != "http_basic":
-        print("Users are asked for when [api_settings] auth_strategy is http_basic.", file=sys.stderr)
+        print("Nobody is asked for a password yet: set [api_settings] auth_strategy to http_basic.", file=sys.stderr)
 
 
 def remove(installation: Installation, name: str) -> None:
