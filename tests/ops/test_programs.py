@@ -1,14 +1,18 @@
 """The programs that operators of OpenStack know, as processes on an octavia.conf."""
 
+import io
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import urllib3
+
+from livia.ops import dbmanage
+from livia.store import schema
 
 CONF = """
 [DEFAULT]
@@ -109,3 +113,32 @@ def test_a_load_balancer_becomes_active(tmp_path: Path) -> None:
             time.sleep(0.02)
             statuses.append(urllib3.request("GET", path).json()["loadbalancers"][0]["provisioning_status"])
         assert statuses[-1] == "ACTIVE"
+
+
+def test_what_db_manage_says(tmp_path: Path) -> None:
+    conf, _port = configured(tmp_path, f"sqlite:///{tmp_path / 'octavia.db'}")
+    newest = schema.HEAD
+    #: command, exit status, what is said
+    said: list[tuple[str, int, str]] = [
+        ("current", 0, "The database is empty."),
+        ("upgrade --delta 1", 0, "The database is at 0001."),
+        ("upgrade", 0, f"The database is at {newest}"),
+        ("upgrade head", 0, f"The database is at {newest} already."),
+        ("current", 0, f"{newest} (head)"),
+        ("history", 0, "0001  The first tables"),
+        ("branches", 0, ""),
+        ("check_migration", 0, ""),
+        ("upgrade --sql", 0, "CREATE TABLE load_balancer"),
+        ("upgrade_persistence", 0, "Nothing to do"),
+        ("upgrade nope", 1, "'nope'"),
+        ("upgrade 0001 --delta 1", 1, "a revision, or --delta"),
+        ("downgrade 0001", 1, "restore a dump"),
+        ("revision", 1, "docs/development.md"),
+        ("stamp nope", 1, "'nope'"),
+        ("stamp 0001", 0, "The database is at 0001."),
+    ]
+    for line, status, text in said:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            assert dbmanage.main(["--config-file", str(conf), *line.split()]) == status, (line, err.getvalue())
+        assert text in (err if status else out).getvalue(), line

@@ -17,4 +17,4 @@ class ListenerStatistics:
         place = place_of(self._api.deps, "listener", clean(object_id))
         self._api.enforce(request.context.caller, "listener", "get_stats", place.project_id)
         with self._api.deps.database.read() as connection:
-            send(response, {"stats": listeners.statistics(connection, listener_id=place.id)})
+            send(response, {"stats": listeners.statistics(connection, place.id)})

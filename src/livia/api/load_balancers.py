@@ -179,7 +179,7 @@ class Statistics(_Part):
     def on_get(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
         place = self.place(request, object_id)
         with self.api.deps.database.read() as connection:
-            send(response, {"stats": listener_store.statistics(connection, load_balancer_id=place.id)})
+            send(response, {"stats": listener_store.statistics_of_load_balancer(connection, place.id)})
 
 
 class Events(_Part):

@@ -1,10 +1,9 @@
 """Listeners: the shown view, their rows, and who else is on the load balancer."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from livia.store import tables as t
 from livia.store import tags
@@ -133,12 +132,18 @@ def make_way(connection: Connection, load_balancer_id: str, protocol: str, port:
 _COUNTERS = ("bytes_in", "bytes_out", "active_connections", "total_connections", "request_errors")
 
 
-def statistics(connection: Connection, **where: Any) -> dict[str, int]:
-    """The five counters summed over the rows of `listener_statistics` whose columns equal `where`."""
-    table = t.listener_statistics
-    row = connection.execute(
-        select(*(func.coalesce(func.sum(table.c[name]), 0) for name in _COUNTERS)).where(
-            *(table.c[name] == value for name, value in where.items())
-        )
-    ).one()
+def statistics(connection: Connection, listener_id: str) -> dict[str, int]:
+    """The five counters of a listener, summed over its amphorae."""
+    return _summed(connection, t.listener_statistics.c.listener_id == listener_id)
+
+
+def statistics_of_load_balancer(connection: Connection, load_balancer_id: str) -> dict[str, int]:
+    """The five counters summed over the listeners of a load balancer, whoever wrote their rows."""
+    ours = select(_L.c.id).where(_L.c.load_balancer_id == load_balancer_id)
+    return _summed(connection, t.listener_statistics.c.listener_id.in_(ours))
+
+
+def _summed(connection: Connection, where: ColumnElement[bool]) -> dict[str, int]:
+    counters = (func.coalesce(func.sum(t.listener_statistics.c[name]), 0) for name in _COUNTERS)
+    row = connection.execute(select(*counters).where(where)).one()
     return {name: int(value) for name, value in zip(_COUNTERS, row, strict=True)}

@@ -1,10 +1,16 @@
 """The schema's version: Alembic migrations from the first table on, expand and contract only."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
 from livia.store.engine import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: the newest revision; a database that has it needs no Alembic at start
 HEAD = "0002"
@@ -24,15 +30,43 @@ def current(connection: Connection) -> str | None:
     return revision
 
 
-def upgrade(database: Database) -> bool:
-    """Bring the database to the newest revision. Whether anything was to do.
+def upgrade(database: Database, revision: str = "head") -> bool:
+    """Bring the database to a revision, by default the newest. Whether anything was to do.
 
     Raises SchemaError for a database with tables that are not ours, or of a later version than this program.
     """
-    if _revision(database) == HEAD:
+    before = _revision(database)
+    if before == HEAD and revision == "head":
         return False
-    _run(database)
-    return True
+    _run(database, revision)
+    return _revision(database) != before
+
+
+def upgrade_script(database: Database, revision: str = "head") -> None:
+    """Print the SQL that would bring an empty database of that kind to a revision. Raises SchemaError."""
+    from alembic import command
+
+    config = _config()
+    config.attributes["dialect"] = database.url.get_backend_name()
+    with _told():
+        command.upgrade(config, revision, sql=True)
+
+
+def stamp(database: Database, revision: str) -> None:
+    """Write the revision and change nothing else. Raises SchemaError."""
+    from alembic import command
+
+    with database.write() as connection, _told():
+        config = _config()
+        config.attributes["connection"] = connection
+        command.stamp(config, revision)
+
+
+def history() -> list[tuple[str, str]]:
+    """Every revision and what it does, newest first."""
+    from alembic.script import ScriptDirectory
+
+    return [(each.revision, each.doc) for each in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def check(database: Database) -> None:
@@ -63,12 +97,29 @@ def _revision(database: Database) -> str | None:
     return revision
 
 
-def _run(database: Database) -> None:
-    from alembic import command  # a fifth of a second, and only a new database needs it
-    from alembic.config import Config
+def _run(database: Database, revision: str) -> None:
+    from alembic import command
+
+    with database.write() as connection, _told():
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _config() -> "Config":
+    from alembic.config import Config  # a fifth of a second, and only a database that changes needs it
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return config
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Alembic's own complaints, such as of a revision that there is not, as ours."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        raise SchemaError(f"{error}.") from error

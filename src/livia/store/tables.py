@@ -166,7 +166,7 @@ listener_statistics = Table(
     Column("active_connections", Integer, nullable=False),
     Column("total_connections", BigInteger, nullable=False),
     Column("request_errors", BigInteger, nullable=False),
-    # Kept here so that the sum over a load balancer is one indexed read.
+    # What is left when the listener is gone is found by it.
     Column("load_balancer_id", String(36), index=True),
 )
 
