@@ -25,7 +25,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("BEGIN")
-    database.engine.dispose()
+    database.close()
     return path
 
 
@@ -36,7 +36,7 @@ def database(empty_database: Path, tmp_path: Path) -> Iterator[Database]:
     shutil.copy(empty_database, path)
     database = Database(f"sqlite:///{path}", durable=False)
     yield database
-    database.engine.dispose()
+    database.close()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def anywhere(request: pytest.FixtureRequest, empty_database: Path, tmp_path: Pat
         shutil.copy(empty_database, path)
         database = Database(f"sqlite:///{path}", durable=False)
         yield Harness(database)
-        database.engine.dispose()
+        database.close()
         return
     with server_database(request.param) as database:
         t.metadata.create_all(database.engine, checkfirst=False)

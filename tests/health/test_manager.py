@@ -173,13 +173,13 @@ def test_counters_survive_a_database_that_does_not_answer(tmp_path: Path) -> Non
     scene = Scene(tmp_path)
     path = tmp_path / "livia.db"
     scene.beat("a1")
-    scene.database.engine.dispose()
+    scene.database.close()
     path.rename(tmp_path / "away.db")
     broken: list[bool] = []
     scene.writer = Writer(scene.database, scene.fleet, scene.clock, lambda: broken.append(True))
     scene.beat("a1", seq=2)
     assert broken
-    scene.database.engine.dispose()
+    scene.database.close()
     path.unlink()
     (tmp_path / "away.db").rename(path)
     scene.beat("a1", seq=3)

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from livia.store.engine import Database
 from tests.database import SERVERS, server_database
 
 
@@ -19,3 +20,24 @@ def test_a_transaction_sees_what_others_committed_meanwhile(kind: str) -> None:
             with database.write() as other:
                 other.execute(text("INSERT INTO counted VALUES (1)"))
             assert early.execute(text("SELECT count(*) FROM counted")).scalar_one() == 1
+
+
+_OWN_ID = {"postgresql": "pg_backend_pid()", "mariadb": "CONNECTION_ID()"}
+_END = {"postgresql": "SELECT pg_terminate_backend({}, 5000)", "mariadb": "KILL {}"}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_connection_that_the_server_closed_while_it_rested_is_replaced(kind: str) -> None:
+    query = text(f"SELECT {_OWN_ID[kind]}")
+    with server_database(kind) as killer:
+        database = Database(killer.url, rest=0.0)
+        for borrow in (database.read, database.write):
+            with borrow() as connection:
+                doomed = connection.execute(query).scalar_one()
+            with borrow() as connection:
+                assert connection.execute(query).scalar_one() == doomed
+            with killer.read() as connection:
+                connection.execute(text(_END[kind].format(doomed)))
+            with borrow() as connection:
+                assert connection.execute(query).scalar_one() != doomed
+        database.close()

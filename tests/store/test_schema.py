@@ -19,7 +19,7 @@ def empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "sqlite":
         database = Database(f"sqlite:///{tmp_path_factory.mktemp('db') / 'livia.db'}")
         yield database
-        database.engine.dispose()
+        database.close()
     else:
         with server_database(request.param) as database:
             yield database

@@ -17,7 +17,7 @@ def main(state: str, config: str) -> None:
     installation.state.prepare()
     database = installation.database()
     schema.upgrade(database)
-    database.engine.dispose()
+    database.close()
     services = [service for service in installation.services() if service.name != "worker"]
     supervisor = Supervisor(services, installation.state.log_directory)
     supervisor.start()

@@ -87,7 +87,7 @@ def test_every_prefix_converges(tmp_path: Path, topology: str, prepare: Callable
             world.reconcile(key, dies_at(step, []))
         world.reconcile(key)
         check(world, key, topology, gone=prepare is delete)
-        world.database.engine.dispose()
+        world.database.close()
 
 
 def check(world: World, key: str, topology: str, *, gone: bool) -> None:

@@ -51,7 +51,7 @@ def _manage(settings: Settings, options: argparse.Namespace) -> None:
     except SQLAlchemyError as error:
         raise CannotRunError(f"The database {database.url!r} does not do this: {error}") from error
     finally:
-        database.engine.dispose()
+        database.close()
 
 
 def _upgrade(database: Database, options: argparse.Namespace) -> None:

@@ -170,7 +170,7 @@ def _check_schema(settings: Settings) -> None:
         raise CannotRunError(f"The database {database.url!r} cannot be read: {error}") from error
     finally:
         # Connections must not cross a fork.
-        database.engine.dispose()
+        database.close()
 
 
 def _make_directory(directory: Path) -> None:

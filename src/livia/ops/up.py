@@ -62,7 +62,7 @@ def _prepare_database(installation: Installation) -> None:
         raise CannotStartError(str(error)) from error
     finally:
         # Connections must not cross a fork.
-        database.engine.dispose()
+        database.close()
 
 
 def _wait_until_ready(installation: Installation) -> None:
@@ -75,7 +75,7 @@ def _wait_until_ready(installation: Installation) -> None:
             missing = "no amphora host reports"
             with database.read() as connection:
                 if any(age < _START_LIMIT for _host, age in hosts.every(connection)):
-                    database.engine.dispose()
+                    database.close()
                     return
         time.sleep(_POLL)
     raise CannotStartError(
@@ -101,7 +101,7 @@ def _attach_host(installation: Installation) -> None:
     networks = LocalNetworks(database, installation.clock)
     for network in networks.networks():
         attach(installation, networks, network)
-    database.engine.dispose()
+    database.close()
 
 
 def attach(installation: Installation, networks: LocalNetworks, network: Network) -> None:

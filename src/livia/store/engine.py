@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 
 _T = TypeVar("_T")
@@ -20,11 +21,9 @@ _LOST_RACE_MYSQL = {1205, 1213, 1020}
 #: SQLSTATEs of serialization failure and deadlock in PostgreSQL
 _LOST_RACE_POSTGRES = {"40001", "40P01"}
 _ATTEMPTS = 8
-#: how a connection reads without a transaction of its own, by whether the database is SQLite
-_READING: dict[bool, dict[str, Any]] = {
-    True: {"livia_read_only": True},
-    False: {"isolation_level": "AUTOCOMMIT"},
-}
+#: seconds of rest after which a connection is asked whether it still lives before it is used: at every use, the
+#: question would cost as much as the answer to the request
+_REST = 1.0
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - an SQL function, lower case as SQLAlchemy's own
@@ -98,16 +97,24 @@ class _OfThread(threading.local):
 
 
 class Database:
-    """One engine and its transactions.
+    """One engine for transactions, one for reading, where each statement stands alone.
 
     `durable=False` lets SQLite skip the disk flush of a commit (heartbeats, statistics): such a write survives
-    the death of the process, not that of the machine.
+    the death of the process, not that of the machine. `rest`: seconds, see `_REST`.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 10, durable: bool = True) -> None:
+    def __init__(self, url: str | URL, *, pool_size: int = 10, durable: bool = True, rest: float = _REST) -> None:
         self.url = make_url(url)
-        self.engine = _engine(self.url, pool_size, durable)
-        self._reader = self.engine.execution_options(**_READING[self.url.get_backend_name() == "sqlite"])
+        if self.url.get_backend_name() == "sqlite":
+            self.engine = _sqlite(self.url, durable)
+            self._reader: Engine = self.engine.execution_options(livia_read_only=True)
+        else:
+            # Read what is committed now: neither a plan nor a quota may follow from a snapshot of a moment ago.
+            self.engine = _server(self.url, pool_size, rest, isolation_level="READ COMMITTED")
+            # An engine of its own: to switch a connection to and fro would be four statements around each one.
+            self._reader = _server(
+                self.url, pool_size, rest, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+            )
         self._open = _OfThread()
 
     @contextmanager
@@ -204,9 +211,10 @@ class Database:
             undo()
             raise
 
-    def dispose(self) -> None:
-        """Forget all connections, e.g. in a forked child."""
-        self.engine.dispose(close=False)
+    def close(self) -> None:
+        """Close all connections that rest, e.g. before a fork. What is asked next opens new ones."""
+        self.engine.dispose()
+        self._reader.dispose()
 
 
 def _persistently(act: Callable[[], _T]) -> _T:
@@ -232,18 +240,39 @@ def lost_race(error: DBAPIError) -> bool:
     return bool(arguments) and (arguments[0] in _LOST_RACE_MYSQL or "database is locked" in str(arguments[0]))
 
 
-def _engine(url: URL, pool_size: int, durable: bool) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
-        _prepare_sqlite(engine, durable)
-        return engine
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 20, "pool_pre_ping": True, "pool_recycle": 3600}
-    # Read what is committed now: neither a plan nor a quota may follow from a snapshot of a moment ago. Set here, and
-    # not on the connection: one that was borrowed for reading gets back what the engine says.
-    engine = create_engine(url, isolation_level="READ COMMITTED", **options)
+def _sqlite(url: URL, durable: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
+    _prepare_sqlite(engine, durable)
+    return engine
+
+
+def _server(url: URL, pool_size: int, rest: float, **options: Any) -> Engine:
+    # Every connection comes back committed or rolled back: the pool need not say so again.
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_recycle=3600, pool_reset_on_return=None, **options
+    )
+    _ask_rested(engine, rest)
     if url.get_backend_name() in ("mysql", "mariadb"):
         _prepare_mysql(engine)
     return engine
+
+
+def _ask_rested(engine: Engine, enough: float) -> None:
+    """A connection that rested is asked whether it lives, and replaced if not: servers and firewalls close them."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        since = record.info.get("since")
+        if since is None or time.monotonic() - since < enough:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
 
 
 def _prepare_sqlite(engine: Engine, durable: bool) -> None:
