@@ -21,7 +21,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         database = Database(f"sqlite:///{tmp_path / 'livia.db'}", durable=False)
         _create(database)
         yield database
-        database.engine.dispose()
+        database.close()
         return
     with server_database(request.param) as database:
         _create(database)
