@@ -9,6 +9,7 @@ from livia.api.auth import Authenticator
 from livia.api.policy import Policy
 from livia.core.clock import Clock, SystemClock
 from livia.core.drivers import NetworkDriver
+from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.drivers.network.noop import NoopNetworks
 from livia.services.context import Deps
 from livia.services.settings import ApiSettings, CorsSettings, HealthcheckSettings
@@ -44,6 +45,7 @@ class Harness:
         cors: CorsSettings | None = None,
         healthcheck: HealthcheckSettings | None = None,
         clock: Clock | None = None,
+        limits: Limits = AGENT_LIMITS,
         **settings: Any,
     ) -> None:
         self.database = database
@@ -54,6 +56,7 @@ class Harness:
             wake=self.wake,
             clock=clock or SystemClock(),
             settings=ApiSettings(**settings),
+            limits=limits,
         )
         self.app = create(self.deps, authenticator=authenticator, policy=policy, cors=cors, healthcheck=healthcheck)
         self.client = Client(self.app)

@@ -13,10 +13,13 @@ from livia.api.app import create
 from livia.api.middleware import canonical
 from livia.api.openapi import document
 from livia.api.operations import SUBJECTS
+from livia.api.writes import Router
 from livia.services.settings import ApiSettings
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness, Tree
 
+# Ours is a compiled router, too.
+falcon.inspect.register_router(Router)(falcon.inspect.inspect_compiled_router)
 OPERATIONS = [each for subject in SUBJECTS for each in subject.operations]
 
 
@@ -88,7 +91,7 @@ def test_every_route_is_described_or_refuses(harness: Harness) -> None:
     assert rows - routed == set()
     for method, path in sorted(routed - rows):
         answer = harness.client.request(method, path.replace("{}", UNKNOWN), root="")
-        refusal = answer.status == 400 and re.match('Missing argument: "id"|Unknown argument: ', answer.fault)
+        refusal = answer.status == 400 and re.match(r'Missing argument: "\w+"$|Unknown argument: ', answer.fault)
         assert refusal or (answer.status in (404, 405) and path == "/healthcheck"), (method, path, answer)
 
 

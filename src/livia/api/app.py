@@ -5,7 +5,7 @@ from typing import Any
 import falcon
 from msgspec.structs import replace
 
-from livia.api import catalogue, errors, load_balancers, members, openapi
+from livia.api import catalogue, errors, load_balancers, members, openapi, operator
 from livia.api.auth import Authenticator, NoAuth
 from livia.api.cors import Cors
 from livia.api.discovery import Discovery, Version
@@ -85,12 +85,13 @@ def create(
     app.add_route("/lbaas", Version())
     _add_load_balancers(app, api)
     for definition in _DEFINITIONS:
-        path = f"/lbaas/{definition.resource.collection}"
+        path = f"/lbaas/{definition.resource.url_word}"
         app.add_route(path, Collection(api, definition))
         app.add_route(f"{path}/{{object_id}}", Item(api, definition))
     app.add_route("/lbaas/listeners/{object_id}/stats", ListenerStatistics(api))
     app.add_route("/lbaas/pools/{object_id}/members", members.Members(api))
     app.add_route("/lbaas/pools/{object_id}/members/{member_id}", members.Member(api))
+    operator.add_routes(app, api)
     if isinstance(deps.network, NetworkCatalogue):
         catalogue.add_routes(app, deps.network)
     return app

@@ -129,10 +129,10 @@ class LoadBalancer(Item):
     def __init__(self, api: Api) -> None:
         super().__init__(api, DEFINITION)
 
-    def enforce_update(self, caller: Context, place: Place, changes: Mapping[str, Any]) -> None:
-        super().enforce_update(caller, place, changes)
+    def enforce_update(self, caller: Context, project_id: str | None, changes: Mapping[str, Any]) -> None:
+        super().enforce_update(caller, project_id, changes)
         if "vip_sg_ids" in changes:
-            self.api.enforce(caller, _ITEM, "put:vip_sg_ids", place.project_id)
+            self.api.enforce(caller, _ITEM, "put:vip_sg_ids", project_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
         cascade = query.is_true(query.refuse_unknown(request, ("cascade",)).get("cascade"))

@@ -11,7 +11,7 @@ from livia.api.auth import Authenticator
 from livia.api.errors import JSON
 from livia.services.settings import ApiSettings
 
-_VERSIONED = re.compile(r"/v2(?:\.0)?(?:/lbaas|/octavia)?(?P<rest>/.*)?")
+_VERSIONED = re.compile(r"/v2(?:\.0)?(?P<branch>/lbaas|/octavia)?(?P<rest>/.*)?")
 #: an element of Accept (RFC 9110, section 12.5.1); what is none is taken for "anything"
 _MEDIA_RANGE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(;[^,]*)?")
 #: paths that need no token and are not negotiated as JSON
@@ -84,10 +84,11 @@ def canonical(path: str, prefix: str) -> str:
     if found is None:
         return path
     rest = found["rest"] or ""
-    legacy = not path.startswith(("/v2/lbaas", "/v2.0/lbaas", "/v2/octavia", "/v2.0/octavia"))
-    if legacy and rest and rest.split("/", 2)[1] not in _RESOURCES:
+    branch = found["branch"]
+    if branch is None and rest and rest.split("/", 2)[1] not in _RESOURCES:
         return path
-    return f"/lbaas{rest}"
+    # The branches are one until something follows.
+    return f"{branch or '/lbaas'}{rest}" if rest else "/lbaas"
 
 
 def _accepts_json(request: falcon.Request) -> bool:

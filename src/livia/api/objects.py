@@ -22,9 +22,11 @@ _encode = msgspec.json.encode
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """What the API needs to know of a resource. `kind` is its name in the store.
+    """What the API needs to know of a resource. `kind` is its name in the store; `create` returns the new key.
 
-    `parent`: where a new object with these values would belong (raises 404 and 400).
+    `parent`: where a new object with these values would belong (raises 404 and 400). None: the resource belongs to
+    no load balancer, and policy is asked about the caller's own project before anything is looked up (contract 80,
+    section 2).
     """
 
     resource: Resource
@@ -33,7 +35,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     create: Callable[[Deps, Context, Mapping[str, Any]], str]
     update: Callable[[Deps, Context, str, Mapping[str, Any]], None]
     delete: Callable[[Deps, Context, str], None]
-    parent: Callable[[Deps, Mapping[str, Any]], Place]
+    parent: Callable[[Deps, Mapping[str, Any]], Place] | None = None
 
 
 class Api(Struct, frozen=True):
@@ -109,10 +111,12 @@ class Responder:
         settings = self.deps.settings
         path = request.context.path.rstrip("/")
         href = f"{settings.api_base_uri.rstrip('/')}{path}" if settings.api_base_uri else base(request, settings) + path
-        links = query.links(href, question, [each["id"] for each in found])
+        resource = self.resource
+        links = query.links(href, question, [each[resource.key] for each in found])
         if question.fields is not None:
             found = [query.only(each, question.fields) for each in found]
-        send(response, {self.resource.collection: found, f"{self.resource.collection}_links": links})
+        names = (f"{resource.collection}_links", *resource.more_links)
+        send(response, {resource.collection: found, **dict.fromkeys(names, links)})
 
 
 class Collection:
@@ -125,25 +129,37 @@ class Collection:
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         responder = self.responder
-        question = scoped(self.api, request.context.caller, self.definition.resource.item, responder.question(request))
+        question = self.scope(request.context.caller, responder.question(request))
         responder.send_list(request, response, question, responder.page(question))
+
+    def scope(self, caller: Context, question: query.Question) -> query.Question:
+        """The question, of what its caller may see. Raises the 403."""
+        rule_word = self.definition.resource.rule_word
+        if self.definition.parent is None:
+            self.api.enforce(caller, rule_word, "get_all", caller.project_id)
+            return question
+        return scoped(self.api, caller, rule_word, question)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         query.refuse_unknown(request)
         responder, definition = self.responder, self.definition
         values = responder.complete(responder.given_to_create(request))
-        place = definition.parent(self.api.deps, values)
         caller = request.context.caller
-        self.api.enforce(caller, definition.resource.item, "post", place.project_id)
+        parent = definition.parent
+        project_id = caller.project_id if parent is None else parent(self.api.deps, values).project_id
+        self.api.enforce(caller, definition.resource.rule_word, "post", project_id)
         object_id = definition.create(self.api.deps, caller, values)
         shown = responder.stored(object_id, definition.kind)
         send(response, {definition.resource.item: shown}, falcon.HTTP_201)
 
     def on_put(self, _request: falcon.Request, _response: falcon.Response) -> None:
-        raise Refused(400, 'Missing argument: "id"')
+        raise self._missing_key()
 
     def on_delete(self, _request: falcon.Request, _response: falcon.Response) -> None:
-        raise Refused(400, 'Missing argument: "id"')
+        raise self._missing_key()
+
+    def _missing_key(self) -> Refused:
+        return Refused(400, f'Missing argument: "{self.definition.resource.key}"')
 
 
 class Item:
@@ -155,33 +171,45 @@ class Item:
         self.responder = Responder(api, definition.resource, definition.view)
 
     def on_get(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
-        item = self.definition.resource.item
-        shown = self.responder.stored(clean(object_id), self.definition.kind)
-        self.api.enforce(request.context.caller, item, "get_one", shown["project_id"])
-        send(response, {item: query.only(shown, query.fields_of(request))})
+        resource, kind, caller = self.definition.resource, self.definition.kind, request.context.caller
+        if self.definition.parent is None:
+            self.api.enforce(caller, resource.rule_word, "get_one", caller.project_id)
+            shown = self.responder.stored(clean(object_id), kind)
+        else:
+            # Its project is shown anyway: one statement for both.
+            shown = self.responder.stored(clean(object_id), kind)
+            self.api.enforce(caller, resource.rule_word, "get_one", shown["project_id"])
+        send(response, {resource.item: query.only(shown, query.fields_of(request))})
 
     def on_put(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
         query.refuse_unknown(request)
         definition = self.definition
         changes = self.responder.changes(request)
         caller = request.context.caller
-        place = place_of(self.api.deps, definition.kind, clean(object_id))
-        self.enforce_update(caller, place, changes)
-        definition.update(self.api.deps, caller, place.id, changes)
-        shown = self.responder.stored(place.id, definition.kind)
+        object_id, project_id = self.target(caller, object_id)
+        self.enforce_update(caller, project_id, changes)
+        definition.update(self.api.deps, caller, object_id, changes)
+        shown = self.responder.stored(object_id, definition.kind)
         send(response, {definition.resource.item: shown})
 
-    def enforce_update(self, caller: Context, place: Place, _changes: Mapping[str, Any]) -> None:
+    def target(self, caller: Context, object_id: str) -> tuple[str, str | None]:
+        """The key of what a URL names, and the project that policy is asked about. Raises the 404."""
+        if self.definition.parent is None:
+            return clean(object_id), caller.project_id
+        place = place_of(self.api.deps, self.definition.kind, clean(object_id))
+        return place.id, place.project_id
+
+    def enforce_update(self, caller: Context, project_id: str | None, _changes: Mapping[str, Any]) -> None:
         """Raise the 403 of a PUT."""
-        self.api.enforce(caller, self.definition.resource.item, "put", place.project_id)
+        self.api.enforce(caller, self.definition.resource.rule_word, "put", project_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
         query.refuse_unknown(request)
         definition = self.definition
-        place = place_of(self.api.deps, definition.kind, clean(object_id))
         caller = request.context.caller
-        self.api.enforce(caller, definition.resource.item, "delete", place.project_id)
-        definition.delete(self.api.deps, caller, place.id)
+        object_id, project_id = self.target(caller, object_id)
+        self.api.enforce(caller, definition.resource.rule_word, "delete", project_id)
+        definition.delete(self.api.deps, caller, object_id)
         response.status = falcon.HTTP_204
 
     def on_post(self, _request: falcon.Request, _response: falcon.Response, object_id: str) -> None:
@@ -196,7 +224,7 @@ def send(response: falcon.Response, value: Any, status: str = falcon.HTTP_200) -
 
 
 def clean(object_id: str) -> str:
-    """An id of a URL, which may be anything; PostgreSQL stores no NUL character."""
+    """An id or name of a URL, which may be anything; PostgreSQL stores no NUL character."""
     return object_id.replace("\x00", "\ufffd")
 
 

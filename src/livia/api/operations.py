@@ -5,6 +5,7 @@
 
 from msgspec.structs import replace
 
+from livia.api import operator_operations
 from livia.api.wire import schemas
 from livia.api.wire.health_monitor import HEALTH_MONITOR
 from livia.api.wire.listener import LISTENER
@@ -234,4 +235,5 @@ SUBJECTS = (
         resource=HEALTH_MONITOR,
         operations=usual(HEALTH_MONITOR, "a health monitor", "health monitors"),
     ),
+    *operator_operations.SUBJECTS,
 )

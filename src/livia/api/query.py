@@ -72,6 +72,7 @@ class Lists:
         self._filters: dict[str, str] = {each.name: each.name for each in resource.attributes if each.filtered}
         self._filters.update(resource.more_filters)
         self._sorts = {each.name for each in resource.attributes if each.sorted} | set(resource.more_sorts)
+        self._tagged = "tags" in self._attributes
         self._largest = _largest(settings.pagination_max_limit)
 
     def question(self, request: falcon.Request) -> Question:
@@ -85,7 +86,8 @@ class Lists:
         where = self._where({name: values for name, values in by_name.items() if name not in _SPECIAL})
         page = Page(
             where=where or (),
-            tags=self._tags(by_name),
+            # Where objects have no tags, filters by them are ignored (contract 60, section 2).
+            tags=self._tags(by_name) if self._tagged else TagFilter(),
             sort=self._sort(by_name) if self._settings.allow_sorting else (),
             **self._paging(by_name),
         )
@@ -157,20 +159,20 @@ class Lists:
         }
 
 
-def links(href: str, question: Question, ids: Sequence[str]) -> list[dict[str, str]]:
+def links(href: str, question: Question, keys: Sequence[str]) -> list[dict[str, str]]:
     """Where the pages before and after are, with every parameter of the request (contract 00, section 10.4)."""
     page = question.page
-    if page is None or not ids:
+    if page is None or not keys:
         return []
     kept = [(name, value) for name, value in question.pairs if name not in ("marker", "page_reverse")]
     if page.limit is not None and not any(name == "limit" for name, _value in kept):
         kept.append(("limit", str(page.limit)))
     found = []
     if page.marker is not None:
-        query = urlencode([*kept, ("marker", ids[0]), ("page_reverse", "True")])
+        query = urlencode([*kept, ("marker", keys[0]), ("page_reverse", "True")])
         found.append({"rel": "previous", "href": f"{href}?{query}"})
-    if page.limit is not None and len(ids) >= page.limit:
-        found.append({"rel": "next", "href": f"{href}?{urlencode([*kept, ('marker', ids[-1])])}"})
+    if page.limit is not None and len(keys) >= page.limit:
+        found.append({"rel": "next", "href": f"{href}?{urlencode([*kept, ('marker', keys[-1])])}"})
     return found
 
 

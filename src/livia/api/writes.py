@@ -27,7 +27,7 @@ _BOOLEANS = {**dict.fromkeys(("true", "1", "yes", "on"), True), **dict.fromkeys(
 
 
 class Router(CompiledRouter):
-    """Routes whose responders below `/lbaas/` understand the extensions."""
+    """Routes whose responders below `/lbaas/` and `/octavia/` understand the extensions."""
 
     def __init__(self, deps: Deps) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Router(CompiledRouter):
 
     def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
         """A path that ends in an id is a single object's, which has an ETag."""
-        ours = uri_template.startswith("/lbaas/")
+        ours = uri_template.startswith(("/lbaas/", "/octavia/"))
         super().add_route(uri_template, resource, extended=ours, single=uri_template.endswith("}"), **kwargs)
 
     def map_http_methods(self, resource: object, **kwargs: Any) -> Any:

@@ -53,7 +53,7 @@ def add(
 def _add_pool(change: Change, pool: Mapping[str, Any], ordinal: int) -> str:
     pool_id = pools.add(change, pool, ordinal=ordinal)
     for position, member in enumerate(pool["members"]):
-        members.check_hardware(member)
+        members.check_hardware(change, member)
         members.add(change, pool_id, member, ordinal=position)
     if pool["healthmonitor"]:
         health_monitors.add(change, pool_id, pool["protocol"], pool["healthmonitor"])

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from livia.core.rules import state as state_rules
-from livia.core.rules.capabilities import PROVIDERS
-from livia.core.rules.verdict import invalid
-from livia.services import graph, quotas, vips
+from livia.core.rules import vip as vip_rules
+from livia.core.rules.capabilities import supported
+from livia.services import choices, graph, quotas, vips
 from livia.services.change import Change, leaving, own_objection, perform, place_of
-from livia.services.context import Context, Deps, Refused, refuse
-from livia.store import flavors, load_balancers, tags
+from livia.services.context import Context, Deps, refuse, require
+from livia.store import load_balancers, tags
 from livia.store.load_balancers import NewVip
 
 _COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "description"}
@@ -34,29 +35,41 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
 
     Raises `Refused`, or `DriverError` with the network service's own code and message.
     """
-    topology = deps.settings.loadbalancer_topology
+    chosen = choices.look_up(deps, values)
+    topology = choices.topology(deps, chosen)
     found = vips.find(deps, values, topology)
+    provider = choices.provider(deps, values, chosen)
     columns = {
         **{_COLUMNS[name]: value for name, value in values.items() if name in _COLUMNS},
         "topology": topology,
         "project_id": project_id,
         "flavor_id": values["flavor_id"],
         "availability_zone": values["availability_zone"],
-        "provider": _provider(deps, values),
+        "provider": provider,
     }
     with deps.database.read() as connection:
         # Refused before a port is made for nothing; it is counted again under the lock.
         quotas.check(deps, connection, project_id, graph.growth(wanted.listeners, wanted.pools))
-    vips.check_network(deps, found, values)
+    granted = choices.check(deps, provider, chosen)
+    vips.check_network(deps, found, values, granted.vip_networks(deps.settings.valid_vip_networks))
+    _check_vnic_type(deps, provider, granted.vnic_type, values)
     graph.check_targets(deps, wanted.pools)
     load_balancer_id = deps.new_id()
     vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
+    vip = replace(vip, vnic_type=str(granted.vnic_type))
     with deps.database.undoing(lambda: vips.release(deps, context, vip)):
         deps.database.transaction(
             lambda connection: _store(deps, context, connection, load_balancer_id, columns, vip, values["tags"], wanted)
         )
     deps.wake.hint(load_balancer_id)
     return load_balancer_id
+
+
+def _check_vnic_type(deps: Deps, provider: str, vnic_type: str, values: Mapping[str, Any]) -> None:
+    require(
+        vip_rules.security_groups_fit(vnic_type, values["vip_sg_ids"]),
+        supported(deps.limits, provider, "load balancer", {"vip_vnic_type": vnic_type}),
+    )
 
 
 def _store(
@@ -111,7 +124,11 @@ def _check_vip_changes(deps: Deps, load_balancer_id: str, changes: Mapping[str, 
             stored = load_balancers.qos_policy(connection, load_balancer_id)
         if policy_id != stored:
             vips.check_qos_policy(deps, policy_id)
-    vips.check_security_groups(deps, changes.get("vip_sg_ids") or ())
+    groups = changes.get("vip_sg_ids") or ()
+    vips.check_security_groups(deps, groups)
+    if groups:
+        with deps.database.read() as connection:
+            require(vip_rules.security_groups_fit(load_balancers.vnic_type(connection, load_balancer_id), groups))
 
 
 def delete(deps: Deps, context: Context, load_balancer_id: str, *, cascade: bool) -> None:
@@ -131,34 +148,3 @@ def delete(deps: Deps, context: Context, load_balancer_id: str, *, cascade: bool
         change.tell("load_balancer.delete", "load_balancer", load_balancer_id, "Load balancer is being deleted.")
 
     perform(deps, context, load_balancer_id, act, begin=begin, objection=own_objection)
-
-
-def _provider(deps: Deps, values: Mapping[str, Any]) -> str:
-    """The provider asked for, by name or by flavor. Raises `Refused` (contract 10, section 5)."""
-    settings = deps.settings
-    asked: str | None = values.get("provider")
-    flavored = _offered_provider(deps, values)
-    if asked is not None and flavored is not None and asked != flavored:
-        raise Refused(400, f"Flavor '{values['flavor_id']}' is not compatible with provider '{asked}'")
-    provider = asked or flavored or settings.default_provider_driver
-    if provider not in settings.enabled_provider_drivers:
-        raise Refused(400, f"Provider '{provider}' is not enabled.")
-    if provider not in PROVIDERS:
-        raise Refused(501, f"Provider '{provider}' was not found.")
-    return provider
-
-
-def _offered_provider(deps: Deps, values: Mapping[str, Any]) -> str | None:
-    flavor_id, zone = values.get("flavor_id"), values.get("availability_zone")
-    with deps.database.read() as connection:
-        flavor = None if flavor_id is None else flavors.flavor(connection, flavor_id)
-        offer = None if zone is None else flavors.availability_zone(connection, zone)
-    if flavor_id is not None and flavor is None:
-        raise refuse(invalid("Invalid flavor_id."))
-    if flavor is not None and not flavor.enabled:
-        raise Refused(400, f"The selected flavor is not allowed in this deployment: {flavor_id}")
-    if zone is not None and offer is None:
-        raise refuse(invalid("Invalid availability zone."))
-    if offer is not None and not offer.enabled:
-        raise Refused(400, f"The selected availability_zone is not allowed in this deployment: {zone}")
-    return None if flavor is None else flavor.provider

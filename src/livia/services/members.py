@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from livia.core.model.load_balancer import VnicType
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import members as rules
 from livia.core.rules.state import immutable, not_found
 from livia.core.rules.verdict import Refuse
-from livia.services import quotas
+from livia.services import choices, quotas
 from livia.services.change import Change, leaving, perform, place_of, strictly
 from livia.services.context import Context, Deps, Refused, refuse, require
 from livia.store import health_monitors, load_balancers, members, objects
@@ -42,7 +43,7 @@ def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]
     def act(change: Change) -> str:
         pool = change.place("pool", pool_id)
         quotas.take(deps, change.connection, change.state.project_id, {"member": 1})
-        check_hardware(values)
+        check_hardware(change, values)
         change.require_mutable_pool(pool)
         member_id = add(change, pool_id, values, monitored=_monitored(change, pool_id))
         change.mark_pool(pool_id)
@@ -71,7 +72,8 @@ def add(change: Change, pool_id: str, values: Mapping[str, Any], *, monitored: b
             raise refuse(rules.duplicate(*present.key))
         members.make_way(change.connection, present)
     status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
-    row = {**columns(values), "pool_id": pool_id, "operating_status": str(status)}
+    vnic_type = VnicType.DIRECT if values.get("request_sriov") else VnicType.NORMAL
+    row = {**columns(values), "pool_id": pool_id, "operating_status": str(status), "vnic_type": str(vnic_type)}
     return change.add("member", row, values["tags"], ordinal=ordinal)
 
 
@@ -156,7 +158,7 @@ def _replace_all(
     for ordinal, (given, values) in enumerate(wanted):
         member_id = present.get(_key(values))
         if member_id is None:
-            check_hardware(values)
+            check_hardware(change, values)
             add(change, pool_id, values, monitored=monitored, ordinal=ordinal)
         else:
             kept = {name: given[name] for name in ("name", "tags") if name in given}
@@ -174,11 +176,13 @@ def _key(values: Mapping[str, Any]) -> tuple[str, int]:
     return values["address"], values["protocol_port"]
 
 
-def check_hardware(values: Mapping[str, Any]) -> None:
-    """Raise the 400 of a member port that no flavor allows."""
-    # No flavor can allow it until the data plane has such ports.
-    if values.get("request_sriov"):
+def check_hardware(change: Change, values: Mapping[str, Any]) -> None:
+    """Raise the 400 of a member port that the load balancer's flavor does not allow."""
+    if not values.get("request_sriov"):
+        return
+    if not choices.allows_member_sriov(change.connection, change.state.flavor_id):
         raise refuse(_NO_SRIOV)
+    change.require_supported("member", values)
 
 
 def _monitored(change: Change, pool_id: str) -> bool:

@@ -3,7 +3,7 @@
 The network service is asked before the transaction: its answers are part of the response.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -65,10 +65,12 @@ def check_security_groups(deps: Deps, groups: Any) -> None:
             raise Refused(400, f"Security Group {group} not found.")
 
 
-def check_network(deps: Deps, wanted: Wanted, values: Mapping[str, Any]) -> None:
-    """The operator's lists, and the subnets of additional VIPs. Raises `Refused`."""
-    settings = deps.settings
-    require(rules.network_allowed(wanted.network.id, settings.valid_vip_networks, settings.denylist_vip_networks))
+def check_network(deps: Deps, wanted: Wanted, values: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """The operator's lists (`allowed`: empty allows every network), and the subnets of additional VIPs.
+
+    Raises `Refused`.
+    """
+    require(rules.network_allowed(wanted.network.id, allowed, deps.settings.denylist_vip_networks))
     subnets = [each["subnet_id"] for each in values["additional_vips"]]
     for subnet_id in subnets:
         subnet = _subnet(deps, subnet_id)

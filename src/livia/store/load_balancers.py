@@ -152,6 +152,7 @@ class NewVip(Struct, frozen=True, kw_only=True):
     #: (subnet id, address) of each additional VIP
     additional: tuple[tuple[str, str], ...] = ()
     security_groups: tuple[str, ...] = ()
+    vnic_type: str = "normal"
 
 
 def add(connection: Connection, load_balancer_id: str, values: Mapping[str, Any], vip: NewVip, now: datetime) -> None:
@@ -175,6 +176,7 @@ def add(connection: Connection, load_balancer_id: str, values: Mapping[str, Any]
             network_id=vip.network_id,
             qos_policy_id=vip.qos_policy_id,
             octavia_owned=vip.owned,
+            vnic_type=vip.vnic_type,
         )
     )
     for subnet_id, address in vip.additional:
@@ -216,6 +218,12 @@ def qos_policy(connection: Connection, load_balancer_id: str) -> str | None:
         select(t.vip.c.qos_policy_id).where(t.vip.c.load_balancer_id == load_balancer_id)
     ).scalar_one_or_none()
     return policy
+
+
+def vnic_type(connection: Connection, load_balancer_id: str) -> str:
+    """What the VIP's port is on."""
+    query = select(t.vip.c.vnic_type).where(t.vip.c.load_balancer_id == load_balancer_id)
+    return connection.execute(query).scalar_one_or_none() or "normal"
 
 
 def addresses(connection: Connection, load_balancer_id: str) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class TagFilter(Struct, frozen=True, kw_only=True):
 class Page(Struct, frozen=True, kw_only=True):
     """A question for a list. `where`: names of the view and the value each must equal; `sort`: (name, descending).
 
-    `marker` is the id that the page starts after, or ends before if `backwards`. `limit` None: no limit.
+    `marker` is the key that the page starts after, or ends before if `backwards`. `limit` None: no limit.
     """
 
     where: tuple[tuple[str, Any], ...] = ()
@@ -73,7 +73,11 @@ class MarkerError(LookupError):
 
 
 class View:
-    """The shown columns of one kind of object, by the names of the API, and `extra` ones to filter and sort by."""
+    """The shown columns of one kind of object, by the names of the API, and `extra` ones to filter and sort by.
+
+    `key` is the column that objects are addressed by; `live` says which rows there are, by default all that are not
+    DELETED; `order` is the default order, appended to every other as tie-breaker.
+    """
 
     def __init__(
         self,
@@ -82,35 +86,40 @@ class View:
         *,
         extra: Mapping[str, ColumnElement[Any]] | None = None,
         source: FromClause | None = None,
+        key: str = "id",
+        live: ColumnElement[bool] | None = None,
+        order: tuple[str, ...] = ("created_at", "id"),
     ) -> None:
         self.table = table
         self.names = tuple(columns)
+        self._key = table.c[key]
+        self._order = tuple((name, False) for name in order)
         named = {**columns, **(extra or {})}
         # A missing name is shown as "" and yet equals nothing (contract 00, section 10.2).
         self._filters = {**named, **{name: table.c[name] for name in ("name", "description") if name in table.c}}
         # Times are shown as text in whole seconds and sorted as they are.
-        self._sorts = {**named, "created_at": table.c.created_at, "updated_at": table.c.updated_at}
+        self._sorts = {**named, **{name: table.c[name] for name in ("created_at", "updated_at") if name in table.c}}
         self._base: Select[Any] = (
             select(*(column.label(name) for name, column in columns.items()))
             .select_from(table if source is None else source)
-            .where(table.c.provisioning_status != str(Provisioning.DELETED))
+            .where(table.c.provisioning_status != str(Provisioning.DELETED) if live is None else live)
         )
-        self._one = self._base.where(table.c.id == bindparam("id"))
+        self._one = self._base.where(self._key == bindparam("key"))
         self._statement = lru_cache(maxsize=512)(self._build)
         self._marker = lru_cache(maxsize=128)(self._build_marker)
 
-    def one(self, connection: Connection, object_id: str) -> Row[Any] | None:
-        """The row of one object that is not DELETED."""
-        return connection.execute(self._one, {"id": object_id}).one_or_none()
+    def one(self, connection: Connection, key: str) -> Row[Any] | None:
+        """The row of one object."""
+        return connection.execute(self._one, {"key": key}).one_or_none()
 
     def page(self, connection: Connection, page: Page) -> Sequence[Row[Any]]:
         """The rows of a page, in the order asked for. Raises `MarkerError`."""
-        order = _ordered(page.sort)
+        order = self._ordered(page.sort)
         values: dict[str, Any] = {f"where_{index}": value for index, (_name, value) in enumerate(page.where)}
         for field in TagFilter.__struct_fields__:
             values.update({f"{field}_{index}": tag for index, tag in enumerate(getattr(page.tags, field))})
         if page.marker is not None:
-            found = connection.execute(self._marker(order), {"id": page.marker}).one_or_none()
+            found = connection.execute(self._marker(order), {"key": page.marker}).one_or_none()
             if found is None:
                 raise MarkerError(page.marker)
             values.update({f"after_{index}": value for index, value in enumerate(found)})
@@ -149,9 +158,15 @@ class View:
     def _build_marker(self, order: tuple[tuple[str, bool], ...]) -> Select[Any]:
         return (
             self._base.with_only_columns(*(self._sort_key(name) for name, _descending in order))
-            .where(self.table.c.id == bindparam("id"))
+            .where(self._key == bindparam("key"))
             .order_by(None)
         )
+
+    def _ordered(self, sort: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
+        """The order asked for, with the tie-breakers that every list has."""
+        order = dict(reversed([*sort, *self._order]))
+        names = dict.fromkeys(name for name, _descending in (*sort, *self._order))
+        return tuple((name, order[name]) for name in names)
 
     def _sort_key(self, name: str) -> ColumnElement[Any]:
         expression = self._sorts[name]
@@ -165,7 +180,7 @@ class View:
         def has(field: str, index: int) -> ColumnElement[bool]:
             return (
                 select(literal(1))
-                .where(tags.c.resource_id == self.table.c.id, tags.c.tag == bindparam(f"{field}_{index}"))
+                .where(tags.c.resource_id == self._key, tags.c.tag == bindparam(f"{field}_{index}"))
                 .correlate(self.table)
                 .exists()
             )
@@ -179,13 +194,6 @@ class View:
         if each["none"]:
             conditions.append(~or_(*each["none"]))
         return conditions
-
-
-def _ordered(sort: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
-    """The order asked for, with the tie-breakers that every list has."""
-    order = dict(reversed([*sort, ("created_at", False), ("id", False)]))
-    names = dict.fromkeys(name for name, _descending in (*sort, ("created_at", False), ("id", False)))
-    return tuple((name, order[name]) for name in names)
 
 
 def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bool]:

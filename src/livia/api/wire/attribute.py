@@ -83,6 +83,10 @@ class Resource(Struct, frozen=True, kw_only=True):
     `finish` completes a shown object in place, where one attribute is made of several columns.
     `more_filters`: filter names beyond the attributes, and the view's names they mean. `may_lack`: attributes that
     responses leave out instead of showing null.
+
+    What differs from the usual only where clients have come to rely on it: `path`, the collection's word in URLs;
+    `rule`, the resource's word in policy rules; `key`, the attribute that one object is addressed by; `more_links`,
+    further names under which a list has its links.
     """
 
     item: str
@@ -94,6 +98,20 @@ class Resource(Struct, frozen=True, kw_only=True):
     more_sorts: tuple[str, ...] = ()
     nested_without: frozenset[str] = frozenset()
     may_lack: frozenset[str] = frozenset()
+    path: str = ""
+    rule: str = ""
+    key: str = "id"
+    more_links: tuple[str, ...] = ()
+
+    @property
+    def url_word(self) -> str:
+        """The collection in URLs."""
+        return self.path or self.collection
+
+    @property
+    def rule_word(self) -> str:
+        """The resource in names of policy rules."""
+        return self.rule or self.item
 
     def accepting(self, method: str) -> dict[str, Attribute]:
         """Name to attribute, of those that `create`, `update` or (inside another object) `nested` accept."""

@@ -92,7 +92,8 @@ def page(resource: Resource) -> Schema:
     """The body that shows a page of objects."""
     links: Schema = {"type": "array", "items": schemas.ref("Link"), "maxItems": 2}
     name = resource.collection
-    return closed(**{name: {"type": "array", "items": selected(resource)}, f"{name}_links": links})
+    named = dict.fromkeys((f"{name}_links", *resource.more_links), links)
+    return closed(**{name: {"type": "array", "items": selected(resource)}, **named})
 
 
 def fields(resource: Resource) -> Parameter:
@@ -189,9 +190,9 @@ def usual(
     name of the last part of an item's path. `rules`: what policy rules call the resource. `everyones`: there is a
     rule to list the objects of all projects.
     """
-    path = path or f"{LBAAS}/{resource.collection}"
+    path = path or f"{LBAAS}/{resource.url_word}"
     item = f"{path}/{{{key or resource.item + '_id'}}}"
-    rules = rules or resource.item
+    rules = rules or resource.rule_word
     noun, nouns = one.partition(" ")[2].replace(" ", "_").lower(), many.replace(" ", "_").lower()
     all_rules = (f"{rules}:get_all", f"{rules}:get_all-global") if everyones else (f"{rules}:get_all",)
 

@@ -12,6 +12,13 @@ class Topology(StrEnum):
     ACTIVE_STANDBY = "ACTIVE_STANDBY"
 
 
+class VnicType(StrEnum):
+    """What a port is on: a virtual switch, or a virtual function of a network card (SR-IOV)."""
+
+    NORMAL = "normal"
+    DIRECT = "direct"
+
+
 class AdditionalVip(Struct, frozen=True, kw_only=True):
     subnet_id: str
     ip_address: str

@@ -21,6 +21,8 @@ Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
 NO_LIMITS: Limits = ()
 #: amphorae of this program's agent; later issues empty this table
 AGENT_LIMITS: Limits = (
+    ("load balancer", "vip_vnic_type", frozenset({"normal"})),
+    ("member", "request_sriov", None),
     ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS"})),
     ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
     ("pool", "lb_algorithm", frozenset({"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"})),

@@ -9,6 +9,11 @@ TITLES = {
     "pool": "Pool",
     "member": "Member",
     "health_monitor": "Health Monitor",
+    "amphora": "Amphora",
+    "flavor": "Flavor",
+    "flavor_profile": "Flavor profile",
+    "availability_zone": "Availability Zone",
+    "availability_zone_profile": "Availability Zone Profile",
 }
 
 

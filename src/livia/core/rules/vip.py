@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from livia.core.drivers import Port, Subnet
+from livia.core.model.load_balancer import VnicType
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict, invalid
 
 #: in the contract's order of precedence
@@ -66,6 +67,13 @@ def network_allowed(network_id: str, valid: Collection[str], denied: Collection[
     """The operator's lists of networks for VIPs; an empty `valid` allows all."""
     if (valid and network_id not in valid) or network_id in denied:
         return invalid("Supplied VIP network_id is not allowed by the configuration of this deployment.")
+    return ACCEPT
+
+
+def security_groups_fit(vnic_type: str, security_groups: Collection[str]) -> Verdict:
+    """A virtual function of a network card has none."""
+    if security_groups and vnic_type == VnicType.DIRECT:
+        return invalid("VIP Security Groups are not allowed with VNIC direct type.")
     return ACCEPT
 
 

@@ -1,0 +1,74 @@
+"""Resources by which operators shape the service (contract 60): definitions and routes."""
+
+from typing import Any
+
+import falcon
+
+from livia.api.objects import Api, Collection, Definition, Item
+from livia.api.providers import Capabilities, NotAllowed, Providers
+from livia.api.wire.availability_zone import AVAILABILITY_ZONE
+from livia.api.wire.availability_zone_profile import AVAILABILITY_ZONE_PROFILE
+from livia.api.wire.flavor import FLAVOR
+from livia.api.wire.flavor_profile import FLAVOR_PROFILE
+from livia.services import offers, providers
+from livia.store import offers as store
+
+DEFINITIONS = (
+    Definition(
+        resource=FLAVOR,
+        view=store.FLAVOR_VIEW,
+        kind="flavor",
+        create=offers.FLAVORS.create,
+        update=offers.FLAVORS.update,
+        delete=offers.FLAVORS.delete,
+    ),
+    Definition(
+        resource=FLAVOR_PROFILE,
+        view=store.FLAVOR_PROFILE_VIEW,
+        kind="flavor_profile",
+        create=offers.FLAVOR_PROFILES.create,
+        update=offers.FLAVOR_PROFILES.update,
+        delete=offers.FLAVOR_PROFILES.delete,
+    ),
+    Definition(
+        resource=AVAILABILITY_ZONE,
+        view=store.ZONE_VIEW,
+        kind="availability_zone",
+        create=offers.ZONES.create,
+        update=offers.ZONES.update,
+        delete=offers.ZONES.delete,
+    ),
+    Definition(
+        resource=AVAILABILITY_ZONE_PROFILE,
+        view=store.ZONE_PROFILE_VIEW,
+        kind="availability_zone_profile",
+        create=offers.ZONE_PROFILES.create,
+        update=offers.ZONE_PROFILES.update,
+        delete=offers.ZONE_PROFILES.delete,
+    ),
+)
+
+
+def add_routes(app: falcon.App[Any, Any], api: Api) -> None:
+    """Serve them."""
+    for definition in DEFINITIONS:
+        path = f"/lbaas/{definition.resource.url_word}"
+        app.add_route(path, Collection(api, definition))
+        app.add_route(f"{path}/{{object_id}}", Item(api, definition))
+    _add_providers(app, api)
+
+
+def _add_providers(app: falcon.App[Any, Any], api: Api) -> None:
+    one = "/lbaas/providers/{provider}"
+    flavors = Capabilities(api, name="flavor_capabilities", rule="provider-flavor", find=providers.flavor_capabilities)
+    zones = Capabilities(
+        api,
+        name="availability_zone_capabilities",
+        rule="provider-availability-zone",
+        find=providers.zone_capabilities,
+    )
+    app.add_route("/lbaas/providers", Providers(api))
+    app.add_route(f"{one}/flavor_capabilities", flavors)
+    app.add_route(f"{one}/availability_zone_capabilities", zones)
+    app.add_route(one, NotAllowed())
+    app.add_route(f"{one}/{{part}}", NotAllowed())
