@@ -19,6 +19,7 @@ from livia.api.app import create
 from livia.core.clock import SystemClock
 from livia.core.wake import NoWake
 from livia.drivers.network.noop import NoopNetworks
+from livia.drivers.secrets.noop import NoopSecrets
 from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
 from livia.store import schema
@@ -39,7 +40,13 @@ def ours(database: URL, directory: Path) -> Iterator[Subject]:
 def _serve(port: int, database: str) -> None:
     def load() -> Callable[..., Any]:
         die_with_parent()
-        deps = Deps(database=Database(database), network=NoopNetworks(), wake=NoWake(), clock=SystemClock())
+        deps = Deps(
+            database=Database(database),
+            network=NoopNetworks(),
+            secrets=NoopSecrets(),
+            wake=NoWake(),
+            clock=SystemClock(),
+        )
         return create(deps)
 
     server = Granian("livia", port=port, interface=Interfaces.WSGI, blocking_threads=4, log_enabled=False)

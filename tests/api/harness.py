@@ -8,9 +8,10 @@ from livia.api.app import create
 from livia.api.auth import Authenticator
 from livia.api.policy import Policy
 from livia.core.clock import Clock, SystemClock
-from livia.core.drivers import NetworkDriver
+from livia.core.drivers import NetworkDriver, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.drivers.network.noop import NoopNetworks
+from livia.drivers.secrets.noop import NoopSecrets
 from livia.services.context import Deps
 from livia.services.settings import ApiSettings, CorsSettings, HealthcheckSettings
 from livia.store import tables as t
@@ -40,6 +41,7 @@ class Harness:
         database: Database,
         *,
         network: NetworkDriver | None = None,
+        secrets: SecretStore | None = None,
         authenticator: Authenticator | None = None,
         policy: Policy | None = None,
         cors: CorsSettings | None = None,
@@ -53,6 +55,7 @@ class Harness:
         self.deps = Deps(
             database=database,
             network=network or NoopNetworks(),
+            secrets=secrets or NoopSecrets(),
             wake=self.wake,
             clock=clock or SystemClock(),
             settings=ApiSettings(**settings),

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
+from livia.core.model.secret import Material
 from livia.core.report import Applied
 from livia.core.spec import Assignment, Plug
 
@@ -168,3 +169,28 @@ class AmphoraDriver(Protocol):
         """What runs there; None when the agent knows no such amphora."""
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None: ...
+
+
+class SecretNotFound(DriverError):
+    """The store has nothing of this reference, or not for this project: a caller cannot tell which."""
+
+    def __init__(self) -> None:
+        super().__init__("is not known to the secret store", code="secret_not_found", status=400)
+
+
+class SecretUnreadable(DriverError):
+    """The store has it and cannot read it. The message follows the reference in a sentence, and says nothing of the
+    store's own paths and keys: tenants see it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="secret_unreadable", status=400)
+
+
+class SecretStore(Protocol):
+    """Where key material is kept."""
+
+    def read(self, reference: str, project_id: str | None) -> Material:
+        """The material for a load balancer of a project. Raises `SecretNotFound`, `SecretUnreadable`, `Unreachable`.
+
+        `reference` is any text that a tenant sent.
+        """

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from livia.core.clock import Clock
-from livia.core.drivers import AmphoraDriver, ComputeDriver, NetworkDriver
+from livia.core.drivers import AmphoraDriver, ComputeDriver, NetworkDriver, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, NO_LIMITS, Limits
 from livia.drivers.amphora.agent import Agents, AgentTls
 from livia.drivers.amphora.noop import NoopAmphorae
@@ -12,6 +14,9 @@ from livia.drivers.compute.host import Hosts
 from livia.drivers.compute.noop import NoopCompute
 from livia.drivers.network.local import LocalNetworks
 from livia.drivers.network.noop import NoopNetworks
+from livia.drivers.secrets.files import FileSecrets
+from livia.drivers.secrets.local import KEY_LENGTH, LocalVault
+from livia.drivers.secrets.noop import NoopSecrets
 from livia.ops.settings import Settings, SettingsError
 from livia.store.engine import Database
 
@@ -41,6 +46,24 @@ def _agents(settings: Settings) -> Agents:
     )
 
 
+def vault(settings: Settings, database: Database, clock: Clock) -> LocalVault:
+    """The built-in secret store. Raises SettingsError."""
+    return LocalVault(database, _vault_key(settings), clock)
+
+
+def _vault_key(settings: Settings) -> bytes:
+    path = settings.certificates.vault_key
+    try:
+        key = bytes.fromhex(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"[certificates] vault_key = {path} cannot be read ({error}): restore it.") from error
+    if len(key) != KEY_LENGTH:
+        raise SettingsError(
+            f"[certificates] vault_key = {path} has {len(key)} bytes instead of {KEY_LENGTH}: restore it."
+        )
+    return key
+
+
 _NETWORK: dict[str, Callable[[Settings, Database, Clock], NetworkDriver]] = {
     "network_local_driver": lambda _settings, database, clock: LocalNetworks(database, clock),
     "network_noop_driver": lambda _settings, _database, _clock: NoopNetworks(),
@@ -53,11 +76,27 @@ _AMPHORA: dict[str, Callable[[Settings], AmphoraDriver]] = {
     _AGENT: _agents,
     "amphora_noop_driver": lambda _settings: NoopAmphorae(),
 }
-#: option of [controller_worker] to the drivers it can name
-_CHOICES: dict[str, Mapping[str, Callable[..., Any]]] = {
-    "network_driver": _NETWORK,
-    "compute_driver": _COMPUTE,
-    "amphora_driver": _AMPHORA,
+_VAULT = "local_vault"
+_SECRETS: dict[str, Callable[[Settings, Database, Clock], SecretStore]] = {
+    _VAULT: vault,
+    "local_cert_manager": lambda settings, _database, _clock: FileSecrets(settings.certificates.storage_path),
+    "noop_cert_manager": lambda _settings, _database, _clock: NoopSecrets(),
+}
+
+
+class _Option(Struct, frozen=True):
+    """An option that names a driver: its section, what it says, and the drivers it can name."""
+
+    section: str
+    said: Callable[[Settings], str]
+    choices: Mapping[str, Callable[..., Any]]
+
+
+_OPTIONS = {
+    "network_driver": _Option("controller_worker", lambda settings: settings.controller.network_driver, _NETWORK),
+    "compute_driver": _Option("controller_worker", lambda settings: settings.controller.compute_driver, _COMPUTE),
+    "amphora_driver": _Option("controller_worker", lambda settings: settings.controller.amphora_driver, _AMPHORA),
+    "cert_manager": _Option("certificates", lambda settings: settings.certificates.cert_manager, _SECRETS),
 }
 
 
@@ -76,26 +115,34 @@ def amphorae(settings: Settings) -> AmphoraDriver:
     return _chosen(settings, "amphora_driver", _AMPHORA)(settings)
 
 
+def secrets(settings: Settings, database: Database, clock: Clock) -> SecretStore:
+    """The driver of `cert_manager`. Raises SettingsError."""
+    return _chosen(settings, "cert_manager", _SECRETS)(settings, database, clock)
+
+
 def limits(settings: Settings) -> Limits:
     """What the data plane behind `amphora_driver` cannot do. Raises SettingsError."""
     _chosen(settings, "amphora_driver", _AMPHORA)
     return AGENT_LIMITS if settings.controller.amphora_driver == _AGENT else NO_LIMITS
 
 
-def problems(settings: Settings, options: Collection[str] = tuple(_CHOICES)) -> list[str]:
-    """A sentence for each of these options of [controller_worker] that names a driver that we do not have."""
+def problems(settings: Settings, options: Collection[str] = tuple(_OPTIONS)) -> list[str]:
+    """A sentence for each of these options that names a driver that we do not have, or cannot open."""
     found = []
     for option in options:
         try:
-            _chosen(settings, option, _CHOICES[option])
+            _chosen(settings, option, _OPTIONS[option].choices)
+            if option == "cert_manager" and settings.certificates.cert_manager == _VAULT:
+                _vault_key(settings)
         except SettingsError as error:
             found.append(str(error))
     return found
 
 
 def _chosen(settings: Settings, option: str, choices: Mapping[str, _Driver]) -> _Driver:
-    name: str = getattr(settings.controller, option)
+    name = _OPTIONS[option].said(settings)
     if name not in choices:
         offered = " or ".join(sorted(choices))
-        raise SettingsError(f"[controller_worker] {option} = {name} is not available yet: use {offered}.")
+        section = _OPTIONS[option].section
+        raise SettingsError(f"[{section}] {option} = {name} is not available yet: use {offered}.")
     return choices[name]

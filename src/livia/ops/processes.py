@@ -57,6 +57,7 @@ class Processes:
         deps = Deps(
             database=database,
             network=drivers.network(self._settings, database, self._clock),
+            secrets=drivers.secrets(self._settings, database, self._clock),
             wake=DatagramWake(self._wake_path),
             clock=self._clock,
             settings=self._settings.api,

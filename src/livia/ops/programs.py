@@ -114,7 +114,7 @@ def _api(settings: Settings, _options: argparse.Namespace) -> None:
     from livia.ops import access, drivers, preflight
     from livia.ops.processes import Processes
 
-    _require(drivers.problems(settings, ("network_driver", "amphora_driver")))
+    _require(drivers.problems(settings, ("network_driver", "amphora_driver", "cert_manager")))
     _require(access.problems(settings))
     _require(preflight.taken_api_port(settings))
     _check_schema(settings)

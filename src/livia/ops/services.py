@@ -47,6 +47,7 @@ class Installation:
             database=replace(settings.database, connection=self.database_url),
             health=replace(settings.health, heartbeat_key=self.heartbeat_key),
             agent=replace(settings.agent, client_cert=state.controller_certificate, server_ca=state.agents_ca),
+            certificates=replace(settings.certificates, vault_key=state.vault_key),
             livia=replace(settings.livia, wake_socket=str(state.wake_path)),
         )
 

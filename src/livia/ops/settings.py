@@ -4,12 +4,13 @@
 """
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from livia.services.settings import AccessSettings, ApiSettings, CorsSettings, HealthcheckSettings, PolicySettings
 
@@ -80,6 +81,20 @@ class AgentSettings(Struct, frozen=True, kw_only=True):
     rest_request_read_timeout: float = 60.0
 
 
+class CertificateSettings(Struct, frozen=True, kw_only=True):
+    """Where the key material of listeners and pools is: `cert_manager` names a driver, by `livia.ops.drivers`.
+
+    `storage_path`: the directory of `local_cert_manager`. `vault_key`: a file with what `local_vault` seals secrets
+    with, 32 bytes in hexadecimal; `livia up` has it in its state directory.
+    """
+
+    cert_manager: str = "barbican_cert_manager"
+    storage_path: Path = field(
+        default_factory=lambda: Path(os.environ.get("OS_OCTAVIA_TLS_STORAGE", "/var/lib/octavia/certificates/"))
+    )
+    vault_key: Path = Path("/etc/octavia/vault.key")
+
+
 class LiviaSettings(Struct, frozen=True, kw_only=True):
     """`advert_interval`: seconds between VRRP adverts. `deadline`: seconds until an unfinished change shows ERROR.
 
@@ -112,6 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     house: HouseSettings = HouseSettings()
     controller: ControllerSettings = ControllerSettings()
     agent: AgentSettings = AgentSettings()
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
     livia: LiviaSettings = LiviaSettings()
     directories: tuple[Path, ...] = ()
 
@@ -131,6 +147,7 @@ _READERS = {
     "database": ("database",),
     "health_manager": ("health",),
     "house_keeping": ("house",),
+    "certificates": ("certificates",),
     "livia": ("livia",),
 }
 
@@ -146,6 +163,7 @@ EMBEDDED = Settings(
     access=AccessSettings(auth_strategy="noauth"),
     healthcheck=HealthcheckSettings(backends=("octavia_db_check",)),
     health=HealthSettings(heartbeat_interval=1.0, heartbeat_timeout=5.0, health_check_interval=0.5),
+    certificates=CertificateSettings(cert_manager="local_vault"),
 )
 
 #: what `octavia-api` and its like start from: the defaults of contract 90
@@ -221,6 +239,8 @@ def _value(section: str, option: str, text: str, kind: Any) -> object:
     if origin is dict:
         pairs = (part.partition(":") for part in text.split(",") if part.strip())
         return {key.strip(): value.strip() for key, _, value in pairs}
+    if kind is Path:
+        return Path(text.strip())
     plain = text.strip().lower() if kind is bool else text.strip()
     try:
         return msgspec.convert(plain, kind, strict=False)

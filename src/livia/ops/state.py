@@ -69,6 +69,10 @@ class State:
     def heartbeat_key(self) -> str:
         return (self.directory / "heartbeat.key").read_text().strip()
 
+    @property
+    def vault_key(self) -> Path:
+        return self.directory / "vault.key"
+
     def exists(self) -> bool:
         """Whether a `livia up` has ever run here."""
         return (self.directory / "host").exists()
@@ -82,6 +86,8 @@ class State:
             write_private(self.directory / "host", f"{socket.gethostname()}-{secrets.token_hex(3)}\n".encode())
         if not (self.directory / "heartbeat.key").exists():
             write_private(self.directory / "heartbeat.key", secrets.token_hex(32).encode())
+        if not self.vault_key.exists():
+            write_private(self.vault_key, secrets.token_hex(32).encode())
         agents = Authority.open(self.directory / _SERVER_AUTHORITY, "Livia agents")
         controllers = Authority.open(self.directory / _CLIENT_AUTHORITY, "Livia controllers")
         # New ones at each start: a month is longer than any start lives without another, and nothing depends on

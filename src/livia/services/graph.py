@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livia.core.rules import protocols
-from livia.services import health_monitors, listeners, members, pools
+from livia.core.rules.references import LISTENER, POOL, Readings
+from livia.services import health_monitors, listeners, members, pools, references
 from livia.services.change import Change
 from livia.services.context import Deps, require
 
@@ -25,14 +26,26 @@ def check_targets(deps: Deps, wanted: Sequence[Mapping[str, Any]]) -> None:
     members.check_targets(deps, (member for pool in wanted for member in pool["members"]))
 
 
+def read_references(
+    deps: Deps,
+    project_id: str,
+    wanted_listeners: Sequence[Mapping[str, Any]],
+    wanted_pools: Sequence[Mapping[str, Any]],
+) -> Readings:
+    """The key material that the children name."""
+    named = [*((LISTENER, listener) for listener in wanted_listeners), *((POOL, pool) for pool in wanted_pools)]
+    return references.read(deps, project_id, *named)
+
+
 def add(
     change: Change,
     wanted_listeners: Sequence[Mapping[str, Any]],
     wanted_pools: Sequence[Mapping[str, Any]],
     default_pools: Sequence[int | None],
+    readings: Readings,
 ) -> None:
     """Insert everything, or raise `Refused`. `default_pools`: indexes into `wanted_pools`, one a listener."""
-    pool_ids = [_add_pool(change, pool, ordinal) for ordinal, pool in enumerate(wanted_pools)]
+    pool_ids = [_add_pool(change, pool, readings, ordinal) for ordinal, pool in enumerate(wanted_pools)]
     for ordinal, (listener, index) in enumerate(zip(wanted_listeners, default_pools, strict=True)):
         values = dict(listener)
         if values["default_pool_id"] is not None:
@@ -47,11 +60,11 @@ def add(
         if values["l7policies"]:
             require(protocols.no_children(values["protocol"]))
             change.require_supported("l7 policies", values)
-        listeners.add(change, values, ordinal=ordinal)
+        listeners.add(change, values, readings, ordinal=ordinal)
 
 
-def _add_pool(change: Change, pool: Mapping[str, Any], ordinal: int) -> str:
-    pool_id = pools.add(change, pool, ordinal=ordinal)
+def _add_pool(change: Change, pool: Mapping[str, Any], readings: Readings, ordinal: int) -> str:
+    pool_id = pools.add(change, pool, readings, ordinal=ordinal)
     for position, member in enumerate(pool["members"]):
         members.check_hardware(change, member)
         members.add(change, pool_id, member, ordinal=position)

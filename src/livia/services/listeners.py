@@ -7,8 +7,9 @@ import msgspec
 
 from livia.core.rules import listeners as rules
 from livia.core.rules import protocols, tls
+from livia.core.rules.references import LISTENER, Readings
 from livia.core.rules.verdict import Verdict
-from livia.services import quotas
+from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
 from livia.store import listeners, load_balancers, objects
@@ -53,20 +54,21 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     for nested in ("default_pool", "l7policies"):
         if values.get(nested):
             raise Refused(400, f"Unknown attribute for argument listener_.listener: {nested}")
+    readings = references.read(deps, load_balancer.project_id, (LISTENER, values))
 
     def act(change: Change) -> str:
         quotas.take(deps, change.connection, change.state.project_id, {"listener": 1})
         _check_pool(change, values["protocol"], values["default_pool_id"])
         change.require_mutable()
-        return add(change, values)
+        return add(change, values, readings)
 
     return perform(deps, context, load_balancer.id, act)
 
 
-def add(change: Change, values: Mapping[str, Any], *, ordinal: int = 0) -> str:
+def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordinal: int = 0) -> str:
     """Check and insert a listener whose default pool is known to fit. Its id."""
     complete = _with_tls_defaults(change.deps, values)
-    _check_new(change, complete)
+    _check_new(change, complete, readings)
     change.require_supported("listener", complete)
     listeners.make_way(change.connection, change.state.id, complete["protocol"], complete["protocol_port"])
     listener_id = change.add("listener", columns(complete), complete["tags"], ordinal=ordinal)
@@ -77,11 +79,14 @@ def add(change: Change, values: Mapping[str, Any], *, ordinal: int = 0) -> str:
 def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str, Any]) -> None:
     """Change a listener. `changes`: what the request sets, nulls that mean a default resolved. Raises `Refused`."""
     place = place_of(deps, "listener", listener_id)
+    with deps.database.read() as connection:
+        authority = listeners.client_authority(connection, listener_id)
+    readings = references.read(deps, place.project_id, (LISTENER, {**authority, **changes}))
 
     def act(change: Change) -> None:
         stored = _stored(change, listener_id)
         wanted = _with_nulls(deps, stored["protocol"], changes)
-        _check_update(change, {**stored, **wanted}, wanted)
+        _check_update(change, stored, wanted, readings)
         if wanted.get("default_pool_id") is not None:
             _check_pool(change, stored["protocol"], wanted["default_pool_id"])
         _require_present(change, stored["provisioning_status"])
@@ -148,7 +153,7 @@ def _check_pool(change: Change, protocol: str, pool_id: str | None) -> None:
     require(protocols.pool_fits_listener(stored["protocol"], protocol))
 
 
-def _check_new(change: Change, values: Mapping[str, Any]) -> None:
+def _check_new(change: Change, values: Mapping[str, Any], readings: Readings) -> None:
     """Rows 9 to 33 of contract 20, section 7, in that order."""
     settings = change.deps.settings
     protocol = values["protocol"]
@@ -163,6 +168,7 @@ def _check_new(change: Change, values: Mapping[str, Any]) -> None:
         ),
         rules.certificates_fit(values, values),
         tls.ciphers_allowed(values["tls_ciphers"], settings.tls_cipher_prohibit_list),
+        references.verdict(change, LISTENER, values, readings),
         _port_is_free(change, protocol, values["protocol_port"]),
         _cidrs_fit(change, values),
     )
@@ -174,9 +180,14 @@ def _check_new(change: Change, values: Mapping[str, Any]) -> None:
     require(rules.hsts_fits(values))
 
 
-def _check_update(change: Change, merged: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """The same checks on the new values against the stored protocol (contract 20, section 8)."""
+def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str, Any], readings: Readings) -> None:
+    """The same checks on the new values against the stored protocol (contract 20, section 8).
+
+    The stored CA and revocation list are checked again whatever is changed; stored certificates are not.
+    """
     settings = change.deps.settings
+    merged = {**stored, **wanted}
+    named = {**{name: stored[name] for name in listeners.CLIENT_AUTHORITY}, **wanted}
     if set(wanted) & _CERTIFICATE_ATTRIBUTES:
         require(rules.certificates_fit(merged, wanted, updating=True))
     if set(wanted) & {"hsts_max_age", "hsts_include_subdomains", "hsts_preload"}:
@@ -187,18 +198,14 @@ def _check_update(change: Change, merged: Mapping[str, Any], wanted: Mapping[str
     require(
         rules.headers_fit(merged["protocol"], wanted.get("insert_headers"), updating=True),
         tls.ciphers_allowed(wanted.get("tls_ciphers"), settings.tls_cipher_prohibit_list),
+        references.verdict(change, LISTENER, named, readings),
         _cidrs_fit(change, wanted),
         tls.versions_allowed(wanted.get("tls_versions"), settings.minimum_tls_version),
         tls.alpn_allowed(wanted.get("alpn_protocols")),
     )
 
 
-_CERTIFICATE_ATTRIBUTES = {
-    *rules.CERTIFICATES,
-    "client_ca_tls_container_ref",
-    "client_authentication",
-    "client_crl_container_ref",
-}
+_CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}
 
 
 def _port_is_free(change: Change, protocol: str, port: int) -> Verdict:

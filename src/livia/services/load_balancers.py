@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from livia.core.rules import state as state_rules
 from livia.core.rules import vip as vip_rules
 from livia.core.rules.capabilities import supported
+from livia.core.rules.references import Readings
 from livia.services import choices, graph, quotas, vips
 from livia.services.change import Change, leaving, own_objection, perform, place_of
 from livia.services.context import Context, Deps, refuse, require
@@ -22,12 +23,13 @@ _COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "descrip
 class Graph(Struct, frozen=True):
     """What a single-call create holds besides the load balancer, completed with defaults.
 
-    `default_pools`: for each listener the index of its default pool in `pools`.
+    `default_pools`: for each listener the index of its default pool in `pools`. `readings`: the key material they name.
     """
 
     listeners: Sequence[Mapping[str, Any]] = ()
     pools: Sequence[Mapping[str, Any]] = ()
     default_pools: Sequence[int | None] = ()
+    readings: Readings = {}
 
 
 def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, Any], wanted: Graph) -> str:
@@ -54,6 +56,7 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     vips.check_network(deps, found, values, granted.vip_networks(deps.settings.valid_vip_networks))
     _check_vnic_type(deps, provider, granted.vnic_type, values)
     graph.check_targets(deps, wanted.pools)
+    wanted = replace(wanted, readings=graph.read_references(deps, project_id, wanted.listeners, wanted.pools))
     load_balancer_id = deps.new_id()
     vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
     vip = replace(vip, vnic_type=str(granted.vnic_type))
@@ -92,7 +95,7 @@ def _store(
     change.tell(
         "load_balancer.create", "load_balancer", load_balancer_id, f"Load balancer {name}was created at {vip.address}."
     )
-    graph.add(change, wanted.listeners, wanted.pools, wanted.default_pools)
+    graph.add(change, wanted.listeners, wanted.pools, wanted.default_pools, wanted.readings)
     change.finish()
     change.request_work()
 

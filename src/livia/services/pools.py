@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from livia.core.rules import persistence, protocols, tls
-from livia.services import quotas
+from livia.core.rules.references import POOL, Readings
+from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
 from livia.store import listeners, objects, pools
@@ -45,6 +46,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     for nested in ("members", "healthmonitor"):
         if values.get(nested):
             raise Refused(400, f"Unknown attribute for argument pool_.pool: {nested}")
+    readings = references.read(deps, load_balancer.project_id, (POOL, values))
 
     def act(change: Change) -> str:
         listener = _check_listener(change, values)
@@ -53,7 +55,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         if listener is not None and listener["default_pool_id"] is not None:
             raise Refused(409, "This listener already has a default pool")
         change.require_mutable()
-        pool_id = add(change, values)
+        pool_id = add(change, values, readings)
         if listener is not None:
             listeners.set_default_pool(change.connection, (listener["id"],), pool_id)
             change.mark("listener", (listener["id"],))
@@ -62,13 +64,14 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     return perform(deps, context, load_balancer.id, act)
 
 
-def add(change: Change, values: Mapping[str, Any], *, ordinal: int = 0) -> str:
+def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordinal: int = 0) -> str:
     """Check and insert a pool. Its id."""
     require(persistence.acceptable(values["protocol"], values["session_persistence"]))
     complete = _with_tls_defaults(change.deps, values)
     settings = change.deps.settings
     require(
         tls.revocation_list_fits(complete["ca_tls_container_ref"], complete["crl_container_ref"]),
+        references.verdict(change, POOL, complete, readings),
         tls.ciphers_allowed(complete["tls_ciphers"], settings.tls_cipher_prohibit_list),
     )
     if complete["tls_enabled"]:
@@ -85,6 +88,9 @@ def add(change: Change, values: Mapping[str, Any], *, ordinal: int = 0) -> str:
 def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any]) -> None:
     """Change a pool. `changes`: what the request sets, nulls that mean a default resolved. Raises `Refused`."""
     place = place_of(deps, "pool", pool_id)
+    with deps.database.read() as connection:
+        authority = pools.authority(connection, pool_id)
+    readings = references.read(deps, place.project_id, (POOL, _named(authority, changes)))
 
     def act(change: Change) -> None:
         pool = change.place("pool", pool_id)
@@ -94,7 +100,7 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
             merged = persistence.merged(pools.persistence(change.connection, pool_id), wanted["session_persistence"])
             require(persistence.acceptable(stored["protocol"], merged, updating=True))
             wanted["session_persistence"] = merged
-        _check_tls_update(change, stored, wanted)
+        _check_tls_update(change, stored, wanted, readings)
         change.require_mutable()
         if pool.provisioning_status == objects.DELETING:
             raise Refused(409, f"Load Balancer {change.state.id} is immutable and cannot be updated.")
@@ -170,13 +176,19 @@ def _with_nulls(deps: Deps, encrypted: bool, changes: Mapping[str, Any]) -> dict
     return wanted
 
 
-def _check_tls_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _named(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The references that a change has to look at: a CA and its revocation list only together."""
+    return {**stored, **changes} if set(pools.AUTHORITY) & set(changes) else changes
+
+
+def _check_tls_update(change: Change, row: Mapping[str, Any], wanted: Mapping[str, Any], readings: Readings) -> None:
     settings = change.deps.settings
-    authority = wanted.get("ca_tls_container_ref", stored["ca_tls_certificate_id"])
-    revoked = wanted.get("crl_container_ref", stored["crl_container_id"])
+    stored = {name: row[column.name] for name, column in pools.AUTHORITY.items()}
+    merged = {**stored, **wanted}
     removing = "ca_tls_container_ref" in wanted and wanted["ca_tls_container_ref"] is None
     require(
-        tls.revocation_list_fits(authority, revoked, removing=removing),
+        tls.revocation_list_fits(merged["ca_tls_container_ref"], merged["crl_container_ref"], removing=removing),
+        references.verdict(change, POOL, _named(stored, wanted), readings),
         tls.ciphers_allowed(wanted.get("tls_ciphers"), settings.tls_cipher_prohibit_list),
         tls.versions_allowed(wanted.get("tls_versions"), settings.minimum_tls_version),
         tls.alpn_allowed(wanted.get("alpn_protocols")),

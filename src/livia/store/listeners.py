@@ -109,6 +109,20 @@ def sni(connection: Connection, listener_id: str) -> list[str]:
     )
 
 
+#: attributes of client authentication that name key material, and their columns
+CLIENT_AUTHORITY = {
+    "client_ca_tls_container_ref": _L.c.client_ca_tls_certificate_id,
+    "client_crl_container_ref": _L.c.client_crl_container_id,
+}
+
+
+def client_authority(connection: Connection, listener_id: str) -> dict[str, str | None]:
+    """The stored values of `CLIENT_AUTHORITY`; empty when the listener is gone."""
+    columns = (column.label(name) for name, column in CLIENT_AUTHORITY.items())
+    row = connection.execute(select(*columns).where(_L.c.id == listener_id)).mappings().one_or_none()
+    return {} if row is None else dict(row)
+
+
 def make_way(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:
     """Remove the row of a listener being deleted whose port is wanted again."""
     doomed = connection.execute(

@@ -40,6 +40,17 @@ VIEW = View(
 )
 
 
+#: attributes by which members are verified, and their columns
+AUTHORITY = {"ca_tls_container_ref": _P.c.ca_tls_certificate_id, "crl_container_ref": _P.c.crl_container_id}
+
+
+def authority(connection: Connection, pool_id: str) -> dict[str, str | None]:
+    """The stored values of `AUTHORITY`; empty when the pool is gone."""
+    columns = (column.label(name) for name, column in AUTHORITY.items())
+    row = connection.execute(select(*columns).where(_P.c.id == pool_id)).mappings().one_or_none()
+    return {} if row is None else dict(row)
+
+
 def persistence(connection: Connection, pool_id: str) -> dict[str, Any] | None:
     """The session persistence of a pool: type, cookie_name, persistence_timeout, persistence_granularity."""
     row = connection.execute(select(_SP).where(_SP.c.pool_id == pool_id)).mappings().one_or_none()

@@ -462,3 +462,14 @@ local_address = Table(
     Column("ip_address", String(64), primary_key=True),
     parent_column("local_port", "port_id"),
 )
+
+#: the built-in vault; `sealed`: nonce and ciphertext of the material
+secret = Table(
+    "secret",
+    metadata,
+    id_column(),
+    Column("name", String(255), nullable=False),
+    Column("project_id", String(36)),
+    Column("sealed", Bytes, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,52 @@
+"""Key material that listeners and pools name by reference: as a secret store has it, and as it was read."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Material(Struct, frozen=True, kw_only=True):
+    """What a reference stands for, unread.
+
+    `content`: a certificate, a CA bundle or a revocation list in PEM, perhaps with key and intermediates in the same
+    text; or a PKCS12 bundle (RFC 7292). The other parts are PEM, where the store keeps them apart. `passphrase`
+    protects the key or the bundle.
+    """
+
+    content: bytes
+    private_key: bytes | None = None
+    intermediates: bytes | None = None
+    passphrase: bytes | None = None
+
+    def __repr__(self) -> str:
+        # Tracebacks and logs show values: never these.
+        return "Material(...)"
+
+
+class KeyedCertificate(Struct, frozen=True, kw_only=True):
+    """A certificate whose key we have. PEM; the key is not encrypted. `expires`: UTC.
+
+    `intermediates` are in the order in which they came.
+    """
+
+    certificate: bytes
+    private_key: bytes
+    intermediates: tuple[bytes, ...] = ()
+    common_name: str | None
+    dns_names: tuple[str, ...]
+    expires: datetime
+
+    def __repr__(self) -> str:
+        return f"KeyedCertificate(common_name={self.common_name!r}, dns_names={self.dns_names!r})"
+
+
+class Authorities(Struct, frozen=True):
+    """Certificates that the other side's certificate must lead to, each in PEM."""
+
+    certificates: tuple[bytes, ...]
+
+
+class RevocationLists(Struct, frozen=True):
+    """What the authorities have revoked, each list in PEM (RFC 5280, section 5)."""
+
+    lists: tuple[bytes, ...]

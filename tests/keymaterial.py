@@ -1,0 +1,76 @@
+"""Certificates, keys, revocation lists and PKCS12 bundles for tests. P-256: made in a millisecond."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+from cryptography.x509.oid import NameOID
+
+_NOW = datetime.now(UTC)
+_LIFE = timedelta(days=30)
+
+
+def _encryption(passphrase: bytes | None) -> KeySerializationEncryption:
+    return NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+
+
+class Holder:
+    """A certificate and its key, signed by another holder or by itself."""
+
+    def __init__(
+        self, common_name: str | None, *, dns_names: Sequence[str] = (), issuer: "Holder | None" = None
+    ) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        parts = [] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+        name = x509.Name(parts)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(issuer.certificate.subject if issuer else name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_NOW - _LIFE)
+            .not_valid_after(_NOW + _LIFE)
+        )
+        if dns_names:
+            names = x509.SubjectAlternativeName([x509.DNSName(each) for each in dns_names])
+            builder = builder.add_extension(names, critical=False)
+        self.certificate: x509.Certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def key_pem(self, passphrase: bytes | None = None) -> bytes:
+        """The key, with a passphrase encrypted."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _encryption(passphrase))
+
+    def pkcs12(self, passphrase: bytes | None = None, chain: "Sequence[Holder]" = ()) -> bytes:
+        """Certificate, key and intermediates in one bundle."""
+        more = [each.certificate for each in chain]
+        return pkcs12.serialize_key_and_certificates(b"x", self.key, self.certificate, more, _encryption(passphrase))
+
+    def revocation_list(self) -> bytes:
+        """An empty list that this holder signs."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        signed = builder.last_update(_NOW).next_update(_NOW + _LIFE).sign(self.key, hashes.SHA256())
+        return signed.public_bytes(Encoding.PEM)
+
+
+#: the same ones for all tests
+ROOT = Holder("root")
+INTERMEDIATE = Holder("intermediate", issuer=ROOT)
+WEB = Holder("www.example.net", dns_names=("www.example.net", "example.net"), issuer=INTERMEDIATE)
+OTHER = Holder("other.example.net")
+NAMELESS = Holder(None)
