@@ -26,6 +26,8 @@ auth_strategy = {strategy}
 network_driver = network_noop_driver
 compute_driver = compute_noop_driver
 amphora_driver = amphora_noop_driver
+[certificates]
+cert_manager = noop_cert_manager
 [livia]
 wake_socket = {directory}/wake.sock
 """

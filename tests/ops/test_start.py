@@ -88,7 +88,7 @@ def test_keys_are_private_and_authorities_are_two(tmp_path: Path) -> None:
     state = State(tmp_path / "s")
     state.prepare()
     secret = [path for path in state.directory.rglob("*") if path.suffix in (".key", ".pem")]
-    assert len(secret) == 7
+    assert len(secret) == 8
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
     agents, controllers = (

@@ -1,0 +1,73 @@
+"""Which secret store octavia.conf names."""
+
+from pathlib import Path
+
+import pytest
+
+from livia.core.clock import SystemClock
+from livia.drivers.secrets.files import FileSecrets
+from livia.drivers.secrets.local import LocalVault
+from livia.drivers.secrets.noop import NoopSecrets
+from livia.ops import drivers
+from livia.ops.services import Installation
+from livia.ops.settings import CONTRACT, EMBEDDED, Settings, SettingsError, load
+from livia.ops.state import State
+from livia.store.engine import Database
+from tests.keymaterial import WEB
+
+OFFERED = "is not available yet: use local_cert_manager or local_vault or noop_cert_manager."
+
+
+def settings(directory: Path, text: str) -> Settings:
+    """What a program makes of an octavia.conf with this [certificates] section."""
+    path = directory / "octavia.conf"
+    path.write_text(f"[certificates]\n{text}\n")
+    found, warnings = load([path], CONTRACT)
+    assert warnings == []
+    return found
+
+
+def test_key_managers_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    for name in ("barbican_cert_manager", "castellan_cert_manager"):
+        chosen = settings(tmp_path, f"cert_manager = {name}")
+        expected = f"[certificates] cert_manager = {name} {OFFERED}"
+        assert drivers.problems(chosen, ["cert_manager"]) == [expected]
+        with pytest.raises(SettingsError, match="is not available yet"):
+            drivers.secrets(chosen, Database("sqlite://"), SystemClock())
+    assert drivers.problems(CONTRACT, ["cert_manager"]) == [
+        f"[certificates] cert_manager = barbican_cert_manager {OFFERED}"
+    ]
+
+
+def test_stores_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, clock = Database("sqlite://"), SystemClock()
+    noop = settings(tmp_path, "cert_manager = noop_cert_manager")
+    assert isinstance(drivers.secrets(noop, database, clock), NoopSecrets)
+    for name, content in {"crt": WEB.pem, "key": WEB.key_pem()}.items():
+        (tmp_path / f"web.{name}").write_bytes(content)
+    files = settings(tmp_path, f"cert_manager = local_cert_manager\nstorage_path = {tmp_path}")
+    found = drivers.secrets(files, database, clock)
+    assert isinstance(found, FileSecrets)
+    assert found.read("web", None).private_key == WEB.key_pem()
+    monkeypatch.setenv("OS_OCTAVIA_TLS_STORAGE", str(tmp_path))
+    by_environment = settings(tmp_path, "cert_manager = local_cert_manager")
+    assert drivers.secrets(by_environment, database, clock).read("web", None).content == WEB.pem
+
+
+def test_the_vault_is_what_livia_up_has(tmp_path: Path) -> None:
+    state = State(tmp_path / "s")
+    state.prepare()
+    assert state.vault_key.stat().st_mode & 0o777 == 0o600
+    key = state.vault_key.read_text()
+    state.prepare()
+    assert state.vault_key.read_text() == key
+    complete = Installation(state, EMBEDDED).complete_settings
+    assert drivers.problems(complete) == []
+    assert isinstance(drivers.secrets(complete, Database("sqlite://"), SystemClock()), LocalVault)
+    for damaged, why in (("zz", "cannot be read"), (key[2:], "has 31 bytes instead of 32")):
+        state.vault_key.write_text(damaged)
+        (problem,) = drivers.problems(complete)
+        assert problem.startswith(f"[certificates] vault_key = {state.vault_key} {why}")
+    state.vault_key.unlink()
+    with pytest.raises(SettingsError, match=r"vault\.key cannot be read"):
+        drivers.secrets(complete, Database("sqlite://"), SystemClock())
