@@ -10,7 +10,7 @@ from livia.drivers.secrets.local import LocalVault
 from livia.drivers.secrets.noop import NoopSecrets
 from livia.ops import drivers
 from livia.ops.services import Installation
-from livia.ops.settings import CONTRACT, EMBEDDED, Settings, SettingsError, load
+from livia.ops.settings import CONTRACT, EMBEDDED, CertificateSettings, Settings, SettingsError, load
 from livia.ops.state import State
 from livia.store.engine import Database
 from tests.keymaterial import WEB
@@ -50,8 +50,7 @@ def test_stores_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(found, FileSecrets)
     assert found.read("web", None).private_key == WEB.key_pem()
     monkeypatch.setenv("OS_OCTAVIA_TLS_STORAGE", str(tmp_path))
-    by_environment = settings(tmp_path, "cert_manager = local_cert_manager")
-    assert drivers.secrets(by_environment, database, clock).read("web", None).content == WEB.pem
+    assert CertificateSettings().storage_path == tmp_path
 
 
 def test_the_vault_is_what_livia_up_has(tmp_path: Path) -> None:
