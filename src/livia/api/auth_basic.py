@@ -23,8 +23,6 @@ log = structlog.get_logger()
 _CHALLENGE = 'Basic realm="Livia", charset="UTF-8"'
 #: passwords that are known to be right; checking one costs a quarter of a second, looking it up microseconds
 _REMEMBERED = 1000
-#: what an unknown user's password is compared with, so that the time of a 401 does not tell who exists
-_NOBODY = bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt())
 
 
 class HttpBasic:
@@ -58,6 +56,8 @@ class _Known:
 
     def __init__(self, users: dict[str, User]) -> None:
         self._users = users
+        # What an unknown user's password is compared with, so that the time of a 401 does not tell who exists.
+        self._any_hash = next((user.password_hash for user in users.values()), None)
         # Headers are kept as keyed digests: no password lies in memory longer than its request.
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, User] = OrderedDict()
@@ -85,8 +85,11 @@ class _Known:
             return None
         name, password = credentials
         user = self._users.get(name)
+        password_hash = self._any_hash if user is None else user.password_hash
+        if password_hash is None:
+            return None
         try:
-            right = bcrypt.checkpw(password, _NOBODY if user is None else user.password_hash)
+            right = bcrypt.checkpw(password, password_hash)
         except ValueError:
             # Longer than bcrypt takes, and so nobody's.
             return None

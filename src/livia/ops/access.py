@@ -43,7 +43,7 @@ def authenticator_of(settings: Settings, clock: Clock) -> Authenticator:
         case "testing":
             return Testing()
         case "http_basic":
-            from livia.api.auth_basic import HttpBasic  # hashes a password when it is loaded
+            from livia.api.auth_basic import HttpBasic  # bcrypt is not needed otherwise
 
             try:
                 return HttpBasic(_users(settings), clock)

@@ -1,0 +1,235 @@
+"""Who may call which operation (contract 80, sections 2 to 5; contract 00, sections 10.1 and 12)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from livia.api.auth import Testing
+from livia.api.policy_files import FilePolicy
+from livia.api.rules import OPERATIONS, OperationRule
+from livia.core.clock import SystemClock
+from livia.services.settings import PolicySettings
+from livia.store.engine import Database
+from tests.api.client import Answer, Client
+from tests.api.harness import SUBNET, UNKNOWN, Harness
+from tests.api.personas import OTHER, OWN, PERSONAS
+
+DENIED = "Policy does not allow this request to be performed."
+#: who may do what the kind of rule says, to objects of project "own"; everybody else nothing (contract 80, section 5.1)
+READERS = {"admin", "member", "reader", "member and reader"}
+WRITERS = {"admin", "member", "member and reader"}
+ALLOWED = {
+    "rule:load-balancer:read": READERS,
+    "rule:load-balancer:read or rule:service": READERS | {"service"},
+    "rule:load-balancer:write": WRITERS,
+    "rule:load-balancer:admin": {"admin"},
+}
+#: listing is for everybody who may read anything: of their own project
+LISTERS = READERS | {"member of another project"}
+
+#: bodies of what needs one; everything else has none
+BODIES: dict[str, dict[str, Any]] = {
+    "loadbalancer:post:vip_sg_ids": {"loadbalancer": {"vip_subnet_id": SUBNET, "vip_sg_ids": [UNKNOWN]}},
+    "loadbalancer:put:vip_sg_ids": {"loadbalancer": {"vip_sg_ids": [UNKNOWN]}},
+}
+
+
+class Scene:
+    """One of everything, in project "own", and a client for each persona."""
+
+    def __init__(self, database: Database) -> None:
+        self.harness = Harness(
+            database, authenticator=Testing(), policy=FilePolicy(PolicySettings(), (), SystemClock())
+        )
+        admin = {"X-Roles": "admin", "X-Project-Id": OWN}
+        self.harness.client = Client(self.harness.app, headers=admin)
+        self.tree = self.harness.tree()
+        self.unmonitored = self.harness.pool(loadbalancer_id=self.tree.load_balancer)["id"]
+        self.harness.confirm(self.tree.load_balancer)
+        self.clients = {name: Client(self.harness.app, headers=persona.headers) for name, persona in PERSONAS.items()}
+
+    def body(self, rule: OperationRule) -> dict[str, Any] | None:
+        """What an operation sends."""
+        name = f"{rule.resource}:{rule.action}"
+        if name in BODIES:
+            return BODIES[name]
+        if rule.action == "post":
+            body = self.tree.minimal(rule.resource)
+            # Creating a load balancer asks about the project that the body names.
+            given = {"loadbalancer": {"project_id": OWN}, "healthmonitor": {"pool_id": self.unmonitored}}
+            return {rule.resource: body | given.get(rule.resource, {})}
+        return {rule.resource: {}} if rule.action == "put" else None
+
+    def path(self, rule: OperationRule) -> str:
+        """The address of an operation on the objects of the tree."""
+        tree = self.tree
+        return "/v2" + rule.path.format(
+            loadbalancer_id=tree.load_balancer,
+            listener_id=tree.listener,
+            pool_id=tree.pool,
+            member_id=tree.member,
+            healthmonitor_id=tree.monitor,
+        )
+
+    def call(self, persona: str, rule: OperationRule) -> Answer:
+        """Do it, without effect."""
+        client = self.clients[persona]
+        query = "dry_run=true" if rule.method != "GET" else ""
+        if (rule.resource, rule.action) == ("loadbalancer", "delete"):
+            query += "&cascade=true"
+        return client.request(rule.method, self.path(rule), self.body(rule), root="", query=query)
+
+
+@pytest.fixture
+def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+RESOURCES = ("loadbalancer", "listener", "pool", "member", "healthmonitor")
+
+
+def operations() -> Iterator[OperationRule]:
+    """Those on objects that belong to a project. Rules besides others are tested below."""
+    for rule in OPERATIONS:
+        if rule.resource in RESOURCES and ":" not in rule.action and rule.action != "get_all-global":
+            yield rule
+
+
+def test_every_operation_for_every_persona(scene: Scene) -> None:
+    for rule in operations():
+        allowed = ALLOWED[rule.check]
+        if rule.action == "get_all" and rule.resource != "member":
+            allowed = LISTERS
+        for persona in PERSONAS:
+            answer = scene.call(persona, rule)
+            where = (persona, rule.method, rule.path, answer.status, answer.body)
+            if persona in allowed:
+                assert answer.status < 300, where
+            else:
+                assert answer.status == 403, where
+                assert answer.fault == DENIED, where
+
+
+def test_denied_writes_change_nothing(scene: Scene) -> None:
+    harness, tree = scene.harness, scene.tree
+    before = harness.rows()
+    for rule in operations():
+        if rule.method != "GET":
+            path, body = scene.path(rule), scene.body(rule)
+            answer = scene.clients["reader" if rule.action != "put_failover" else "member"].request(
+                rule.method, path, body, root=""
+            )
+            assert answer.status == 403, (rule.name, answer.body)
+    assert harness.rows() == before
+    assert harness.statuses(tree.load_balancer)["load_balancer"] == "ACTIVE"
+
+
+def test_batches_of_members_need_each_of_three_rules(database: Database, tmp_path: Any) -> None:
+    scene = Scene(database)
+    path = scene.tree.collections["member"]
+    (tmp_path / "policy.yaml").write_text('"os_load-balancer_api:member:delete": "role:admin"\n')
+    policy = FilePolicy(PolicySettings(), (tmp_path,), SystemClock())
+    restricted = Harness(database, authenticator=Testing(), policy=policy)
+    member = Client(restricted.app, headers=PERSONAS["member"].headers)
+    body: dict[str, Any] = {"members": []}
+    for query, status in (("", 403), ("additive_only=false", 403), ("additive_only=true", 202)):
+        assert member.request("PUT", path, body, query=query).status == status, query
+    assert scene.clients["member"].request("PUT", path, body).status == 202
+    assert scene.clients["reader"].request("PUT", path, body, query="additive_only=true").status == 403
+
+
+def test_security_groups_of_vips_have_rules_of_their_own(database: Database, tmp_path: Any) -> None:
+    scene = Scene(database)
+    (tmp_path / "policy.yaml").write_text(
+        '"os_load-balancer_api:loadbalancer:post:vip_sg_ids": "role:admin"\n'
+        '"os_load-balancer_api:loadbalancer:put:vip_sg_ids": "role:admin"\n'
+    )
+    policy = FilePolicy(PolicySettings(), (tmp_path,), SystemClock())
+    client = Client(Harness(database, authenticator=Testing(), policy=policy).app, headers=PERSONAS["member"].headers)
+    path = scene.tree.paths["loadbalancer"]
+    created, changed = BODIES["loadbalancer:post:vip_sg_ids"], BODIES["loadbalancer:put:vip_sg_ids"]
+    for method, where, body, status in (
+        ("POST", "/loadbalancers", created, 403),
+        ("PUT", path, changed, 403),
+        ("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}}, 201),
+        ("PUT", path, {"loadbalancer": {"name": "x"}}, 200),
+    ):
+        assert client.request(method, where, body, query="dry_run=true").status == status, (method, body)
+
+
+def test_lists_by_project(scene: Scene) -> None:
+    harness = scene.harness
+    theirs = harness.load_balancer(name="theirs", project_id=OTHER)["id"]
+    ours = scene.tree.load_balancer
+    rows: list[tuple[str, str, int, set[str]]] = [
+        ("admin", "", 200, {ours, theirs}),
+        ("admin", f"project_id={OTHER}", 200, {theirs}),
+        ("admin", "project_id=nobody", 200, set()),
+        ("reader", "", 200, {ours}),
+        ("reader", f"project_id={OWN}", 200, {ours}),
+        ("reader", f"project_id={OTHER}", 403, set()),
+        ("member of another project", "", 200, {theirs}),
+        ("no project", "", 403, set()),
+        ("no project", f"project_id={OWN}", 403, set()),
+        ("no role", "", 403, set()),
+        ("service", "", 403, set()),
+        ("domain admin", "", 403, set()),
+        ("system admin", "", 403, set()),
+    ]
+    for persona, query, status, ids in rows:
+        answer = scene.clients[persona].request("GET", "/loadbalancers", query=query)
+        assert answer.status == status, (persona, query, answer.body)
+        if status == 200:
+            assert {each["id"] for each in answer.json["loadbalancers"]} == ids, (persona, query)
+
+
+def test_existence_is_not_hidden(scene: Scene) -> None:
+    """404 for what is not there, before 403 for what is another's (contract 80, section 2.2)."""
+    stranger = scene.clients["member of another project"]
+    for item, path in scene.tree.paths.items():
+        gone = f"{path.rpartition('/')[0]}/{UNKNOWN}"
+        for method, body in (("GET", None), ("PUT", {item: {}}), ("DELETE", None)):
+            assert stranger.request(method, path, body).status == 403, (method, path)
+            assert stranger.request(method, gone, body).status == 404, (method, gone)
+    for path in ("status", "stats", "events"):
+        assert stranger.get(f"{scene.tree.paths['loadbalancer']}/{path}").status == 403, path
+
+
+def test_the_order_of_checks(scene: Scene) -> None:
+    """Types, then existence, then policy, then everything else (contract 00, section 6.4)."""
+    stranger, tree = scene.clients["member of another project"], scene.tree
+    port = {"loadbalancer_id": tree.load_balancer, "protocol": "HTTP", "protocol_port": 80}
+    rows: list[tuple[str, str, Any, int]] = [
+        ("POST", "/listeners", {"listener": port | {"protocol": "NONE"}}, 400),
+        ("POST", "/listeners", {"listener": port | {"loadbalancer_id": UNKNOWN}}, 404),
+        # The port is taken, which only those learn who may know.
+        ("POST", "/listeners", {"listener": port}, 403),
+        ("PUT", tree.paths["pool"], {"pool": {"lb_algorithm": "NONE"}}, 400),
+        ("PUT", tree.paths["pool"], {"pool": {"session_persistence": {"type": "APP_COOKIE"}}}, 403),
+        ("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET, "project_id": OWN}}, 403),
+        ("DELETE", tree.paths["loadbalancer"], None, 403),
+    ]
+    for method, path, body, status in rows:
+        answer = stranger.request(method, path, body)
+        assert answer.status == status, (method, path, body, answer.body)
+    assert scene.harness.client.request("DELETE", tree.paths["loadbalancer"]).status == 400
+
+
+def test_the_project_of_a_new_load_balancer(scene: Scene) -> None:
+    client = scene.clients["member"]
+    body: dict[str, Any] = {"vip_subnet_id": SUBNET}
+    created = client.post("/loadbalancers", {"loadbalancer": body})
+    assert created.json["loadbalancer"]["project_id"] == OWN
+    refused = scene.clients["no project"].post("/loadbalancers", {"loadbalancer": body})
+    assert (refused.status, refused.fault[:56]) == (400, "Validation failure: Missing project ID in request where ")
+    admin = scene.clients["admin"].post("/loadbalancers", {"loadbalancer": body | {"project_id": OTHER}})
+    assert admin.json["loadbalancer"]["project_id"] == OTHER
+
+
+def test_child_objects_are_their_load_balancers(scene: Scene) -> None:
+    """A project in the body of a child is ignored (contract 00, section 11)."""
+    body = {"loadbalancer_id": scene.tree.load_balancer, "protocol": "HTTP", "protocol_port": 8081, "project_id": OTHER}
+    created = scene.clients["member"].post("/listeners", {"listener": body})
+    assert (created.status, created.json["listener"]["project_id"]) == (201, OWN)
+    assert scene.clients["member of another project"].post("/listeners", {"listener": body}).status == 403
