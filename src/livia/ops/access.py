@@ -8,6 +8,7 @@ import falcon
 
 from livia.api.app import create
 from livia.api.auth import Authenticator, NoAuth, Testing
+from livia.api.auth_basic import HttpBasic
 from livia.api.healthcheck import BackendError
 from livia.api.policy import AdminPolicy, Policy
 from livia.api.users import UserFile, UserFileError
@@ -43,8 +44,6 @@ def authenticator_of(settings: Settings, clock: Clock) -> Authenticator:
         case "testing":
             return Testing()
         case "http_basic":
-            from livia.api.auth_basic import HttpBasic  # bcrypt is not needed otherwise
-
             try:
                 return HttpBasic(_users(settings), clock)
             except UserFileError as error:
