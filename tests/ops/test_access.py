@@ -13,13 +13,12 @@ from livia.api.policy import AdminPolicy
 from livia.api.policy_files import FilePolicy
 from livia.api.users import UserFile
 from livia.core.clock import SystemClock
-from livia.drivers.network.noop import NoopNetworks
 from livia.ops import access
 from livia.ops.settings import CONTRACT, EMBEDDED, Settings, SettingsError, load
-from livia.services.context import Context, Deps
+from livia.services.context import Context
 from livia.services.settings import AccessSettings, CorsSettings, HealthcheckSettings
 from livia.store.engine import Database
-from tests.api.harness import RecordingWake
+from tests.api.harness import Harness
 
 CLOCK = SystemClock()
 
@@ -106,13 +105,7 @@ def test_what_cannot_be_started(tmp_path: Path) -> None:
 def test_broken_health_checks_are_told(tmp_path: Path) -> None:
     settings = read(tmp_path, "[api_settings]\nauth_strategy = noauth\n[healthcheck]\nbackends = rabbit\n")
     database = Database(f"sqlite:///{tmp_path}/livia.db")
-    deps = Deps(
-        database=database,
-        network=NoopNetworks(),
-        wake=RecordingWake(),
-        clock=CLOCK,
-        settings=settings.api,
-    )
+    deps = Harness(database).deps
     with pytest.raises(SettingsError, match="'rabbit' is none of"):
         access.application(settings, deps)
     database.engine.dispose()
