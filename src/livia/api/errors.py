@@ -13,6 +13,7 @@ from livia.api.auth import Unauthorized
 from livia.api.wire.attribute import InvalidBody
 from livia.core.drivers import DriverError
 from livia.services.context import Refused
+from livia.store.engine import lost_race
 
 log = structlog.get_logger()
 
@@ -88,6 +89,10 @@ def _database_error(
     request: falcon.Request, response: falcon.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
     log.error("database error", request_id=request.context.request_id, path=request.path, exc_info=error)
+    if isinstance(error, OperationalError) and lost_race(error):
+        # Tried again and again: other requests of the project never let go of its rows (contract 60, section 1.5).
+        fault(response, 503, "Project busy.  Unable to lock the project.  Please try again.")
+        return
     fault(response, 503, f"The database did not answer. The request is {request.context.request_id} in the log.")
 
 

@@ -1,9 +1,10 @@
-"""Resources by which operators shape the service (contract 60): definitions and routes."""
+"""Resources by which operators shape the service (contract 60 and 70): definitions and routes."""
 
 from typing import Any
 
 import falcon
 
+from livia.api import quotas
 from livia.api.objects import Api, Collection, Definition, Item
 from livia.api.providers import Capabilities, NotAllowed, Providers
 from livia.api.wire.availability_zone import AVAILABILITY_ZONE
@@ -56,6 +57,13 @@ def add_routes(app: falcon.App[Any, Any], api: Api) -> None:
         app.add_route(path, Collection(api, definition))
         app.add_route(f"{path}/{{object_id}}", Item(api, definition))
     _add_providers(app, api)
+    _add_quotas(app, api)
+
+
+def _add_quotas(app: falcon.App[Any, Any], api: Api) -> None:
+    app.add_route("/lbaas/quotas", quotas.Quotas(api))
+    app.add_route("/lbaas/quotas/{object_id}", quotas.Quota(api))
+    app.add_route("/lbaas/quotas/{object_id}/default", quotas.Defaults(api))
 
 
 def _add_providers(app: falcon.App[Any, Any], api: Api) -> None:

@@ -1,10 +1,24 @@
 """The operations of what operators shape the service with: rows as in `livia.api.operations`."""
 
+from msgspec.structs import replace
+
 from livia.api.wire.availability_zone import AVAILABILITY_ZONE
 from livia.api.wire.availability_zone_profile import AVAILABILITY_ZONE_PROFILE
 from livia.api.wire.flavor import FLAVOR
 from livia.api.wire.flavor_profile import FLAVOR_PROFILE
-from livia.api.wire.operation import LBAAS, Operation, Parameter, Subject, closed, usual
+from livia.api.wire.operation import (
+    LBAAS,
+    Operation,
+    Parameter,
+    Subject,
+    closed,
+    lists,
+    page,
+    shown,
+    taken,
+    usual,
+)
+from livia.api.wire.quota import QUOTA
 from livia.api.wire.schemas import Schema
 
 _TEXT: Schema = {"type": "string"}
@@ -53,7 +67,64 @@ _PROVIDERS = (
     _capabilities("availability_zone_capabilities", "availability zone profiles", "provider-availability-zone", "2.14"),
 )
 
+
+def _quotas() -> tuple[Operation, ...]:
+    path = f"{LBAAS}/quotas"
+    item = f"{path}/{{project_id}}"
+    show = Operation(
+        method="GET",
+        path=item,
+        name="show_quota",
+        summary="Show the limits of a project; of the project `defaults`: those of every project without its own",
+        rules=("quota:get_one",),
+        shows=shown(QUOTA),
+    )
+    return (
+        Operation(
+            method="GET",
+            path=path,
+            name="list_quotas",
+            summary="List the limits of every project that has set some, or has had something counted",
+            rules=("quota:get_all", "quota:get_all-global"),
+            shows=page(QUOTA),
+            query=tuple(each for each in lists(QUOTA) if each.name != "fields"),
+        ),
+        show,
+        replace(
+            show,
+            path=f"{item}/default",
+            name="show_default_quota",
+            summary="Show the limits of a project without its own",
+            rules=("quota:get_defaults",),
+        ),
+        Operation(
+            method="PUT",
+            path=item,
+            name="update_quota",
+            summary="Set limits of a project",
+            rules=("quota:put",),
+            takes=taken(QUOTA, "update"),
+            shows=shown(QUOTA),
+            status=202,
+        ),
+        Operation(
+            method="DELETE",
+            path=item,
+            name="reset_quota",
+            summary="Let the deployment's limits apply to a project again",
+            rules=("quota:delete",),
+            status=202,
+        ),
+    )
+
+
 SUBJECTS = (
+    Subject(
+        title="Quotas",
+        about="A quota limits how many objects a project may have. What is there already stays, however many it is.",
+        resource=QUOTA,
+        operations=_quotas(),
+    ),
     Subject(
         title="Providers",
         about="A provider runs load balancers: the built-in one in amphorae.",

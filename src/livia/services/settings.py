@@ -75,6 +75,8 @@ class ApiSettings(Struct, frozen=True, kw_only=True):
     default_pool_quota: int = -1
     default_member_quota: int = -1
     default_health_monitor_quota: int = -1
+    default_l7policy_quota: int = -1
+    default_l7rule_quota: int = -1
 
     # [networking]
     allow_vip_network_id: bool = True

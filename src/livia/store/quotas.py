@@ -1,21 +1,44 @@
 """Quotas: the limits of a project, counted from the rows themselves, so that no counter can drift."""
 
-from sqlalchemy import Connection, func, insert, select, update
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Integer, func, insert, literal, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.status import Provisioning
 from livia.store.objects import TABLES
-from livia.store.tables import quotas
+from livia.store.tables import QUOTA_RESOURCES, quotas
+from livia.store.view import View
 
 
-def limits(connection: Connection, project_id: str) -> dict[str, int | None]:
-    """Kind to the project's own limit; None where the default applies, -1 for none."""
+def view(defaults: Mapping[str, int]) -> View:
+    """The projects that have a row, with the limits that are in force. `defaults`: kind to the deployment's limit."""
+    columns = {kind: func.coalesce(quotas.c[kind], literal(defaults[kind], Integer)) for kind in QUOTA_RESOURCES}
+    named = {**columns, "project_id": quotas.c.project_id}
+    return View(quotas, named, key="project_id", live=true(), order=("project_id",))
+
+
+def limits(connection: Connection, project_id: str) -> dict[str, int | None] | None:
+    """Kind to the project's own limit; None where the default applies, -1 for none. None without a row."""
     row = connection.execute(select(quotas).where(quotas.c.project_id == project_id)).mappings().one_or_none()
-    return {kind: None if row is None else row[kind] for kind in TABLES}
+    return None if row is None else {kind: row[kind] for kind in QUOTA_RESOURCES}
+
+
+def put(connection: Connection, project_id: str, limits: Mapping[str, int | None]) -> None:
+    """Write limits of a project; None: the default applies."""
+    lock(connection, project_id)
+    if limits:
+        connection.execute(update(quotas).where(quotas.c.project_id == project_id).values(**limits))
+
+
+def reset(connection: Connection, project_id: str) -> None:
+    """Let the defaults apply to a project; its row stays."""
+    nothing = dict.fromkeys(QUOTA_RESOURCES)
+    connection.execute(update(quotas).where(quotas.c.project_id == project_id).values(nothing))
 
 
 def lock(connection: Connection, project_id: str) -> None:
-    """Let no other request of the project count until the transaction ends."""
+    """Let no other request of the project count until the transaction ends. The project has a row then."""
     locked = update(quotas).where(quotas.c.project_id == project_id).values(project_id=project_id)
     if connection.execute(locked).rowcount:
         return

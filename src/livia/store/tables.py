@@ -249,14 +249,14 @@ tags = Table(
     Column("tag", String(255), primary_key=True, index=True),
 )
 
-_QUOTA_RESOURCES = ("load_balancer", "listener", "pool", "member", "health_monitor", "l7policy", "l7rule")
+QUOTA_RESOURCES = ("load_balancer", "listener", "pool", "member", "health_monitor", "l7policy", "l7rule")
 
 quotas = Table(
     "quotas",
     metadata,
     Column("project_id", String(36), primary_key=True),
-    *(Column(name, Integer) for name in _QUOTA_RESOURCES),
-    *(Column(f"in_use_{name}", Integer) for name in _QUOTA_RESOURCES),
+    *(Column(name, Integer) for name in QUOTA_RESOURCES),
+    *(Column(f"in_use_{name}", Integer) for name in QUOTA_RESOURCES),
 )
 
 flavor_profile = Table(
