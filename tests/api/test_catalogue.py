@@ -2,10 +2,15 @@
 
 import pytest
 
+from livia.api.auth import Testing
+from livia.api.policy_files import FilePolicy
 from livia.core.clock import SystemClock
 from livia.drivers.network.local import LocalNetworks
+from livia.services.settings import PolicySettings
+from tests.api.client import Client
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness
+from tests.api.personas import OTHER, OWN, PERSONAS
 
 
 @pytest.fixture
@@ -55,6 +60,32 @@ def test_addresses_of_local_networks(local: Harness) -> None:
     ):
         body = {"loadbalancer": {"vip_subnet_id": subnet, "vip_address": address}}
         local.refused("POST", "/loadbalancers", body, status, text)
+
+
+def test_ports_are_shown_to_their_project(local: Harness) -> None:
+    subnet = local.client.request("GET", "/v2/subnets?name=private", root="").json["subnets"][0]
+    ports = {
+        project: local.load_balancer(vip_subnet_id=subnet["id"], project_id=project)["vip_port_id"]
+        for project in (OWN, OTHER)
+    }
+    policy = FilePolicy(PolicySettings(), (), SystemClock())
+    app = Harness(local.database, network=local.deps.network, authenticator=Testing(), policy=policy).app
+    for persona, status, seen in (
+        ("admin", 200, {OWN, OTHER}),
+        ("reader", 200, {OWN}),
+        ("member of another project", 200, {OTHER}),
+        ("no role", 403, set()),
+        ("no project", 403, set()),
+    ):
+        client = Client(app, root="/v2", headers=PERSONAS[persona].headers)
+        answer = client.get("/ports")
+        assert answer.status == status, persona
+        if status == 200:
+            assert {port["id"] for port in answer.json["ports"]} == {ports[project] for project in seen}, persona
+            assert len(client.get("/networks").json["networks"]) == 2, persona
+        for project, port in ports.items():
+            expected = status if status != 200 or project in seen else 404
+            assert client.get(f"/ports/{port}").status == expected, (persona, project)
 
 
 def test_no_catalogue_without_local_networks(harness: Harness) -> None:

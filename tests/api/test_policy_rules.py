@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from oslo_policy import policy as oslo
 
+from livia.api.operations import SUBJECTS
 from livia.api.policy_files import FilePolicy
 from livia.api.rules import BASE, OPERATIONS, name_of
 from livia.core.clock import SystemClock
@@ -132,6 +133,13 @@ def test_the_catalogue_is_the_contracts() -> None:
         for action, _colon, kind in (each.rpartition(":") for each in actions):
             expected[f"os_load-balancer_api:{resource}:{action}"] = CHECKS[kind]
     assert {rule.name: rule.check for rule in OPERATIONS} == expected
+
+
+def test_the_description_of_the_api_names_rules_of_the_catalogue() -> None:
+    known = {f"{rule.resource}:{rule.action}" for rule in OPERATIONS}
+    for subject in SUBJECTS:
+        for operation in subject.operations:
+            assert set(operation.rules) <= known, operation
 
 
 def test_base_rules_are_the_contracts() -> None:

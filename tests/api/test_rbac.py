@@ -1,5 +1,6 @@
 """Who may call which operation (contract 80, sections 2 to 5; contract 00, sections 10.1 and 12)."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,12 +8,13 @@ import pytest
 
 from livia.api.auth import Testing
 from livia.api.policy_files import FilePolicy
-from livia.api.rules import OPERATIONS, OperationRule
+from livia.api.rules import OPERATIONS, READ, WRITE, OperationRule
 from livia.core.clock import SystemClock
 from livia.services.settings import PolicySettings
 from livia.store.engine import Database
 from tests.api.client import Answer, Client
 from tests.api.harness import SUBNET, UNKNOWN, Harness
+from tests.api.offers import FLAVORS, ZONES
 from tests.api.personas import OTHER, OWN, PERSONAS
 
 DENIED = "Policy does not allow this request to be performed."
@@ -28,6 +30,13 @@ ALLOWED = {
 #: listing is for everybody who may read anything: of their own project
 LISTERS = READERS | {"member of another project"}
 
+#: resources of operators, which belong to no project, and their item keys
+OFFERED = {
+    "flavor": "flavor",
+    "flavor-profile": "flavorprofile",
+    "availability-zone": "availability_zone",
+    "availability-zone-profile": "availability_zone_profile",
+}
 #: bodies of what needs one; everything else has none
 BODIES: dict[str, dict[str, Any]] = {
     "loadbalancer:post:vip_sg_ids": {"loadbalancer": {"vip_subnet_id": SUBNET, "vip_sg_ids": [UNKNOWN]}},
@@ -47,6 +56,10 @@ class Scene:
         self.tree = self.harness.tree()
         self.unmonitored = self.harness.pool(loadbalancer_id=self.tree.load_balancer)["id"]
         self.harness.confirm(self.tree.load_balancer)
+        self.zone_profile = ZONES.profile(self.harness)["id"]
+        self.zone = ZONES.offer(self.harness, name="zone", availability_zone_profile_id=self.zone_profile)["name"]
+        self.flavor_profile = FLAVORS.profile(self.harness)["id"]
+        self.flavor = FLAVORS.offer(self.harness, name="flavor", flavor_profile_id=self.flavor_profile)["id"]
         self.clients = {name: Client(self.harness.app, headers=persona.headers) for name, persona in PERSONAS.items()}
 
     def body(self, rule: OperationRule) -> dict[str, Any] | None:
@@ -54,12 +67,31 @@ class Scene:
         name = f"{rule.resource}:{rule.action}"
         if name in BODIES:
             return BODIES[name]
+        if rule.resource in OFFERED:
+            return self.offered(rule)
         if rule.action == "post":
             body = self.tree.minimal(rule.resource)
             # Creating a load balancer asks about the project that the body names.
             given = {"loadbalancer": {"project_id": OWN}, "healthmonitor": {"pool_id": self.unmonitored}}
             return {rule.resource: body | given.get(rule.resource, {})}
         return {rule.resource: {}} if rule.action == "put" else None
+
+    def offered(self, rule: OperationRule) -> dict[str, Any] | None:
+        """The same of what operators offer."""
+        item = OFFERED[rule.resource]
+        bodies: dict[str, dict[str, Any]] = {
+            "flavor": {"name": "new", "flavor_profile_id": self.flavor_profile},
+            "flavorprofile": {"name": "new", "provider_name": "amphora", "flavor_data": json.dumps(FLAVORS.good)},
+            "availability_zone": {"name": "new", "availability_zone_profile_id": self.zone_profile},
+            "availability_zone_profile": {
+                "name": "new",
+                "provider_name": "amphora",
+                "availability_zone_data": json.dumps(ZONES.good),
+            },
+        }
+        if rule.action == "put":
+            return {item: {"enabled": True} if "profile" not in item else {"name": "other"}}
+        return {item: bodies[item]} if rule.action == "post" else None
 
     def path(self, rule: OperationRule) -> str:
         """The address of an operation on the objects of the tree."""
@@ -70,6 +102,11 @@ class Scene:
             pool_id=tree.pool,
             member_id=tree.member,
             healthmonitor_id=tree.monitor,
+            flavor_id=self.flavor,
+            flavor_profile_id=self.flavor_profile,
+            availability_zone_id=self.zone,
+            availability_zone_profile_id=self.zone_profile,
+            provider="amphora",
         )
 
     def call(self, persona: str, rule: OperationRule) -> Answer:
@@ -86,26 +123,29 @@ def scene(database: Database) -> Scene:
     return Scene(database)
 
 
-RESOURCES = ("loadbalancer", "listener", "pool", "member", "healthmonitor")
+TENANT = ("loadbalancer", "listener", "pool", "member", "healthmonitor")
+PROVIDED = ("provider", "provider-flavor", "provider-availability-zone")
 
 
-def operations() -> Iterator[OperationRule]:
-    """Those on objects that belong to a project. Rules besides others are tested below."""
+def operations(*resources: str) -> Iterator[OperationRule]:
+    """Those of some resources. Rules that are asked besides others are tested below."""
     for rule in OPERATIONS:
-        if rule.resource in RESOURCES and ":" not in rule.action and rule.action != "get_all-global":
+        if rule.resource in resources and ":" not in rule.action and rule.action != "get_all-global":
             yield rule
 
 
 def test_every_operation_for_every_persona(scene: Scene) -> None:
-    for rule in operations():
+    for rule in operations(*TENANT, *OFFERED, *PROVIDED):
         allowed = ALLOWED[rule.check]
-        if rule.action == "get_all" and rule.resource != "member":
-            allowed = LISTERS
+        if rule.resource not in TENANT or (rule.action == "get_all" and rule.resource != "member"):
+            # These ask about the project of the caller itself.
+            allowed = LISTERS if rule.check == READ else allowed
         for persona in PERSONAS:
             answer = scene.call(persona, rule)
             where = (persona, rule.method, rule.path, answer.status, answer.body)
             if persona in allowed:
-                assert answer.status < 300, where
+                # A profile in use cannot be deleted, which only those learn who may.
+                assert answer.status < 300 or (answer.status == 409 and "in use" in answer.fault), where
             else:
                 assert answer.status == 403, where
                 assert answer.fault == DENIED, where
@@ -114,10 +154,10 @@ def test_every_operation_for_every_persona(scene: Scene) -> None:
 def test_denied_writes_change_nothing(scene: Scene) -> None:
     harness, tree = scene.harness, scene.tree
     before = harness.rows()
-    for rule in operations():
+    for rule in operations(*TENANT, *OFFERED):
         if rule.method != "GET":
             path, body = scene.path(rule), scene.body(rule)
-            answer = scene.clients["reader" if rule.action != "put_failover" else "member"].request(
+            answer = scene.clients["reader" if rule.check == WRITE else "member"].request(
                 rule.method, path, body, root=""
             )
             assert answer.status == 403, (rule.name, answer.body)
@@ -194,6 +234,20 @@ def test_existence_is_not_hidden(scene: Scene) -> None:
             assert stranger.request(method, gone, body).status == 404, (method, gone)
     for path in ("status", "stats", "events"):
         assert stranger.get(f"{scene.tree.paths['loadbalancer']}/{path}").status == 403, path
+
+
+def test_offers_are_not_looked_up_for_those_who_may_not(scene: Scene) -> None:
+    """Policy before existence for flavors, availability zones and their profiles (contract 80, section 2)."""
+    member, admin, nobody = (scene.clients[name] for name in ("member", "admin", "no role"))
+    for rule in operations(*OFFERED):
+        if "{" not in rule.path:
+            continue
+        path = f"/v2{rule.path.partition('{')[0]}{UNKNOWN}"
+        body = scene.offered(rule)
+        may = rule.check == READ
+        assert member.request(rule.method, path, body, root="").status == (404 if may else 403), rule.name
+        assert admin.request(rule.method, path, body, root="").status == 404, rule.name
+        assert nobody.request(rule.method, path, body, root="").status == 403, rule.name
 
 
 def test_the_order_of_checks(scene: Scene) -> None:

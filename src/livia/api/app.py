@@ -93,7 +93,7 @@ def create(
     app.add_route("/lbaas/pools/{object_id}/members/{member_id}", members.Member(api))
     operator.add_routes(app, api)
     if isinstance(deps.network, NetworkCatalogue):
-        catalogue.add_routes(app, deps.network)
+        catalogue.add_routes(app, api, deps.network)
     return app
 
 

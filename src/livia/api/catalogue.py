@@ -11,10 +11,10 @@ from typing import Any
 import falcon
 from msgspec import Struct
 
-from livia.api import query
-from livia.api.objects import send
+from livia.api import policy, query
+from livia.api.objects import Api, send
 from livia.core.drivers import Network, NetworkCatalogue, Port, Subnet
-from livia.services.context import Refused
+from livia.services.context import Context, Refused
 
 _ALIASES = ("/v2.0", "/v2")
 #: what narrows nothing down
@@ -22,58 +22,73 @@ _NOT_FILTERS = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key
 
 
 class _Listing(Struct, frozen=True):
-    """One collection: its path, the keys of an item and of the list, and what there is."""
+    """One collection: its path, the keys of an item and of the list, and what there is.
+
+    `owned`: a caller sees what belongs to its own project; otherwise everybody sees everything.
+    """
 
     path: str
     item: str
     collection: str
     read: Callable[[], Iterable[dict[str, Any]]]
+    owned: bool = False
 
 
-class _Objects:
-    """GET lists those whose attributes equal the query."""
+class _Seen:
+    """What a caller may see of a collection: who may list no load balancer needs no names. Raises the 403."""
 
-    def __init__(self, listing: _Listing) -> None:
+    def __init__(self, api: Api, listing: _Listing) -> None:
+        self._api = api
         self._listing = listing
+
+    def seen(self, caller: Context) -> Iterable[dict[str, Any]]:
+        everything = self._listing.read()
+        if self._api.policy.allows(caller, policy.rule("loadbalancer", "get_all-global"), None):
+            return everything
+        self._api.enforce(caller, "loadbalancer", "get_all", caller.project_id)
+        if not self._listing.owned:
+            return everything
+        return (each for each in everything if each["project_id"] == caller.project_id)
+
+
+class _Objects(_Seen):
+    """GET lists those whose attributes equal the query."""
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         wanted: dict[str, set[str]] = {}
         for name, value in query.parameters(request):
             if name not in _NOT_FILTERS:
                 wanted.setdefault(name, set()).add(value)
-        found = [each for each in self._listing.read() if _matches(each, wanted)]
+        found = [each for each in self.seen(request.context.caller) if _matches(each, wanted)]
         fields = query.fields_of(request)
         send(response, {self._listing.collection: [query.only(each, fields) for each in found]})
 
 
-class _Object:
+class _Object(_Seen):
     """GET shows one."""
 
-    def __init__(self, listing: _Listing) -> None:
-        self._listing = listing
-
-    def on_get(self, _request: falcon.Request, response: falcon.Response, object_id: str) -> None:
-        for each in self._listing.read():
+    def on_get(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
+        for each in self.seen(request.context.caller):
             if each["id"] == object_id:
                 send(response, {self._listing.item: each})
                 return
         raise Refused(404, f"{self._listing.item.capitalize()} {object_id} could not be found.")
 
 
-def add_routes(app: falcon.App[Any, Any], networks: NetworkCatalogue) -> None:
+def add_routes(app: falcon.App[Any, Any], api: Api, networks: NetworkCatalogue) -> None:
     """Serve the catalogue below both spellings of the version."""
     listings = (
         _Listing("networks", "network", "networks", lambda: map(_network, networks.networks())),
         _Listing("subnets", "subnet", "subnets", lambda: map(_subnet, networks.subnets())),
-        _Listing("ports", "port", "ports", lambda: map(_port, networks.ports())),
+        _Listing("ports", "port", "ports", lambda: map(_port, networks.ports()), owned=True),
         # Local networks have neither; the client asks, and is told that there is none of that name.
         _Listing("qos/policies", "policy", "policies", list),
         _Listing("security-groups", "security_group", "security_groups", list),
     )
     for listing in listings:
         for alias in _ALIASES:
-            app.add_route(f"{alias}/{listing.path}", _Objects(listing))
-            app.add_route(f"{alias}/{listing.path}/{{object_id}}", _Object(listing))
+            app.add_route(f"{alias}/{listing.path}", _Objects(api, listing))
+            app.add_route(f"{alias}/{listing.path}/{{object_id}}", _Object(api, listing))
 
 
 def _matches(entry: dict[str, Any], wanted: dict[str, set[str]]) -> bool:
