@@ -4,11 +4,13 @@ A `View` names the columns once. Statements are built once for each shape of que
 order) and then only bound: building one costs more than running it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from types import GenericAlias
+from typing import Any, TypeAlias
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     Boolean,
@@ -19,7 +21,6 @@ from sqlalchemy import (
     Float,
     FromClause,
     Integer,
-    Row,
     Select,
     String,
     Table,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 )
 
 from livia.core.model.status import Provisioning
-from livia.store.aggregates import iso_time, joined, json_texts
+from livia.store.aggregates import iso_time, joined, json_texts, packed
 from livia.store.tables import tags
 
 #: what a NULL sorts as: the databases disagree about NULL itself (contract 00, section 10.3)
@@ -72,6 +73,10 @@ class MarkerError(LookupError):
     """No object has the marker's id."""
 
 
+#: what an object shows, in the order of its view's names
+Values: TypeAlias = tuple[Any, ...]
+
+
 class View:
     """The shown columns of one kind of object, by the names of the API, and `extra` ones to filter and sort by.
 
@@ -99,8 +104,9 @@ class View:
         self._filters = {**named, **{name: table.c[name] for name in ("name", "description") if name in table.c}}
         # Times are shown as text in whole seconds and sorted as they are.
         self._sorts = {**named, **{name: table.c[name] for name in ("created_at", "updated_at") if name in table.c}}
+        self._read = _reader(columns.values())
         self._base: Select[Any] = (
-            select(*(column.label(name) for name, column in columns.items()))
+            select(packed(*columns.values()).label("packed"))
             .select_from(table if source is None else source)
             .where(table.c.provisioning_status != str(Provisioning.DELETED) if live is None else live)
         )
@@ -108,12 +114,13 @@ class View:
         self._statement = lru_cache(maxsize=512)(self._build)
         self._marker = lru_cache(maxsize=128)(self._build_marker)
 
-    def one(self, connection: Connection, key: str) -> Row[Any] | None:
-        """The row of one object."""
-        return connection.execute(self._one, {"key": key}).one_or_none()
+    def one(self, connection: Connection, key: str) -> Values | None:
+        """The values of one object."""
+        text = connection.execute(self._one, {"key": key}).scalar_one_or_none()
+        return None if text is None else self._read(text)
 
-    def page(self, connection: Connection, page: Page) -> Sequence[Row[Any]]:
-        """The rows of a page, in the order asked for. Raises `MarkerError`."""
+    def page(self, connection: Connection, page: Page) -> list[Values]:
+        """The values of a page's objects, in the order asked for. Raises `MarkerError`."""
         order = self._ordered(page.sort)
         values: dict[str, Any] = {f"where_{index}": value for index, (_name, value) in enumerate(page.where)}
         for field in TagFilter.__struct_fields__:
@@ -133,7 +140,7 @@ class View:
             page.backwards,
             page.limit is not None,
         )
-        rows = connection.execute(statement, values).all()
+        rows = [self._read(text) for text in connection.execute(statement, values).scalars()]
         return rows[::-1] if page.backwards else rows
 
     def _build(
@@ -194,6 +201,13 @@ class View:
         if each["none"]:
             conditions.append(~or_(*each["none"]))
         return conditions
+
+
+def _reader(columns: Iterable[ColumnElement[Any]]) -> Callable[[str], Values]:
+    """From the text that `packed` makes of these columns to values, booleans among them."""
+    kinds = tuple(bool | None if isinstance(column.type, Boolean) else Any for column in columns)
+    # Not strict: 0 and 1 are booleans where a boolean is wanted.
+    return msgspec.json.Decoder(GenericAlias(tuple, kinds), strict=False).decode
 
 
 def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bool]:

@@ -9,13 +9,12 @@ from livia.api.wire.kinds import Boolean, Choice, Kind, Sequence, Text, Uuid
 from livia.api.wire.schemas import NULLABLE_TIME, TIME
 from livia.core.model.status import Operating, Provisioning
 
-_texts = msgspec.json.Decoder(list[str]).decode
 _map = msgspec.json.Decoder(dict[str, str]).decode
 
 
-def texts(value: str | None) -> list[str]:
-    """A JSON array of texts, sorted: the databases keep no order."""
-    return sorted(_texts(value)) if value and value != "[]" else []
+def texts(value: list[str] | None) -> list[str]:
+    """Texts, sorted: the databases keep no order."""
+    return sorted(value) if value else []
 
 
 def references(value: str | None) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ class Shape:
         self._finish = resource.finish
 
     def object(self, row: Iterable[Any]) -> dict[str, Any]:
-        """The response object of one row of the view."""
+        """The response object of the values of a view."""
         result = dict(zip(self._names, row, strict=True))
         for name, render in self._renders:
             result[name] = render(result[name])
@@ -29,5 +29,5 @@ class Shape:
         return result
 
     def objects(self, rows: Iterable[Iterable[Any]]) -> list[dict[str, Any]]:
-        """The response objects of rows of the view."""
+        """The response objects of a view's page."""
         return [self.object(row) for row in rows]
