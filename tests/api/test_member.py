@@ -122,6 +122,12 @@ def test_a_batch_resets_what_it_leaves_out(harness: Harness, tree: Tree) -> None
     }
 
 
+def test_a_null_in_a_batch_leaves_tags_as_they_are(harness: Harness, tree: Tree) -> None:
+    harness.accepted(harness.client.put(tree.paths["member"], {"member": {"tags": ["kept"]}}), 200)
+    _batch(harness, tree, [_at(80, tags=None, request_sriov=None)])
+    assert harness.client.get(tree.paths["member"]).json["member"]["tags"] == ["kept"]
+
+
 REFUSED_BATCHES: list[tuple[Any, int, str]] = [
     ([_at(80), _at(80)], 400, "Member must be updated only once in the same request."),
     ([_at(81), _at(81)], 409, "already using ip 10.0.0.21 on protocol_port 81"),

@@ -9,7 +9,6 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from livia.api.app import create
 from livia.api.middleware import canonical
 from livia.api.openapi import document
 from livia.api.operations import SUBJECTS
@@ -38,7 +37,8 @@ def test_it_is_served_to_everybody_and_made_once(harness: Harness, described: di
     for path in ("/openapi.json", "/load-balancer/openapi.json"):
         answer = harness.client.request("GET", path, root="", headers={"Accept": "text/html"})
         assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-        assert answer.json == described
+        servers = [{"url": f"http://lb.example.net:9876{path.removesuffix('/openapi.json')}"}]
+        assert answer.json == {"servers": servers, **described}
 
 
 def test_it_conforms_to_the_meta_schema(described: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def test_every_attribute_says_what_it_is(described: dict[str, Any]) -> None:
 def _routed(harness: Harness) -> set[tuple[str, str]]:
     """Methods and paths of the application's router; what paths call their parts does not matter."""
     found = set()
-    for route in falcon.inspect.inspect_routes(create(harness.deps)):
+    for route in falcon.inspect.inspect_routes(harness.app):
         found |= {(each.method, _nameless(route.path)) for each in route.methods if not each.internal}
     return found
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from livia.api import body, query
 from livia.api.objects import Api, Responder, clean, send
-from livia.api.wire.attribute import InvalidBody, Reader
+from livia.api.wire.attribute import InvalidBody, Null, Reader
 from livia.api.wire.member import MEMBER
 from livia.services import members
 from livia.services.change import place_of
@@ -69,7 +69,7 @@ class Members(_Members):
         if not isinstance(value, list):
             raise InvalidBody(f"Invalid input for field/attribute members. Value: '{value}'. Value should be a list")
         given = [self._reader.given(each, "members_.members") for each in value]
-        return [(each, self._reader.complete(each, self.deps.settings)) for each in given]
+        return [(_set(each), self._reader.complete(each, self.deps.settings)) for each in given]
 
 
 class Member(_Members):
@@ -102,6 +102,11 @@ class Member(_Members):
 
     def on_post(self, _request: falcon.Request, _response: falcon.Response, object_id: str, member_id: str) -> None:
         raise Refused(400, f'Unknown argument: "{member_id}"')
+
+
+def _set(given: dict[str, Any]) -> dict[str, Any]:
+    """What a member of a batch sets: a null that means the default leaves an existing member as it is."""
+    return {name: value for name, value in given.items() if value is not Null.DEFAULT}
 
 
 def _in_pool(question: query.Question, page: Page, pool_id: str) -> query.Question:

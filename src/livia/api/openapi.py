@@ -8,9 +8,10 @@ import falcon
 import msgspec
 
 from livia.api import policy
+from livia.api.discovery import base
 from livia.api.errors import JSON
 from livia.api.operations import SUBJECTS
-from livia.api.wire import schemas
+from livia.api.wire import extensions, schemas
 from livia.api.wire.attribute import Resource
 from livia.api.wire.operation import Operation, Parameter, Subject, closed
 from livia.api.wire.schemas import Schema, ref
@@ -18,7 +19,8 @@ from livia.services.settings import ApiSettings
 
 _ABOUT = """\
 The OpenStack Load Balancer API, versions 2.0 to 2.30. `x-since` tells the version that added something; the service
-always speaks the newest. `x-policy-rules` names the rules that decide who may do it.
+always speaks the newest. `x-livia` marks what only this service has. `x-policy-rules` names the rules that decide who
+may do it.
 
 Every path below `/v2/lbaas` is also found below `/v2.0/lbaas`. Schemas say what to send. Besides, numerals are taken
 for integers, and `yes`, `on`, `1` and the like for booleans. A change is answered when it is stored: the
@@ -39,6 +41,11 @@ _ROUTING = {
 }
 _UNAUTHORIZED = closed(error=closed(code={"type": "integer"}, title=_TEXT, message=_TEXT))
 _LINK = closed(rel={"type": "string", "enum": ["next", "previous"]}, href={"type": "string", "format": "uri"})
+_HEADERS: Mapping[str, tuple[Schema, str]] = {
+    "RequestId": ({"type": "string", "pattern": "^req-"}, "Finds the request in the log."),
+    "ETag": ({"type": "string", "pattern": '^"'}, "The version of the object, for `If-Match` and `If-None-Match`."),
+    "Replayed": ({"type": "string", "enum": ["true"]}, "The answer is the one to an earlier, equal request."),
+}
 #: the schema of an error's body, and when it is answered (contract 00, section 6.3)
 _ERRORS: Mapping[int, tuple[Schema, str]] = {
     400: (ref("Fault"), "Something in the request is not valid."),
@@ -47,8 +54,10 @@ _ERRORS: Mapping[int, tuple[Schema, str]] = {
     404: ({"anyOf": [ref("Fault"), ref("RoutingError")]}, "There is no such object or path."),
     406: (ref("RoutingError"), "`Accept` leaves out JSON."),
     409: (ref("Fault"), "Something stands in the way: a change under way, or an object that exists."),
+    412: (ref("Fault"), "The object has changed: its ETag is not the one that `If-Match` names."),
     413: (_TEXT, "The request body is too large."),
     415: (ref("Fault"), "The request body is not JSON."),
+    422: (ref("Fault"), "The `Idempotency-Key` came with another request before."),
     500: (ref("Fault"), "The service or the provider failed."),
     501: (ref("Fault"), "The provider cannot do it."),
     503: (ref("Fault"), "The database or another service did not answer."),
@@ -62,16 +71,17 @@ class Document:
         self._settings = settings
         self._encoded: bytes | None = None
 
-    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         # Made when first asked for: the service starts without it.
         if self._encoded is None:
             self._encoded = msgspec.json.encode(document(self._settings))
+        href = base(request, self._settings) + request.context.path.rpartition("/")[0]
         response.content_type = JSON
-        response.data = self._encoded
+        response.data = b'{"servers":%b,%b' % (msgspec.json.encode([{"url": href}]), self._encoded[1:])
 
 
 def document(settings: ApiSettings) -> dict[str, Any]:
-    """The whole document. Defaults are those of the deployment."""
+    """The whole document, but for `servers`. Defaults are those of the deployment."""
     paths: dict[str, dict[str, Any]] = {}
     for subject in SUBJECTS:
         for each in subject.operations:
@@ -80,20 +90,13 @@ def document(settings: ApiSettings) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Livia: Load Balancer API", "version": "2.30", "description": _ABOUT},
-        # Relative to the document itself: right below every mount point.
-        "servers": [{"url": "."}],
         "tags": [{"name": each.title, "description": each.about} for each in SUBJECTS],
         "security": [{"token": []}, {"basic": []}, {}],
         "paths": paths,
         "components": {
             "schemas": _schemas(settings),
             "responses": {_response_name(status): _error(status) for status in _ERRORS},
-            "headers": {
-                "RequestId": {
-                    "description": "Finds the request in the log.",
-                    "schema": {"type": "string", "pattern": "^req-"},
-                }
-            },
+            "headers": {name: {"description": about, "schema": schema} for name, (schema, about) in _HEADERS.items()},
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
                 "basic": {"type": "http", "scheme": "basic"},
@@ -113,13 +116,14 @@ def _operation(operation: Operation, subject: Subject) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [subject.title],
-        "x-since": operation.since,
+        **_since(operation.since),
         "responses": _responses(operation),
     }
     if operation.rules:
-        result["x-policy-rules"] = [policy.rule(*each.split(":", 1)) for each in operation.rules]
-    if operation.query:
-        result["parameters"] = [_parameter(each) for each in operation.query]
+        result["x-policy-rules"] = rules(operation)
+    parameters = (*operation.query, *extensions.parameters(operation))
+    if parameters:
+        result["parameters"] = [_parameter(each) for each in parameters]
     if operation.takes is not None:
         result["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.takes}}}
     if operation.open:
@@ -127,26 +131,38 @@ def _operation(operation: Operation, subject: Subject) -> dict[str, Any]:
     return result
 
 
+def rules(operation: Operation) -> list[str]:
+    """The full names of the policy rules that are asked."""
+    return [policy.rule(*each.split(":", 1)) for each in operation.rules]
+
+
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema = {"type": "array", "items": parameter.schema} if parameter.repeated else parameter.schema
     return {
         "name": parameter.name,
-        "in": "query",
+        "in": parameter.where,
         "description": parameter.about,
         "schema": schema,
-        "x-since": parameter.since,
+        **_since(parameter.since),
     }
 
 
+def _since(version: str | None) -> dict[str, Any]:
+    return {"x-livia": True} if version is None else {"x-since": version}
+
+
 def _responses(operation: Operation) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": _headers()}
+    named = _headers(**extensions.headers(operation))
+    success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": named}
     if operation.shows is not None:
         success["content"] = {JSON: {"schema": operation.shows}}
     result = {str(operation.status): success}
-    for status in operation.plain:
+    for status, bodies in operation.also.items():
         response = result.setdefault(str(status), {"description": HTTPStatus(status).phrase, "headers": _headers()})
-        if operation.method != "HEAD":
-            response["content"] = {**success.get("content", {}), "text/plain": {"schema": _TEXT}}
+        if bodies:
+            response.setdefault("content", {}).update({kind: {"schema": schema} for kind, schema in bodies.items()})
+    if extensions.has_etag(operation) and operation.method == "GET":
+        result["304"] = {"description": "`If-None-Match` names what it still is.", "headers": named}
     for status in () if operation.open else errors(operation):
         result[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     return result
@@ -165,7 +181,7 @@ def errors(operation: Operation) -> list[int]:
     if operation.takes is not None:
         found |= {413, 415}
     if writes:
-        found |= {404, 409, 501}
+        found |= {404, 409, 501} | extensions.refusals(operation)
     return sorted(found)
 
 
@@ -179,8 +195,11 @@ def _error(status: int) -> dict[str, Any]:
     return {"description": when, "headers": _headers(), "content": {content: {"schema": schema}}}
 
 
-def _headers() -> dict[str, Any]:
-    return {"x-openstack-request-id": {"$ref": "#/components/headers/RequestId"}}
+def _headers(**named: str) -> dict[str, Any]:
+    return {
+        name: {"$ref": f"#/components/headers/{component}"}
+        for name, component in {"x-openstack-request-id": "RequestId", **named}.items()
+    }
 
 
 def _schemas(settings: ApiSettings) -> dict[str, Schema]:

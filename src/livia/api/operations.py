@@ -30,7 +30,14 @@ def _list(items: Schema) -> Schema:
 
 _LINKS = _list(closed(href=_TEXT, rel={"type": "string", "enum": ["self"]}))
 _VERSION = closed(id=_TEXT, status={"type": "string", "enum": ["SUPPORTED", "CURRENT"]}, updated=_TEXT, links=_LINKS)
-_HEALTH = closed(detailed={"type": "boolean"}, reasons=_list(_TEXT))
+_REASON: Schema = {"anyOf": [_TEXT, closed(**{"class": _TEXT, "details": _TEXT, "reason": _TEXT})]}
+#: the detailed answer also tells about the process
+_HEALTH: Schema = {
+    **closed(detailed={"type": "boolean"}, reasons=_list(_REASON)),
+    "additionalProperties": True,
+}
+_WORDS = {"text/plain": _TEXT, "text/html": _TEXT}
+_REFUSAL = {"text/plain": _TEXT}
 
 SERVICE = Subject(
     title="The service itself",
@@ -56,6 +63,7 @@ SERVICE = Subject(
             path="/openapi.json",
             name="show_openapi",
             summary="Show this document",
+            since=None,
             shows={"type": "object"},
             open=True,
         ),
@@ -66,7 +74,7 @@ SERVICE = Subject(
             summary="Tell whether this process can serve; 404 unless the deployment turns it on",
             shows=_HEALTH,
             open=True,
-            plain=(200, 404, 406, 503),
+            also={200: _WORDS, 204: {}, 404: _REFUSAL, 406: _REFUSAL, 503: {"application/json": _HEALTH, **_WORDS}},
         ),
         Operation(
             method="HEAD",
@@ -75,7 +83,7 @@ SERVICE = Subject(
             summary="The same without words",
             status=204,
             open=True,
-            plain=(404, 503),
+            also={404: {}, 503: {}},
         ),
     ),
 )
@@ -158,7 +166,8 @@ def _load_balancers() -> tuple[Operation, ...]:
             method="GET",
             path=f"{item}/events",
             name="list_load_balancer_events",
-            summary="List the reasons behind its statuses, oldest first; an extension of Livia",
+            summary="List the reasons behind its statuses, oldest first",
+            since=None,
             rules=(f"{rule}get_one",),
             shows=closed(events=_list(_EVENT)),
         ),

@@ -17,13 +17,14 @@ LBAAS = "/v2/lbaas"
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
-    """A query parameter. `schema`: of one value; `repeated`: it may be given several times."""
+    """A parameter. `schema`: of one value; `repeated`: it may be given several times. `where`: `query`, `header`."""
 
     name: str
     schema: Schema
     about: str
     repeated: bool = False
-    since: str = "2.0"
+    since: str | None = "2.0"
+    where: str = "query"
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -31,8 +32,9 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     `path`: as clients write it. `name`: unique. `rules`: the policy rules that are asked, without their common
     prefix (contract 80, section 3). `takes`, `shows`: the JSON Schemas of the bodies of request and answer, None:
-    there is none. `query`: its parameters. `status`: of success. `open`: nobody has to authenticate, and only the
-    statuses of `plain` are answered besides, in plain text.
+    there is none. `query`: its parameters. `status`: of success. `open`: nobody has to authenticate, and only
+    `also` is answered besides: statuses, and the bodies they may have by media type. `since` None: the version does
+    not tell, because it is an extension of ours.
     """
 
     method: str
@@ -44,9 +46,9 @@ class Operation(Struct, frozen=True, kw_only=True):
     shows: Schema | None = None
     query: tuple[Parameter, ...] = ()
     status: int = 200
-    since: str = "2.0"
+    since: str | None = "2.0"
     open: bool = False
-    plain: tuple[int, ...] = ()
+    also: Mapping[int, Mapping[str, Schema]] = {}
 
 
 class Subject(Struct, frozen=True, kw_only=True):
