@@ -28,7 +28,12 @@ class Holder:
     """A certificate and its key, signed by another holder or by itself."""
 
     def __init__(
-        self, common_name: str | None, *, dns_names: Sequence[str] = (), issuer: "Holder | None" = None
+        self,
+        common_name: str | None,
+        *,
+        dns_names: Sequence[str] = (),
+        issuer: "Holder | None" = None,
+        expired: bool = False,
     ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         parts = [] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
@@ -40,7 +45,7 @@ class Holder:
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(_NOW - _LIFE)
-            .not_valid_after(_NOW + _LIFE)
+            .not_valid_after(_NOW - _LIFE / 2 if expired else _NOW + _LIFE)
         )
         if dns_names:
             names = x509.SubjectAlternativeName([x509.DNSName(each) for each in dns_names])

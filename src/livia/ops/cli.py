@@ -87,6 +87,36 @@ def _network(installation: "Installation", options: argparse.Namespace) -> int:
     return 0
 
 
+def _secret(installation: "Installation", options: argparse.Namespace) -> int:
+    from getpass import getpass
+
+    from livia.ops import secrets
+
+    try:
+        if options.action == "list":
+            secrets.show_all(installation)
+        elif options.action == "show":
+            secrets.show(installation, options.secret)
+        elif options.action == "delete":
+            secrets.delete(installation, options.secret, force=options.force)
+        else:
+            files = {name: getattr(options, name) for name in secrets.Files.__struct_fields__}
+            created = secrets.create(
+                installation,
+                secrets.Files(**files),
+                name=options.name,
+                project_id=options.project,
+                passphrase=options.passphrase,
+                ask=(lambda: getpass("Passphrase: ")) if sys.stdin.isatty() else None,
+            )
+            print(created.reference)
+            for note in created.notes:
+                print(f"warning: {note}", file=sys.stderr)
+    except secrets.SecretError as error:
+        return _fail(str(error))
+    return 0
+
+
 def _user(installation: "Installation", options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -138,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="make a load balancer, break it, change it, and show what clients see")
     demo.set_defaults(run=_demo)
     _add_network_commands(commands.add_parser("network", help="local networks"))
+    _add_secret_commands(commands.add_parser("secret", help="certificates and keys that listeners and pools name"))
     _add_user_commands(commands.add_parser("user", help="who may log in with auth_strategy = http_basic"))
     return parser
 
@@ -157,6 +188,32 @@ def _add_user_commands(parser: argparse.ArgumentParser) -> None:
     )
     remove = actions.add_parser("remove", help="remove a user")
     remove.add_argument("name")
+
+
+def _add_secret_commands(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_secret)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("list", help="show all secrets, until when they hold, and who uses them")
+    create = actions.add_parser(
+        "create", help="keep a certificate, a CA bundle or a revocation list; print its reference"
+    )
+    kind = create.add_mutually_exclusive_group(required=True)
+    kind.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="PEM; its key and intermediates may follow in it"
+    )
+    kind.add_argument("--pkcs12", type=Path, metavar="FILE", help="a certificate, its key and intermediates in one")
+    kind.add_argument(
+        "--file", type=Path, dest="bundle", metavar="FILE", help="PEM: CA certificates, or certificate revocation lists"
+    )
+    create.add_argument("--private-key", type=Path, metavar="FILE", help="PEM")
+    create.add_argument("--intermediates", type=Path, metavar="FILE", help="PEM")
+    create.add_argument("--passphrase", help="of the key or the PKCS12 bundle; asked for if left out")
+    create.add_argument("--name", default="", help="what people call it")
+    create.add_argument("--project", metavar="ID", help="only this project may use it (default: every project)")
+    for name, about in (("show", "everything about a secret but its key"), ("delete", "forget a secret")):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("secret", help="reference, id or name")
+    action.add_argument("--force", action="store_true", help="also while listeners or pools use it")
 
 
 def _add_network_commands(parser: argparse.ArgumentParser) -> None:

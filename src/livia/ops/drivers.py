@@ -76,9 +76,10 @@ _AMPHORA: dict[str, Callable[[Settings], AmphoraDriver]] = {
     _AGENT: _agents,
     "amphora_noop_driver": lambda _settings: NoopAmphorae(),
 }
-_VAULT = "local_vault"
+#: the name of the built-in secret store
+VAULT = "local_vault"
 _SECRETS: dict[str, Callable[[Settings, Database, Clock], SecretStore]] = {
-    _VAULT: vault,
+    VAULT: vault,
     "local_cert_manager": lambda settings, _database, _clock: FileSecrets(settings.certificates.storage_path),
     "noop_cert_manager": lambda _settings, _database, _clock: NoopSecrets(),
 }
@@ -132,7 +133,7 @@ def problems(settings: Settings, options: Collection[str] = tuple(_OPTIONS)) -> 
     for option in options:
         try:
             _chosen(settings, option, _OPTIONS[option].choices)
-            if option == "cert_manager" and settings.certificates.cert_manager == _VAULT:
+            if option == "cert_manager" and settings.certificates.cert_manager == VAULT:
                 _vault_key(settings)
         except SettingsError as error:
             found.append(str(error))

@@ -85,10 +85,21 @@ def test_unusable_certificates() -> None:
         assert why in found.why, (number, found)
 
 
-def test_intermediates_that_did_not_issue() -> None:
-    found = keyed_certificate(Material(content=WEB.pem + ROOT.pem, private_key=KEY))
-    assert isinstance(found, KeyedCertificate)
-    assert broken_chain(found) == "intermediate 1 (CN=root) did not issue what is before it"
+def test_intermediates_are_put_in_order() -> None:
+    for chain, broken in (
+        ((INTERMEDIATE, ROOT), None),
+        ((ROOT, INTERMEDIATE), None),
+        ((ROOT,), "intermediate 1 (CN=root) did not issue the certificate"),
+        ((OTHER, INTERMEDIATE), "intermediate 2 (CN=other.example.net) did not issue intermediate 1"),
+        ((type(ROOT)("intermediate"),), "intermediate 1 (CN=intermediate) did not issue the certificate"),
+    ):
+        for material in (
+            Material(content=WEB.pkcs12(chain=chain)),
+            Material(content=WEB.pem, private_key=KEY, intermediates=b"".join(each.pem for each in chain)),
+        ):
+            found = keyed_certificate(material)
+            assert isinstance(found, KeyedCertificate)
+            assert broken_chain(found) == broken
 
 
 def test_authorities_and_revocation_lists() -> None:

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livia.core.drivers import SecretNotFound, SecretUnreadable
-from livia.core.model.secret import KeyedCertificate, Material
+from livia.core.model.secret import LARGEST, KeyedCertificate, Material
 from livia.core.rules.certificates import keyed_certificate
-from livia.drivers.secrets.files import LARGEST, FileSecrets
+from livia.drivers.secrets.files import FileSecrets
 from tests.keymaterial import INTERMEDIATE, ROOT, WEB
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from livia.core.clock import SystemClock
 from livia.core.drivers import SecretNotFound, SecretUnreadable
-from livia.core.model.secret import Material
+from livia.core.model.secret import LARGEST, Material
 from livia.core.rules.references import vault_reference
 from livia.drivers.secrets.local import InUseError, LocalVault
 from livia.services.context import new_uuid
@@ -18,8 +18,7 @@ from tests.api.harness import Harness
 from tests.keymaterial import WEB
 
 MATERIAL = Material(content=WEB.pem, private_key=WEB.key_pem(), intermediates=b"i", passphrase=b"p")
-#: 5 MB would not fit: MySQL's own limits are above it
-LARGE = Material(content=b"x" * (4 << 20))
+LARGE = Material(content=b"x" * LARGEST)
 
 
 @dataclass

@@ -4,6 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+#: bytes of one part; a revocation list of a hundred thousand certificates is below
+LARGEST = 4 << 20
+
 
 class Material(Struct, frozen=True, kw_only=True):
     """What a reference stands for, unread.
@@ -26,7 +29,7 @@ class Material(Struct, frozen=True, kw_only=True):
 class KeyedCertificate(Struct, frozen=True, kw_only=True):
     """A certificate whose key we have. PEM; the key is not encrypted. `expires`: UTC.
 
-    `intermediates` are in the order in which they came.
+    `intermediates`: the certificate's issuer first, and so on, as far as they are related.
     """
 
     certificate: bytes

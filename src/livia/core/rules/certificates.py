@@ -64,6 +64,14 @@ class Details(Struct, frozen=True, kw_only=True):
     expires: datetime
 
 
+class RevocationDetails(Struct, frozen=True, kw_only=True):
+    """What a revocation list says about itself. `entries`: how many certificates it revokes."""
+
+    issuer: str
+    entries: int
+    next_update: datetime | None
+
+
 class _UnusableError(Exception):
     def __init__(self, why: str, fault: Fault = Fault.UNREADABLE) -> None:
         super().__init__(why)
@@ -98,7 +106,9 @@ def revocation_lists(material: Material) -> RevocationLists | Unusable:
         return Unusable(Fault.REVOCATION_LIST, "holds no certificate revocation list in PEM form")
     for block in blocks:
         try:
-            x509.load_pem_x509_crl(block)
+            found = x509.load_pem_x509_crl(block)
+            # Read now, as with certificates.
+            _ = found.issuer, found.next_update_utc, len(found)
         except _MALFORMED:
             return Unusable(Fault.REVOCATION_LIST, "holds a certificate revocation list that cannot be read")
     return RevocationLists(tuple(blocks))
@@ -119,7 +129,8 @@ def broken_chain(certificate: KeyedCertificate) -> str | None:
         try:
             holder.verify_directly_issued_by(issuer)
         except (InvalidSignature, *_MALFORMED):
-            return f"intermediate {position + 1} ({issuer.subject.rfc4514_string()}) did not issue what is before it"
+            before = f"intermediate {position}" if position else "the certificate"
+            return f"intermediate {position + 1} ({issuer.subject.rfc4514_string()}) did not issue {before}"
         holder = issuer
     return None
 
@@ -136,6 +147,21 @@ def describe(pem: bytes) -> Details:
         starts=certificate.not_valid_before_utc,
         expires=certificate.not_valid_after_utc,
     )
+
+
+def describe_revocation_list(pem: bytes) -> RevocationDetails:
+    """What a revocation list that could be read says about itself."""
+    found = x509.load_pem_x509_crl(pem)
+    return RevocationDetails(
+        issuer=found.issuer.rfc4514_string(), entries=len(found), next_update=found.next_update_utc
+    )
+
+
+def wants_passphrase(material: Material) -> bool:
+    """Whether the key cannot be had without one."""
+    if material.content.startswith(_SEQUENCE):
+        return isinstance(keyed_certificate(material), Unusable)
+    return b"ENCRYPTED" in (material.content if material.private_key is None else material.private_key)
 
 
 def holds_private_key(content: bytes) -> bool:
@@ -177,15 +203,27 @@ def _keyed(leaf: x509.Certificate, key: PrivateKeyTypes, chain: list[x509.Certif
         raise _UnusableError("has a private key that does not belong to its certificate")
     common_name, dns_names = _names(leaf)
     if not common_name and not dns_names:
-        raise _UnusableError("has neither", Fault.NAMELESS)
+        raise _UnusableError("has neither a common name nor a DNS name", Fault.NAMELESS)
     return KeyedCertificate(
         certificate=_pem(leaf),
         private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        intermediates=tuple(map(_pem, chain)),
+        intermediates=tuple(map(_pem, _in_order(leaf, chain))),
         common_name=common_name,
         dns_names=dns_names,
         expires=leaf.not_valid_after_utc,
     )
+
+
+def _in_order(leaf: x509.Certificate, chain: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Each issuer after what it issued, by name; PKCS12 bundles keep no order. What is left over comes last."""
+    by_subject: dict[x509.Name, list[x509.Certificate]] = {}
+    for each in chain:
+        by_subject.setdefault(each.subject, []).append(each)
+    ordered, holder = list[x509.Certificate](), leaf
+    while issuers := by_subject.get(holder.issuer):
+        holder = issuers.pop(0)
+        ordered.append(holder)
+    return [*ordered, *(each for left in by_subject.values() for each in left)]
 
 
 def _private_key(pem: bytes, passphrase: bytes | None) -> PrivateKeyTypes:

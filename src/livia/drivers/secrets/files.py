@@ -5,13 +5,10 @@ from pathlib import Path
 import structlog
 
 from livia.core.drivers import SecretNotFound, SecretUnreadable
-from livia.core.model.secret import Material
+from livia.core.model.secret import LARGEST, Material
 from livia.core.rules.references import file_name
 
 log = structlog.get_logger()
-
-#: bytes; a revocation list of a hundred thousand certificates is below
-LARGEST = 4 << 20
 
 
 class FileSecrets:
