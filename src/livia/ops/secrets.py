@@ -225,7 +225,8 @@ def _of_certificate(title: str, pem: bytes, now: datetime, *, full: bool) -> Ite
         yield "serial number", f"{said.serial_number:x}"
         yield "valid from", _moment(said.starts)
     days = (said.expires - now).days
-    yield "expires", f"{_moment(said.expires)} ({f'in {days} days' if days >= 0 else 'it has expired'})"
+    left = "it has expired" if days < 0 else "in 1 day" if days == 1 else f"in {days} days"
+    yield "expires", f"{_moment(said.expires)} ({left})"
 
 
 def _print(entry: Entry, lines: list[tuple[str, str]]) -> None:
