@@ -1,70 +1,91 @@
 """One of every write, for what must hold for each of them."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
-from tests.api.harness import SUBNET, Tree
+from tests.api.harness import SUBNET, Harness, Tree
+from tests.api.offers import SHELVES
 
 
 class Write(Struct, frozen=True):
-    """A request that is accepted once by a tree that is ACTIVE. Its parts are made of the tree."""
+    """A request that is accepted once. `wakes`: it is about a load balancer, and gives the worker something to do."""
 
-    name: str
     method: str
-    path: Callable[[Tree], str]
-    body: Callable[[Tree], Any]
+    path: str
+    body: Any
     status: int
     query: str = ""
+    wakes: bool = True
+
+    @property
+    def single(self) -> bool:
+        """It changes or deletes an object that GET shows at the same path."""
+        return self.method != "POST" and not self.path.endswith(("/failover", "/members"))
 
 
-def _create(item: str) -> Write:
-    return Write(
-        f"POST {item}", "POST", lambda tree: tree.collections[item], lambda tree: {item: tree.minimal(item)}, 201
-    )
+def writes(harness: Harness, tree: Tree) -> list[Write]:
+    """All of them, in an order in which each can still be done after the others. The objects they need are made."""
+    return [*creates(harness, tree), *_changes(tree), *_others(tree), *_offers(harness), *_deletes(tree)]
 
 
-def _change(item: str) -> Write:
-    return Write(f"PUT {item}", "PUT", lambda tree: tree.paths[item], lambda _tree: {item: {"name": "other"}}, 200)
+def creates(harness: Harness, tree: Tree) -> list[Write]:
+    """Every POST that creates something."""
+    found = [
+        Write("POST", tree.collections[item], {item: tree.minimal(item)}, 201)
+        for item in tree.paths
+        if item != "healthmonitor"
+    ]
+    bare = harness.pool(loadbalancer_id=tree.load_balancer)["id"]
+    monitor = {**tree.minimal("healthmonitor"), "pool_id": bare}
+    graph = {
+        "vip_subnet_id": SUBNET,
+        "pools": [
+            {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [tree.minimal("member")]}
+        ],
+        "listeners": [{"protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "p"}}],
+    }
+    harness.confirm(tree.load_balancer)
+    return [
+        *found,
+        Write("POST", "/healthmonitors", {"healthmonitor": monitor}, 201),
+        Write("POST", "/loadbalancers", {"loadbalancer": graph}, 201),
+    ]
 
 
-def _delete(item: str) -> Write:
-    return Write(f"DELETE {item}", "DELETE", lambda tree: tree.paths[item], lambda _tree: None, 204)
+def _changes(tree: Tree) -> list[Write]:
+    return [Write("PUT", path, {item: {"tags": ["other"]}}, 200) for item, path in tree.paths.items()]
 
 
-_CHILDREN = ("listener", "pool", "member", "healthmonitor")
-_GRAPH = {
-    "vip_subnet_id": SUBNET,
-    "pools": [
-        {
-            "name": "blue",
-            "protocol": "HTTP",
-            "lb_algorithm": "ROUND_ROBIN",
-            "members": [{"address": "10.0.0.31", "protocol_port": 80}],
-        }
-    ],
-    "listeners": [{"protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "blue"}}],
-}
+def _others(tree: Tree) -> list[Write]:
+    members = {"members": [{"address": "10.0.0.41", "protocol_port": 80}]}
+    return [
+        Write("PUT", tree.collections["member"], members, 202, "additive_only=true"),
+        Write("PUT", f"{tree.paths['loadbalancer']}/failover", None, 202),
+        Write("PUT", "/quotas/mine", {"quota": {"pool": 7}}, 202, wakes=False),
+        Write("DELETE", "/quotas/mine", None, 202, wakes=False),
+    ]
 
-CREATES = [
-    *(_create(item) for item in ("loadbalancer", "listener", "pool", "member")),
-    Write("POST graph", "POST", lambda tree: "/loadbalancers", lambda tree: {"loadbalancer": _GRAPH}, 201),
-]
-CHANGES = [_change(item) for item in ("loadbalancer", *_CHILDREN)]
-OTHERS = [
-    Write(
-        "PUT members",
-        "PUT",
-        lambda tree: tree.collections["member"],
-        lambda _tree: {"members": [{"address": "10.0.0.41", "protocol_port": 80}]},
-        202,
-    ),
-    Write("PUT failover", "PUT", lambda tree: f"{tree.paths['loadbalancer']}/failover", lambda _tree: None, 202),
-]
-#: in an order in which each can still be done after the others
-DELETES = [
-    *(_delete(item) for item in ("healthmonitor", "member", "pool", "listener")),
-    Write("DELETE cascade", "DELETE", lambda tree: tree.paths["loadbalancer"], lambda _tree: None, 204, "cascade=true"),
-]
-WRITES = [*CREATES, *CHANGES, *OTHERS, *DELETES]
+
+def _deletes(tree: Tree) -> list[Write]:
+    found = [Write("DELETE", path, None, 204) for item, path in reversed(tree.paths.items()) if item != "loadbalancer"]
+    return [*found, Write("DELETE", tree.paths["loadbalancer"], None, 204, "cascade=true")]
+
+
+def _offers(harness: Harness) -> list[Write]:
+    """Flavors, availability zones and their profiles."""
+    found: list[Write] = []
+    for shelf in SHELVES:
+        profile, spare = (shelf.profile(harness) for _ in range(2))
+        offer = shelf.at(shelf.offer(harness, name="o", **{shelf.profile_id: profile["id"]}))
+        new = {"name": "p", "provider_name": "amphora", shelf.data: profile[shelf.data]}
+        for method, path, body, status in (
+            ("POST", shelf.profile_path, {shelf.profile_item: new}, 201),
+            ("POST", shelf.path, {shelf.item: {"name": "n", shelf.profile_id: profile["id"]}}, 201),
+            ("PUT", f"{shelf.profile_path}/{spare['id']}", {shelf.profile_item: {"name": "q"}}, 200),
+            ("PUT", offer, {shelf.item: {"description": "d"}}, 200),
+            ("DELETE", f"{shelf.profile_path}/{spare['id']}", None, 204),
+            ("DELETE", offer, None, 204),
+        ):
+            found.append(Write(method, path, body, status, wakes=False))
+    return found

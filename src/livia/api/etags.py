@@ -63,8 +63,8 @@ class Condition:
             raise Refused(412, f"If-Match names {self._text}, but the ETag is {own}: it has changed. Nothing was done.")
 
     def tell(self, request: falcon.Request, response: falcon.Response, params: dict[str, Any]) -> None:
-        """Answer with the tag that the object has from now on."""
-        if response.status_code == 200:
+        """An answer that shows the object has the tag that it has from now on."""
+        if response.data is not None:
             response.set_header("ETag", self._own(request, params))
 
     def _own(self, request: falcon.Request, params: dict[str, Any]) -> str:
