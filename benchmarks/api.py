@@ -15,8 +15,7 @@ from rich.table import Table
 from benchmarks import mariadb
 from benchmarks.figures import Figure, median
 from benchmarks.operations import SMALL, TABLE, Operation, World
-from benchmarks.ours import ours
-from benchmarks.peer import install, peer
+from benchmarks.services import install, ours, peer
 from benchmarks.subject import Spent, Subject
 
 #: what the incumbent needs (ms of CPU, one process, a quiet machine): our targets when it is not beside us

@@ -256,7 +256,8 @@ def test_children_on_their_way_out_do_not_count(harness: Harness, tree: Tree) ->
         assert harness.client.delete(tree.paths[item]).status == 204
 
 
-def test_status_tree(harness: Harness, tree: Tree) -> None:
+def test_status_tree(anywhere: Harness) -> None:
+    harness, tree = anywhere, anywhere.tree()
     unused = harness.pool(loadbalancer_id=tree.load_balancer)
     tcp = harness.listener(tree.load_balancer, protocol="TCP", protocol_port=81)
     harness.confirm(tree.load_balancer)

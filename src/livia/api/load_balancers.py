@@ -163,11 +163,12 @@ class StatusTree(_Part):
     action = "get_status"
 
     def on_get(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
-        place = self.place(request, object_id)
         with self.api.deps.database.read() as connection:
-            tree = status_tree.load(connection, place.id)
-        if tree is None:
+            found = status_tree.load(connection, clean(object_id))
+        if found is None:
             raise refuse(not_found("load_balancer", object_id))
+        project_id, tree = found
+        self.api.enforce(request.context.caller, _ITEM, self.action, project_id)
         send(response, {"statuses": {"loadbalancer": tree}})
 
 

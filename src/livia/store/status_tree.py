@@ -1,55 +1,70 @@
-"""The status tree of a load balancer (contract 10, section 8): four statements, however large it is."""
+"""The status tree of a load balancer (contract 10, section 8): one statement, however large it is."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+import msgspec
+from sqlalchemy import Connection, Table, bindparam, func, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
+from livia.store.aggregates import joined, packed
+
+_LB = t.load_balancer
+#: what every object of the tree shows
+_COMMON = ("id", "name", "operating_status", "provisioning_status")
+_decode: Callable[[str], list[list[Any]]] = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-def load(connection: Connection, load_balancer_id: str) -> dict[str, Any] | None:
-    """The `loadbalancer` object of the tree; None when it is unknown or DELETED."""
-    lb = t.load_balancer
-    found = connection.execute(
-        select(*_common(lb)).where(lb.c.id == load_balancer_id, lb.c.provisioning_status != str(Provisioning.DELETED))
-    ).one_or_none()
-    if found is None:
-        return None
-    members: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in _rows(connection, t.member, load_balancer_id, "pool_id", "ip_address", "protocol_port"):
-        entry = dict(row)
-        entry["address"] = entry.pop("ip_address")
-        members[entry.pop("pool_id")].append(entry)
-    monitors = {
-        row.pop("pool_id"): row for row in _rows(connection, t.health_monitor, load_balancer_id, "pool_id", "type")
-    }
-    pools = {row["id"]: row for row in _rows(connection, t.pool, load_balancer_id)}
-    for pool_id, pool in pools.items():
-        pool["health_monitor"] = monitors.get(pool_id)
-        pool["members"] = members[pool_id]
-    listeners = _rows(connection, t.listener, load_balancer_id, "default_pool_id")
-    for listener in listeners:
-        pool_id = listener.pop("default_pool_id")
-        listener["pools"] = [pools[pool_id]] if pool_id in pools else []
-    return {**found._mapping, "listeners": listeners}
+def _packed(table: Table, *more: str) -> packed:
+    shown = (func.coalesce(table.c.name, "") if name == "name" else table.c[name] for name in _COMMON)
+    return packed(*shown, *(table.c[name] for name in more))
 
 
-def _common(table: Table) -> list[Any]:
-    return [
-        table.c.id,
-        func.coalesce(table.c.name, "").label("name"),
-        table.c.operating_status,
-        table.c.provisioning_status,
-    ]
-
-
-def _rows(connection: Connection, table: Table, load_balancer_id: str, *extra: str) -> list[dict[str, Any]]:
+def _all(table: Table, *more: str) -> ColumnElement[str]:
+    """The rows of one kind, in creation order, joined by commas."""
     order = [table.c[name] for name in ("created_at", "ordinal", "id") if name in table.c]
-    rows = connection.execute(
-        select(*_common(table), *(table.c[name] for name in extra))
-        .where(table.c.load_balancer_id == load_balancer_id)
+    return joined(
+        select(_packed(table, *more).label("value"))
+        .where(table.c.load_balancer_id == _LB.c.id)
         .order_by(*order)
+        .correlate(_LB)
     )
-    return [dict(row) for row in rows.mappings()]
+
+
+_TREE = select(
+    _packed(_LB, "project_id"),
+    _all(t.member, "ip_address", "protocol_port", "pool_id"),
+    _all(t.health_monitor, "type", "pool_id"),
+    _all(t.pool),
+    _all(t.listener, "default_pool_id"),
+).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
+
+
+def load(connection: Connection, load_balancer_id: str) -> tuple[str, dict[str, Any]] | None:
+    """The load balancer's project, and the `loadbalancer` object of the tree; None when it is unknown or DELETED."""
+    row = connection.execute(_TREE, {"id": load_balancer_id}).one_or_none()
+    if row is None:
+        return None
+    ((*common, project_id),), *children = (_decode(f"[{text or ''}]") for text in row)
+    members: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for *values, pool_id in children[0]:
+        members[pool_id].append(_object(values, "address", "protocol_port"))
+    monitors = {pool_id: _object(values, "type") for *values, pool_id in children[1]}
+    pools = {}
+    for values in children[2]:
+        pool = pools[values[0]] = _object(values)
+        pool["health_monitor"] = monitors.get(pool["id"])
+        pool["members"] = members[pool["id"]]
+    listeners = []
+    for *values, pool_id in children[3]:
+        listener = _object(values)
+        listener["pools"] = [pools[pool_id]] if pool_id in pools else []
+        listeners.append(listener)
+    return project_id, {**_object(common), "listeners": listeners}
+
+
+def _object(values: list[Any], *more: str) -> dict[str, Any]:
+    return dict(zip((*_COMMON, *more), values, strict=True))
