@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from livia.core.drivers import DriverError, Subnet
 from livia.drivers.network.noop import NoopNetworks
@@ -29,6 +30,44 @@ def test_discovery(harness: Harness, path: str) -> None:
 def test_discovery_below_a_mount_point_of_the_server(harness: Harness) -> None:
     answer = harness.client.request("GET", "/", root="", environ={"SCRIPT_NAME": "/lb"})
     assert answer.json["versions"][0]["links"][0]["href"] == "http://lb.example.net:9876/lb/v2"
+
+
+def test_another_mount_point(make: MakeHarness) -> None:
+    for prefix, found, not_found in (("/lb", "/lb", "/load-balancer"), ("/a/b/", "/a/b", "/a"), ("", "", "/lb")):
+        client = make(mount_prefix=prefix).client
+        assert client.request("GET", f"{found}/v2/lbaas/pools", root="").status == 200, prefix
+        assert client.request("GET", "/v2/lbaas/pools", root="").status == 200, prefix
+        assert client.request("GET", f"{not_found}/v2/lbaas/pools", root="").status == 404, prefix
+        discovered = client.request("GET", f"{found}/", root="").json["versions"][0]["links"][0]["href"]
+        assert discovered == f"http://lb.example.net:9876{found}/v2"
+
+
+def test_every_collection_without_lbaas_in_its_path(harness: Harness) -> None:
+    for item in ("flavor", "flavorprofile", "availabilityzone", "availabilityzoneprofile", "provider"):
+        short, long = (harness.client.request("GET", f"{root}/{item}s", root="") for root in ("/v2", "/v2/lbaas"))
+        assert (short.status, short.body) == (200, long.body), item
+
+
+#: headers of proxies, and the base of links where they are believed
+PROXIES: list[tuple[dict[str, str], str]] = [
+    ({}, "http://lb.example.net:9876"),
+    ({"X-Forwarded-Proto": "https"}, "https://lb.example.net:9876"),
+    ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example.net"}, "https://api.example.net"),
+    ({"Forwarded": "for=10.0.0.1;proto=https;host=api.example.net"}, "https://api.example.net"),
+    ({"X-Forwarded-Prefix": "/lb/"}, "http://lb.example.net:9876/lb"),
+]
+
+
+def test_links_behind_proxies(make: MakeHarness) -> None:
+    trusting, wary = make(enable_proxy_headers_parsing=True), make()
+    trusting.load_balancer()
+    for headers, base in PROXIES:
+        for harness, expected in ((trusting, base), (wary, "http://lb.example.net:9876")):
+            versions = harness.client.request("GET", "/", root="", headers=headers).json["versions"]
+            assert versions[0]["links"][0]["href"] == f"{expected}/v2", headers
+            page = harness.client.request("GET", "/loadbalancers", query="limit=1", headers=headers).json
+            link = page["loadbalancers_links"][0]["href"]
+            assert link.startswith(f"{expected}/v2/lbaas/loadbalancers?limit=1&marker="), headers
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/", "/v2.0", "/v2/lbaas", "/v2/octavia", "/load-balancer/v2"])
@@ -226,6 +265,18 @@ def test_unexpected_errors_tell_the_client_nothing(make: MakeHarness) -> None:
     harness = make(network=BrokenNetworks())
     fault = harness.refused("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}}, 500, "req-")
     assert "secret" not in fault
+
+
+def test_the_log_names_a_request_as_its_sender_does(make: MakeHarness) -> None:
+    client = make(network=BrokenNetworks()).client
+    body = {"loadbalancer": {"vip_subnet_id": SUBNET}}
+    known = "req-0d4b2a5e-6c1f-4b8e-9b52-2a1df0c4c0f1"
+    for given, logged in ((known, known), ("req-x", None), (f"{known} forged=1", None), ("", None)):
+        with capture_logs() as logs:
+            answer = client.request("POST", "/loadbalancers", body, headers={"X-Openstack-Request-Id": given})
+        (entry,) = logs
+        assert entry.get("global_request_id") == logged, given
+        assert entry["request_id"] == answer.headers["x-openstack-request-id"] != given
 
 
 def test_the_network_services_refusal_is_passed_on(make: MakeHarness) -> None:

@@ -138,6 +138,13 @@ def livia(directory: Path, *arguments: str, entered: str = "") -> "subprocess.Co
     return subprocess.run(command, input=entered, capture_output=True, text=True, check=False, timeout=60)
 
 
+def test_the_demo_needs_an_api_that_asks_nobody(tmp_path: Path) -> None:
+    (tmp_path / "octavia.conf").write_text("[api_settings]\nauth_strategy = http_basic\n")
+    ended = livia(tmp_path, "--config-file", str(tmp_path / "octavia.conf"), "demo")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "auth_strategy = noauth" in ended.stderr
+
+
 def test_users_on_the_command_line(tmp_path: Path) -> None:
     added = livia(tmp_path, "user", "add", "alice", "--project", "shop", "--role", "admin", entered="apple\n")
     assert added.returncode == 0

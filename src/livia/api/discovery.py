@@ -45,8 +45,11 @@ _UPDATED = (
 
 
 def base(request: falcon.Request, settings: ApiSettings) -> str:
-    """Scheme, host and SCRIPT_NAME under which the client reached us."""
-    return request.forwarded_prefix if settings.enable_proxy_headers_parsing else request.prefix
+    """Scheme, host and mount point under which the client reached us; of proxies only where they are trusted."""
+    if not settings.enable_proxy_headers_parsing:
+        return request.prefix
+    mounted = request.env.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/") or request.root_path
+    return f"{request.forwarded_scheme}://{request.forwarded_host}{mounted}"
 
 
 class Discovery:

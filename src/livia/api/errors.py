@@ -1,5 +1,6 @@
 """Errors as clients see them (contract 00, section 6)."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,8 @@ from livia.store.engine import lost_race
 log = structlog.get_logger()
 
 JSON = "application/json"
+#: the id that a request has in another service's log (contract 00, section 15)
+_GLOBAL_REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 #: 400 of filters, whatever is wrong with them (contract 00, section 10.2)
 BAD_ARGUMENTS = "One or more arguments are either duplicate or invalid"
 
@@ -81,14 +84,14 @@ def _driver_error(
 def _not_unique(
     request: falcon.Request, response: falcon.Response, error: IntegrityError, _params: dict[str, Any]
 ) -> None:
-    log.warning("uniqueness violated", request_id=request.context.request_id, error=str(error.orig))
+    log.warning("uniqueness violated", **_ids(request), error=str(error.orig))
     fault(response, 409, "Already an entity with that specified id.")
 
 
 def _database_error(
     request: falcon.Request, response: falcon.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
-    log.error("database error", request_id=request.context.request_id, path=request.path, exc_info=error)
+    log.error("database error", **_ids(request), path=request.path, exc_info=error)
     if isinstance(error, OperationalError) and lost_race(error):
         # Tried again and again: other requests of the project never let go of its rows (contract 60, section 1.5).
         fault(response, 503, "Project busy.  Unable to lock the project.  Please try again.")
@@ -98,5 +101,14 @@ def _database_error(
 
 def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:
     """The outermost handler: the log has the traceback, the client the request id."""
-    log.error("unexpected error", request_id=request.context.request_id, path=request.path, exc_info=error)
+    log.error("unexpected error", **_ids(request), path=request.path, exc_info=error)
     fault(response, 500, f"An unknown exception occurred. The request is {request.context.request_id} in the log.")
+
+
+def _ids(request: falcon.Request) -> dict[str, str]:
+    """By what the log names a request: our id, and the one that its sender gave it."""
+    found = {"request_id": request.context.request_id}
+    given = request.env.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+    if _GLOBAL_REQUEST_ID.fullmatch(given):
+        found["global_request_id"] = given
+    return found

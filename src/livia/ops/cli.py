@@ -66,6 +66,8 @@ def _status(installation: "Installation", _options: argparse.Namespace) -> int:
 def _demo(installation: "Installation", _options: argparse.Namespace) -> int:
     from livia.ops.demo.play import play
 
+    if installation.settings.access.auth_strategy != "noauth":
+        return _fail("The demo has no password: it needs [api_settings] auth_strategy = noauth.")
     return play(installation)
 
 
