@@ -88,9 +88,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
 def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any]) -> None:
     """Change a pool. `changes`: what the request sets, nulls that mean a default resolved. Raises `Refused`."""
     place = place_of(deps, "pool", pool_id)
-    with deps.database.read() as connection:
-        authority = pools.authority(connection, pool_id)
-    readings = references.read(deps, place.project_id, (POOL, _named(authority, changes)))
+    readings = references.read(deps, place.project_id, (POOL, _named(_authority(deps, pool_id, changes), changes)))
 
     def act(change: Change) -> None:
         pool = change.place("pool", pool_id)
@@ -174,6 +172,14 @@ def _with_nulls(deps: Deps, encrypted: bool, changes: Mapping[str, Any]) -> dict
         if name in wanted and wanted[name] is None and wanted.get("tls_enabled", encrypted):
             wanted[name] = getattr(deps.settings, _TLS_DEFAULTS[name])
     return wanted
+
+
+def _authority(deps: Deps, pool_id: str, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stored CA and revocation list, if one of them is changed."""
+    if not set(pools.AUTHORITY) & set(changes):
+        return {}
+    with deps.database.read() as connection:
+        return pools.authority(connection, pool_id)
 
 
 def _named(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
