@@ -110,6 +110,15 @@ def test_a_planned_failover_replaces_one_at_a_time_and_the_one_without_the_vip_f
     assert kinds(decide(confirmed)) == [(Kind.REMOVE_AMPHORA, "b")]
 
 
+def test_the_replaced_amphora_goes_before_the_load_balancer_is_active() -> None:
+    replaced = amphora("b", Role.BACKUP, replace_requested=True)
+    others = (replace(MASTER, applied_generation=2), amphora("n", Role.BACKUP, applied=2))
+    now = tree(replaced, *others, status=Provisioning.PENDING_UPDATE, generation=2, confirmed=1)
+    assert kinds(decide(now)) == [(Kind.REMOVE_AMPHORA, "b")]
+    # One that does not answer keeps nobody waiting.
+    assert kinds(decide(now, abandoned=frozenset({"b"}))) == [(Kind.CONFIRM, None)]
+
+
 def test_deletion_removes_amphorae_then_the_load_balancer() -> None:
     deleting = tree(MASTER, BACKUP, status=Provisioning.PENDING_DELETE)
     assert kinds(decide(deleting)) == [(Kind.REMOVE_AMPHORA, "m"), (Kind.REMOVE_AMPHORA, "b")]

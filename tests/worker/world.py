@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from livia.core.clock import SystemClock
-from livia.core.drivers import ComputeDriver
+from livia.core.drivers import AmphoraDriver, ComputeDriver
 from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.compute.noop import NoopCompute
 from livia.drivers.network.local import LocalNetworks
@@ -45,10 +45,18 @@ class World:
         assert isinstance(outcome, Done), outcome
 
     def attempt(
-        self, key: str, *, before: Step = no_step, age: float = 0.0, compute: ComputeDriver | None = None
+        self,
+        key: str,
+        *,
+        before: Step = no_step,
+        age: float = 0.0,
+        compute: ComputeDriver | None = None,
+        agents: AmphoraDriver | None = None,
     ) -> Outcome:
         """One look of a worker at a load balancer whose change was asked for `age` seconds ago."""
-        drivers = self.drivers if compute is None else replace(self.drivers, compute=compute)
+        drivers = replace(
+            self.drivers, compute=compute or self.drivers.compute, amphorae=agents or self.drivers.amphorae
+        )
         lease = self.database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None
         with ThreadPoolExecutor(4) as pool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import falcon
 
-from livia.api import quotas
+from livia.api import amphorae, quotas
 from livia.api.objects import Api, Collection, Definition, Item
 from livia.api.providers import Capabilities, NotAllowed, Providers
 from livia.api.wire.availability_zone import AVAILABILITY_ZONE
@@ -58,12 +58,22 @@ def add_routes(app: falcon.App[Any, Any], api: Api) -> None:
         app.add_route(f"{path}/{{object_id}}", Item(api, definition))
     _add_providers(app, api)
     _add_quotas(app, api)
+    _add_amphorae(app, api)
 
 
 def _add_quotas(app: falcon.App[Any, Any], api: Api) -> None:
     app.add_route("/lbaas/quotas", quotas.Quotas(api))
     app.add_route("/lbaas/quotas/{object_id}", quotas.Quota(api))
     app.add_route("/lbaas/quotas/{object_id}/default", quotas.Defaults(api))
+
+
+def _add_amphorae(app: falcon.App[Any, Any], api: Api) -> None:
+    one = "/octavia/amphorae/{object_id}"
+    app.add_route("/octavia/amphorae", amphorae.Amphorae(api))
+    app.add_route(one, amphorae.Amphora(api))
+    app.add_route(f"{one}/stats", amphorae.Statistics(api))
+    app.add_route(f"{one}/config", amphorae.Config(api))
+    app.add_route(f"{one}/failover", amphorae.Failover(api))
 
 
 def _add_providers(app: falcon.App[Any, Any], api: Api) -> None:

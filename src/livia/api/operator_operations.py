@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from livia.api.wire.amphora import AMPHORA
 from livia.api.wire.availability_zone import AVAILABILITY_ZONE
 from livia.api.wire.availability_zone_profile import AVAILABILITY_ZONE_PROFILE
 from livia.api.wire.flavor import FLAVOR
@@ -19,7 +20,7 @@ from livia.api.wire.operation import (
     usual,
 )
 from livia.api.wire.quota import QUOTA
-from livia.api.wire.schemas import Schema
+from livia.api.wire.schemas import Schema, nullable
 
 _TEXT: Schema = {"type": "string"}
 #: what is listed of providers and capabilities; `fields` may leave one of them out
@@ -118,7 +119,61 @@ def _quotas() -> tuple[Operation, ...]:
     )
 
 
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_UUID: Schema = {"type": "string", "format": "uuid"}
+_AMPHORA_STATISTICS = closed(
+    id=_UUID,
+    loadbalancer_id=nullable(_UUID),
+    listener_id=_UUID,
+    **dict.fromkeys(("active_connections", "total_connections", "bytes_in", "bytes_out", "request_errors"), _COUNT),
+)
+
+
+def _amphorae() -> tuple[Operation, ...]:
+    listed, _create, show, _update, delete = usual(
+        AMPHORA, "an amphora", "amphorae", path="/v2/octavia/amphorae", everyones=False
+    )
+    return (
+        listed,
+        show,
+        replace(delete, summary="Delete an amphora that has failed", since="2.21"),
+        Operation(
+            method="GET",
+            path=f"{show.path}/stats",
+            name="show_amphora_statistics",
+            summary="Show its counters, listener by listener: bytes and connections",
+            rules=("amphora:get_stats",),
+            shows=closed(amphora_stats={"type": "array", "items": _AMPHORA_STATISTICS, "minItems": 1}),
+            since="2.3",
+        ),
+        Operation(
+            method="PUT",
+            path=f"{show.path}/config",
+            name="configure_amphora",
+            summary="Send its agent the whole configuration anew; a body is ignored",
+            rules=("amphora:put_config",),
+            status=202,
+            since="2.7",
+        ),
+        Operation(
+            method="PUT",
+            path=f"{show.path}/failover",
+            name="failover_amphora",
+            summary="Replace it by another with the same role; a body is ignored",
+            rules=("amphora:put_failover",),
+            status=202,
+            since="2.3",
+        ),
+    )
+
+
 SUBJECTS = (
+    Subject(
+        title="Amphorae",
+        about="An amphora is the isolated place where one load balancer's HAProxy runs: alone, or as one of a pair.",
+        resource=AMPHORA,
+        operations=_amphorae(),
+    ),
     Subject(
         title="Quotas",
         about="A quota limits how many objects a project may have. What is there already stays, however many it is.",

@@ -88,7 +88,8 @@ class Writer:
         """Derive the statuses of the amphora's load balancer and write those that changed."""
         with self._database.read() as connection:
             amphora = amphorae.one(connection, amphora_id)
-            tree = None if amphora is None else trees.load(connection, amphora.load_balancer_id)
+            owner = None if amphora is None else amphora.load_balancer_id
+            tree = None if owner is None else trees.load(connection, owner)
         if amphora is None or tree is None:
             return
         report = deciding(self._fleet.reports(frozenset(each.id for each in tree.amphorae)))

@@ -1,6 +1,7 @@
 """Amphora rows: what the worker writes as it builds, and the requests of others to replace them."""
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -10,13 +11,47 @@ from livia.core.model.amphora import Amphora, Role
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.status import AmphoraStatus
 from livia.core.spec import PRIORITY
-from livia.store.tables import amphora, amphora_health, amphora_member_port, listener_statistics
+from livia.store.aggregates import iso_time
+from livia.store.tables import amphora, amphora_health, amphora_member_port, listener_statistics, load_balancer
 from livia.store.trees import amphora_of
+from livia.store.view import View
 
 _LIVE = amphora.c.status != AmphoraStatus.DELETED
+_SOURCE = amphora.outerjoin(load_balancer, load_balancer.c.id == amphora.c.load_balancer_id)
+#: shown as they are stored
+_PLAIN = (
+    "id",
+    "compute_id",
+    "lb_network_ip",
+    "vrrp_ip",
+    "ha_ip",
+    "vrrp_port_id",
+    "ha_port_id",
+    "cert_busy",
+    "role",
+    "status",
+    "vrrp_interface",
+    "vrrp_id",
+    "vrrp_priority",
+    "cached_zone",
+    "image_id",
+    "compute_flavor",
+)
+
+VIEW = View(
+    amphora,
+    {
+        **{name: amphora.c[name] for name in _PLAIN},
+        "loadbalancer_id": amphora.c.load_balancer_id,
+        **{name: iso_time(amphora.c[name]) for name in ("cert_expiration", "created_at", "updated_at")},
+    },
+    extra={"project_id": load_balancer.c.project_id},
+    source=_SOURCE,
+    live=_LIVE,
+)
 
 
-def add(connection: Connection, amphora_id: str, load_balancer: LoadBalancer, role: Role, now: datetime) -> None:
+def add(connection: Connection, amphora_id: str, owner: LoadBalancer, role: Role, now: datetime) -> None:
     """Insert the row of an amphora that is to be built. Doing it again changes nothing."""
     pair = role is not Role.STANDALONE
     try:
@@ -24,12 +59,12 @@ def add(connection: Connection, amphora_id: str, load_balancer: LoadBalancer, ro
             connection.execute(
                 insert(amphora).values(
                     id=amphora_id,
-                    load_balancer_id=load_balancer.id,
+                    load_balancer_id=owner.id,
                     role=str(role),
                     status=str(AmphoraStatus.PENDING_CREATE),
-                    ha_ip=load_balancer.vip.address,
-                    ha_port_id=load_balancer.vip.port_id,
-                    cached_zone=load_balancer.availability_zone,
+                    ha_ip=owner.vip.address,
+                    ha_port_id=owner.vip.port_id,
+                    cached_zone=owner.availability_zone,
                     vrrp_interface="eth0" if pair else None,
                     vrrp_id=1 if pair else None,
                     vrrp_priority=PRIORITY[role] if pair else None,
@@ -67,6 +102,35 @@ def request_failover(connection: Connection, load_balancer_id: str, now: datetim
         .where(amphora.c.load_balancer_id == load_balancer_id, amphora.c.status == AmphoraStatus.ALLOCATED)
         .values(replace_requested=True, updated_at=now)
     ).rowcount
+
+
+def request_replacement(connection: Connection, amphora_id: str, now: datetime) -> None:
+    """Ask that one amphora be replaced."""
+    record(connection, amphora_id, now, replace_requested=True)
+
+
+def request_apply(connection: Connection, amphora_id: str, now: datetime) -> None:
+    """Ask that the whole spec be sent to the agent again, as if it had never confirmed any."""
+    record(connection, amphora_id, now, applied_generation=0)
+
+
+def request_removal(connection: Connection, amphora_id: str, now: datetime) -> bool:
+    """Ask that a failed amphora be removed. False when it is not in ERROR."""
+    marked = connection.execute(
+        update(amphora)
+        .where(amphora.c.id == amphora_id, amphora.c.status == AmphoraStatus.ERROR)
+        .values(status=str(AmphoraStatus.PENDING_DELETE), updated_at=now)
+    )
+    return marked.rowcount == 1
+
+
+def removal_failed(connection: Connection, amphora_id: str, now: datetime) -> None:
+    """The amphora could not be removed: one that somebody wants deleted shows ERROR again."""
+    connection.execute(
+        update(amphora)
+        .where(amphora.c.id == amphora_id, amphora.c.status == AmphoraStatus.PENDING_DELETE)
+        .values(status=str(AmphoraStatus.ERROR), updated_at=now)
+    )
 
 
 def mark_failed(connection: Connection, amphora_id: str, now: datetime) -> bool:
@@ -110,7 +174,45 @@ def watched(connection: Connection) -> list[Watched]:
 def one(connection: Connection, amphora_id: str) -> Amphora | None:
     """An amphora that is not DELETED."""
     row = connection.execute(select(amphora).where(amphora.c.id == amphora_id, _LIVE)).mappings().one_or_none()
-    return None if row is None or row["load_balancer_id"] is None else amphora_of(row)
+    return None if row is None else amphora_of(row)
+
+
+class Place(Struct, frozen=True):
+    """Whose an amphora is; None: it belongs to no load balancer."""
+
+    load_balancer_id: str | None
+    project_id: str | None
+
+
+def place(connection: Connection, amphora_id: str) -> Place | None:
+    """Whose an amphora is that is not DELETED."""
+    row = connection.execute(
+        select(amphora.c.load_balancer_id, load_balancer.c.project_id)
+        .select_from(_SOURCE)
+        .where(amphora.c.id == amphora_id, _LIVE)
+    ).one_or_none()
+    return None if row is None else Place(*row)
+
+
+def statistics(connection: Connection, amphora_id: str) -> list[dict[str, Any]]:
+    """The counters of each listener that has reported on an amphora that is not DELETED, by the API's names."""
+    counted = listener_statistics.c
+    rows = connection.execute(
+        select(
+            amphora.c.id,
+            amphora.c.load_balancer_id.label("loadbalancer_id"),
+            counted.listener_id,
+            counted.active_connections,
+            counted.total_connections,
+            counted.bytes_in,
+            counted.bytes_out,
+            counted.request_errors,
+        )
+        .join_from(amphora, listener_statistics, counted.amphora_id == amphora.c.id)
+        .where(amphora.c.id == amphora_id, _LIVE)
+        .order_by(counted.listener_id)
+    )
+    return [dict(row._mapping) for row in rows]
 
 
 def count_by_host(connection: Connection) -> dict[str, int]:

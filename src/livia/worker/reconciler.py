@@ -16,7 +16,7 @@ from livia.core.drivers import DriverError, Unreachable
 from livia.core.model.event import Event, Severity
 from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Act, Action, Kind, Settled, Wait, decide, election_pause
-from livia.store import confirmation, events, trees
+from livia.store import amphorae, confirmation, events, trees
 from livia.store.engine import Database
 from livia.store.leases import Lease
 from livia.worker.runner import Drivers, Runner
@@ -108,7 +108,7 @@ class Reconciler:
                 return Again(after=0.0, reason="another worker took over")
             tree = self._load(key)
             if tree is None:
-                return Done(reason="it does not exist any more")
+                return self._remove_orphan(runner, key, attempts)
             if step == _STEP_LIMIT - 1:
                 return self._failed(tree, f"no end was found in {_STEP_LIMIT} steps", _BACKOFF_MOST)
             elapsed = self._clock.monotonic() - started
@@ -140,11 +140,29 @@ class Reconciler:
             if error is None:
                 continue
             if action.kind is Kind.REMOVE_AMPHORA and action.amphora_id is not None:
-                log.warning("amphora not removed", amphora=action.amphora_id, reason=error.message)
+                self._not_removed(action.amphora_id, error)
                 abandoned.add(action.amphora_id)
             else:
                 problem = problem or error
         return problem
+
+    def _remove_orphan(self, runner: Runner, key: str, attempts: int) -> Outcome:
+        """Not a load balancer, or not any more: perhaps an amphora without one, that somebody wants deleted."""
+        with self._database.read() as connection:
+            orphan = amphorae.one(connection, key)
+        if orphan is None or orphan.load_balancer_id is not None:
+            return Done(reason="it does not exist any more")
+        try:
+            runner.remove(orphan)
+        except DriverError as error:
+            self._not_removed(key, error)
+            return Failed(after=_backoff(attempts), reason=error.message)
+        return Done(reason="the amphora is gone")
+
+    def _not_removed(self, amphora_id: str, error: DriverError) -> None:
+        log.warning("amphora not removed", amphora=amphora_id, reason=error.message)
+        now = self._clock.now()
+        self._database.transaction(lambda connection: amphorae.removal_failed(connection, amphora_id, now))
 
     def _one(self, runner: Runner, action: Action, tree: LoadBalancerTree) -> DriverError | None:
         self._before(action)
@@ -155,7 +173,7 @@ class Reconciler:
         return None
 
     def _after_problem(self, tree: LoadBalancerTree, problem: DriverError, attempts: int, age: float) -> Outcome:
-        after = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(attempts, 10))
+        after = _backoff(attempts)
         if problem.code == "stale_fence":
             return Again(after=0.0, reason="a newer lease is known to the agent")
         if problem.code in _FINAL_REFUSALS:
@@ -191,3 +209,8 @@ class Reconciler:
             last = events.of_load_balancer(connection, entry.load_balancer_id, limit=1)
         if not last or last[-1][0].message != message:
             self._database.transaction(lambda connection: events.add(connection, entry, self._clock.now()))
+
+
+def _backoff(attempts: int) -> float:
+    """Seconds before another try."""
+    return min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))

@@ -135,7 +135,10 @@ class Runner:
         return placement
 
     def _remove_amphora(self, tree: LoadBalancerTree, action: Action) -> None:
-        amphora = _amphora(tree, action)
+        self.remove(_amphora(tree, action))
+
+    def remove(self, amphora: Amphora) -> None:
+        """Remove an amphora with all that was made for it. Raises DriverError."""
         placement = self._drivers.compute.find(amphora)
         if placement is not None:
             self._drivers.amphorae.remove(placement, amphora.id, self._fence)

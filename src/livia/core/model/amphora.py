@@ -16,14 +16,15 @@ class Role(StrEnum):
 class Amphora(Struct, frozen=True, kw_only=True):
     """One amphora row.
 
-    `compute_id` names the place (for the host driver: the amphora host), `lb_network_ip` is the address of
-    the agent that builds it, `vrrp_ip` and `vrrp_port_id` are its own port on the VIP network.
+    `load_balancer_id` is None for one that belongs to none: such rows come from adopted databases. `compute_id` names
+    the place (for the host driver: the amphora host), `lb_network_ip` is the address of the agent that builds it,
+    `vrrp_ip` and `vrrp_port_id` are its own port on the VIP network.
     `applied_generation` is the last generation its agent confirmed. An amphora in ERROR, or with
     `replace_requested`, is to be replaced.
     """
 
     id: str
-    load_balancer_id: str
+    load_balancer_id: str | None
     role: Role
     status: AmphoraStatus
     compute_id: str | None = None

@@ -29,11 +29,13 @@ class Operating(StrEnum):
 
 
 class AmphoraStatus(StrEnum):
-    """Life of an amphora row."""
+    """Life of an amphora row. READY and PENDING_UPDATE are found in adopted databases only."""
 
     PENDING_CREATE = "PENDING_CREATE"
     BOOTING = "BOOTING"
+    READY = "READY"
     ALLOCATED = "ALLOCATED"
+    PENDING_UPDATE = "PENDING_UPDATE"
     PENDING_DELETE = "PENDING_DELETE"
     ERROR = "ERROR"
     FAILOVER_STOPPED = "FAILOVER_STOPPED"

@@ -83,11 +83,12 @@ def decide(tree: LoadBalancerTree, *, abandoned: frozenset[str] = frozenset(), a
     step = _build(tree, staying, age)
     if isinstance(step, Act) and step.actions[0].kind is not Kind.CONFIRM:
         return replace(step, actions=step.actions + tuple(_remove(amphora) for amphora in dead))
-    if step is not None:
-        return step
     rest = tuple(each for each in leaving if each.id not in abandoned)
     if rest:
+        # Before the confirmation: who waits for ACTIVE finds the replaced ones gone (contract 70, section 6).
         return Act(actions=tuple(map(_remove, rest)), reason=f"removing {len(rest)} replaced amphorae")
+    if step is not None:
+        return step
     if leaving:
         names = ", ".join(each.id for each in leaving)
         return Wait(after=_ABANDONED_RETRY, reason=f"the replaced amphora {names} does not answer", settled=True)
