@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import falcon.inspect
@@ -9,12 +10,15 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from livia.api import reference
 from livia.api.middleware import canonical
 from livia.api.openapi import document
 from livia.api.operations import SUBJECTS
+from livia.api.wire.schemas import component
 from livia.api.writes import Router
 from livia.services.settings import ApiSettings
 from tests.api.conftest import MakeHarness
+from tests.api.everything import Everything
 from tests.api.harness import UNKNOWN, Harness, Tree
 
 # Ours is a compiled router, too.
@@ -50,9 +54,9 @@ def test_it_conforms_to_the_meta_schema(described: dict[str, Any]) -> None:
 
 def test_references_lead_somewhere_and_every_schema_is_used(described: dict[str, Any]) -> None:
     found = {node["$ref"] for node in _everything(described) if isinstance(node, dict) and "$ref" in node}
-    for reference in found:
+    for each in found:
         node = described
-        for part in reference.removeprefix("#/").split("/"):
+        for part in each.removeprefix("#/").split("/"):
             node = node[part]
     named = {
         f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in described["components"][kind]
@@ -106,6 +110,25 @@ def test_lists_know_the_filters_that_are_described(harness: Harness, tree: Tree,
             for key in next(each for each in parameters if each["name"] == "sort_key")["schema"]["items"]["enum"]:
                 answer = harness.client.request("GET", filled, root="", query={"sort": key})
                 assert answer.status == 200, (path, key, answer)
+
+
+def test_answers_have_every_attribute_unless_fields_are_chosen(harness: Harness, described: dict[str, Any]) -> None:
+    """The document lets `fields` leave some out; here nobody asks for that."""
+    ids = Everything(harness).ids((), fresh=False)
+    components = {"components": described["components"]}
+    for resource, operations in [(each.resource, each.operations) for each in SUBJECTS]:
+        for row in operations:
+            if resource is None or row.method != "GET" or not row.path.endswith("}"):
+                continue
+            path = row.path.format_map({"project_id": "any", **ids})
+            (shown,) = harness.client.request("GET", path, root="").json.values()
+            whole = described["components"]["schemas"][component(resource)]
+            jsonschema_rs.Draft202012Validator({**whole, **components}).validate(shown)
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    """Otherwise: python -m livia.api.reference > docs/api-reference.md"""
+    assert (Path(__file__).parents[2] / "docs/api-reference.md").read_text() == reference.page()
 
 
 def test_defaults_are_those_of_the_deployment(make: MakeHarness) -> None:

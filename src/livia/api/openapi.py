@@ -176,7 +176,8 @@ def errors(operation: Operation) -> list[int]:
         found.add(403)
     if "{" in operation.path:
         found.add(404)
-    if operation.query or writes:
+    # Showing one object ignores what it does not know in the query.
+    if writes or (operation.query and not extensions.has_etag(operation)):
         found.add(400)
     if operation.takes is not None:
         found |= {413, 415}
