@@ -8,7 +8,7 @@ import pytest
 
 from livia.api.auth import Testing
 from livia.api.policy_files import FilePolicy
-from livia.api.rules import OPERATIONS, READ, WRITE, OperationRule
+from livia.api.rules import OPERATIONS, READ, READ_QUOTA, WRITE, OperationRule
 from livia.core.clock import SystemClock
 from livia.services.settings import PolicySettings
 from livia.store.engine import Database
@@ -26,6 +26,8 @@ ALLOWED = {
     "rule:load-balancer:read or rule:service": READERS | {"service"},
     "rule:load-balancer:write": WRITERS,
     "rule:load-balancer:admin": {"admin"},
+    "rule:load-balancer:read-quota": READERS,
+    "rule:load-balancer:write-quota": {"admin"},
 }
 #: listing is for everybody who may read anything: of their own project
 LISTERS = READERS | {"member of another project"}
@@ -107,6 +109,7 @@ class Scene:
             availability_zone_id=self.zone,
             availability_zone_profile_id=self.zone_profile,
             provider="amphora",
+            project_id=OWN,
         )
 
     def call(self, persona: str, rule: OperationRule) -> Answer:
@@ -123,7 +126,7 @@ def scene(database: Database) -> Scene:
     return Scene(database)
 
 
-TENANT = ("loadbalancer", "listener", "pool", "member", "healthmonitor")
+TENANT = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "quota")
 PROVIDED = ("provider", "provider-flavor", "provider-availability-zone")
 
 
@@ -139,7 +142,7 @@ def test_every_operation_for_every_persona(scene: Scene) -> None:
         allowed = ALLOWED[rule.check]
         if rule.resource not in TENANT or (rule.action == "get_all" and rule.resource != "member"):
             # These ask about the project of the caller itself.
-            allowed = LISTERS if rule.check == READ else allowed
+            allowed = LISTERS if rule.check in (READ, READ_QUOTA) else allowed
         for persona in PERSONAS:
             answer = scene.call(persona, rule)
             where = (persona, rule.method, rule.path, answer.status, answer.body)
