@@ -329,21 +329,3 @@ def test_failover_marks_the_amphorae(harness: Harness, tree: Tree) -> None:
         assert list(asked.scalars()) == ["one", "two"]
         work = connection.execute(select(t.work.c.priority).where(t.work.c.key == tree.load_balancer))
         assert work.scalar_one() == 10
-
-
-def test_events_tell_what_happened(harness: Harness, tree: Tree) -> None:
-    answer = harness.client.delete(tree.paths["member"])
-    events = harness.client.get(f"{tree.paths['loadbalancer']}/events").json["events"]
-    codes = [each["code"] for each in events]
-    assert codes == [
-        "load_balancer.create",
-        "listener.create",
-        "pool.create",
-        "member.create",
-        "health_monitor.create",
-        "member.delete",
-    ]
-    last = events[-1]
-    assert (last["object_type"], last["object_id"], last["severity"]) == ("member", tree.member, "INFO")
-    assert last["request_id"] == answer.headers["x-openstack-request-id"]
-    assert last["message"].endswith(".")

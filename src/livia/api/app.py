@@ -9,6 +9,7 @@ from livia.api import catalogue, errors, load_balancers, members, openapi, opera
 from livia.api.auth import Authenticator, NoAuth
 from livia.api.cors import Cors
 from livia.api.discovery import Discovery, Version
+from livia.api.events import Events
 from livia.api.healthcheck import Healthcheck
 from livia.api.listeners import ListenerStatistics
 from livia.api.middleware import Middleware, TooLarge
@@ -104,7 +105,7 @@ def _add_load_balancers(app: falcon.App[Any, Any], api: Api) -> None:
     for name in ("status", "statuses"):
         app.add_route(f"{item}/{name}", load_balancers.StatusTree(api))
     app.add_route(f"{item}/stats", load_balancers.Statistics(api))
-    app.add_route(f"{item}/events", load_balancers.Events(api))
+    app.add_route(f"{item}/events", Events(api))
     app.add_route(f"{item}/failover", load_balancers.Failover(api))
 
 

@@ -21,12 +21,12 @@ from livia.services import failover, load_balancers
 from livia.services.change import place_of
 from livia.services.context import Context, refuse
 from livia.services.load_balancers import Graph
-from livia.store import events, status_tree
 from livia.store import health_monitors as monitor_store
 from livia.store import listeners as listener_store
 from livia.store import load_balancers as store
 from livia.store import members as member_store
 from livia.store import pools as pool_store
+from livia.store import status_tree
 from livia.store.objects import Place
 from livia.store.view import Page
 
@@ -181,30 +181,6 @@ class Statistics(_Part):
         place = self.place(request, object_id)
         with self.api.deps.database.read() as connection:
             send(response, {"stats": listener_store.statistics_of_load_balancer(connection, place.id)})
-
-
-class Events(_Part):
-    """GET …/events: the reasons behind statuses, oldest first. Ours (design, section 5)."""
-
-    action = "get_one"
-
-    def on_get(self, request: falcon.Request, response: falcon.Response, object_id: str) -> None:
-        place = self.place(request, object_id)
-        with self.api.deps.database.read() as connection:
-            found = events.of_load_balancer(connection, place.id)
-        shown = [
-            {
-                "created_at": when.isoformat(timespec="seconds"),
-                "object_type": entry.object_type,
-                "object_id": entry.object_id,
-                "severity": str(entry.severity),
-                "code": entry.code,
-                "message": entry.message,
-                "request_id": entry.request_id,
-            }
-            for entry, when in found
-        ]
-        send(response, {"events": shown})
 
 
 class Failover(_Part):

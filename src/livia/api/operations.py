@@ -7,14 +7,14 @@ from msgspec.structs import replace
 
 from livia.api import operator_operations
 from livia.api.wire import schemas
+from livia.api.wire.event import EVENT
 from livia.api.wire.health_monitor import HEALTH_MONITOR
 from livia.api.wire.listener import LISTENER
 from livia.api.wire.load_balancer import LOAD_BALANCER
 from livia.api.wire.member import MEMBER
-from livia.api.wire.operation import LBAAS, Operation, Parameter, Subject, closed, usual
+from livia.api.wire.operation import LBAAS, Operation, Parameter, Subject, closed, lists, page, usual
 from livia.api.wire.pool import POOL
 from livia.api.wire.schemas import Schema, nullable, ref
-from livia.core.model.event import Severity
 from livia.core.model.pool import MonitorType
 from livia.core.model.status import Operating, Provisioning
 
@@ -100,15 +100,6 @@ _MONITOR_NODE = closed(**_NODE, type={"type": "string", "enum": list(map(str, Mo
 _MEMBER_NODE = closed(**_NODE, address=_TEXT, protocol_port={"type": "integer"})
 _POOL_NODE = closed(**_NODE, health_monitor=nullable(_MONITOR_NODE), members=_list(_MEMBER_NODE))
 _LISTENER_NODE = closed(**_NODE, pools=_list(_POOL_NODE))
-_EVENT = closed(
-    created_at=schemas.TIME,
-    object_type=_TEXT,
-    object_id=_TEXT,
-    severity={"type": "string", "enum": list(map(str, Severity))},
-    code={"type": "string", "description": "Stable, for programs."},
-    message={"type": "string", "description": "A sentence for people."},
-    request_id=nullable(_TEXT),
-)
 
 #: what the answer to a POST has in place of ids (contract 10, section 6.4)
 _CREATED = {
@@ -163,15 +154,6 @@ def _load_balancers() -> tuple[Operation, ...]:
             shows=closed(stats=STATISTICS),
         ),
         Operation(
-            method="GET",
-            path=f"{item}/events",
-            name="list_load_balancer_events",
-            summary="List the reasons behind its statuses, oldest first",
-            since=None,
-            rules=(f"{rule}get_one",),
-            shows=closed(events=_list(_EVENT)),
-        ),
-        Operation(
             method="PUT",
             path=f"{item}/failover",
             name="failover_load_balancer",
@@ -209,6 +191,23 @@ SUBJECTS = (
         resource=LOAD_BALANCER,
         operations=_load_balancers(),
         schemas=_CREATED,
+    ),
+    Subject(
+        title="Events",
+        about="What happened to a load balancer and to what belongs to it, and why: the reasons behind statuses.",
+        resource=EVENT,
+        operations=(
+            Operation(
+                method="GET",
+                path=f"{LBAAS}/loadbalancers/{{loadbalancer_id}}/events",
+                name="list_load_balancer_events",
+                summary="List what happened, oldest first",
+                since=None,
+                rules=(f"{LOAD_BALANCER.item}:get_one",),
+                shows=page(EVENT),
+                query=lists(EVENT),
+            ),
+        ),
     ),
     Subject(
         title="Listeners",

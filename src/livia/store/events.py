@@ -1,11 +1,26 @@
-"""Events: append, and read back newest last."""
+"""Events: append, and read back oldest first."""
 
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, true
 
 from livia.core.model.event import Event
+from livia.store.aggregates import iso_time
 from livia.store.tables import event
+from livia.store.view import View
+
+#: for questions about one load balancer: filter by `load_balancer_id`
+VIEW = View(
+    event,
+    {
+        **{name: event.c[name] for name in ("id", "object_type", "object_id", "severity", "code", "message")},
+        "created_at": iso_time(event.c.created_at),
+        "request_id": event.c.request_id,
+    },
+    extra={"load_balancer_id": event.c.load_balancer_id},
+    live=true(),
+    order=("id",),
+)
 
 
 def add(connection: Connection, entry: Event, now: datetime) -> None:
