@@ -1,9 +1,14 @@
 """Objects for requests made of the OpenAPI document: their ids by the names that paths, queries and bodies have."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
+from sqlalchemy import insert
+
+from livia.store import tables as t
 from tests.api.harness import SUBNET, Harness
 from tests.api.offers import FLAVORS, ZONES, Shelf
 
@@ -24,6 +29,7 @@ class Everything:
             "flavorprofile_id": lambda: {"flavorprofile_id": FLAVORS.profile(harness)["id"]},
             "availability_zone_name": lambda: self._offer(ZONES, "availability_zone_name"),
             "availability_zone_profile_id": lambda: {"availability_zone_profile_id": ZONES.profile(harness)["id"]},
+            "amphora_id": self._amphora,
             "provider": lambda: {"provider": "amphora"},
         }
         self._old = self._all()
@@ -73,6 +79,32 @@ class Everything:
             "healthmonitor_id": tree.monitor,
             "marker": tree.member,
         }
+
+    def _amphora(self) -> Ids:
+        """One that failed and is bound and has counted: whatever can be done with an amphora, can with this one."""
+        tree = self._harness.tree()
+        amphora_id = str(uuid4())
+        counted = dict.fromkeys(("bytes_in", "bytes_out", "active_connections", "total_connections"), 1)
+        with self._harness.database.write() as connection:
+            connection.execute(
+                insert(t.amphora).values(
+                    id=amphora_id,
+                    load_balancer_id=tree.load_balancer,
+                    status="ERROR",
+                    applied_generation=0,
+                    created_at=datetime(2026, 3, 2),  # noqa: DTZ001 - naive UTC, as the tables hold it
+                )
+            )
+            connection.execute(
+                insert(t.listener_statistics).values(
+                    listener_id=tree.listener,
+                    amphora_id=amphora_id,
+                    load_balancer_id=tree.load_balancer,
+                    request_errors=0,
+                    **counted,
+                )
+            )
+        return {"amphora_id": amphora_id}
 
     def _offer(self, shelf: Shelf, name: str) -> Ids:
         offer = shelf.offer(self._harness, name=f"offer {next(self._numbers)}")

@@ -5,9 +5,10 @@ from typing import Any
 import falcon
 from msgspec.structs import replace
 
-from livia.api import catalogue, errors, load_balancers, members, openapi, operator
+from livia.api import catalogue, errors, load_balancers, members, operator
 from livia.api.auth import Authenticator, NoAuth
 from livia.api.cors import Cors
+from livia.api.description import Description
 from livia.api.discovery import Discovery, Version
 from livia.api.events import Events
 from livia.api.healthcheck import Healthcheck
@@ -82,7 +83,7 @@ def create(
     app.add_route("/", Discovery(deps.settings))
     app.add_route("/healthcheck", Healthcheck(deps, healthcheck or HealthcheckSettings()))
     # Paths are known without `.json`.
-    app.add_route("/openapi", openapi.Document(deps.settings))
+    app.add_route("/openapi", Description(deps.settings))
     app.add_route("/lbaas", Version())
     _add_load_balancers(app, api)
     for definition in _DEFINITIONS:

@@ -4,11 +4,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import falcon
-import msgspec
-
 from livia.api import policy
-from livia.api.discovery import base
 from livia.api.errors import JSON
 from livia.api.operations import SUBJECTS
 from livia.api.wire import extensions, schemas
@@ -62,22 +58,6 @@ _ERRORS: Mapping[int, tuple[Schema, str]] = {
     501: (ref("Fault"), "The provider cannot do it."),
     503: (ref("Fault"), "The database or another service did not answer."),
 }
-
-
-class Document:
-    """GET /openapi.json. Nobody has to authenticate, as for version discovery: it tells what is in the manual."""
-
-    def __init__(self, settings: ApiSettings) -> None:
-        self._settings = settings
-        self._encoded: bytes | None = None
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        # Made when first asked for: the service starts without it.
-        if self._encoded is None:
-            self._encoded = msgspec.json.encode(document(self._settings))
-        href = base(request, self._settings) + request.context.path.rpartition("/")[0]
-        response.content_type = JSON
-        response.data = b'{"servers":%b,%b' % (msgspec.json.encode([{"url": href}]), self._encoded[1:])
 
 
 def document(settings: ApiSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from livia.api.wire import schemas
-from livia.api.wire.attribute import Attribute, Resource
+from livia.api.wire.attribute import Resource
 from livia.api.wire.schemas import Schema
 
 LBAAS = "/v2/lbaas"
@@ -151,27 +151,21 @@ def lists(resource: Resource) -> tuple[Parameter, ...]:
     tagged = any(each.name == "tags" for each in resource.attributes)
     text: Schema = {"type": "string"}
     tags = (Parameter(name=name, schema=text, about=about, since="2.5") for name, about in _TAGS if tagged)
-    return (*map(_filter, filters(resource)), *tags, *order, *_PAGING, fields(resource))
+    return (*filters(resource), *tags, *order, *_PAGING, fields(resource))
 
 
-def filters(resource: Resource) -> list[Attribute]:
-    """The attributes that lists are filtered by; the further names as attributes of their own."""
+def filters(resource: Resource) -> tuple[Parameter, ...]:
+    """What lists are filtered by; a filter that no column answers matches nothing."""
     named = {each.name: each for each in resource.attributes}
-    more = [
-        Attribute(
+    wanted = {each.name: each.name for each in resource.attributes if each.filtered} | dict(resource.more_filters)
+    return tuple(
+        Parameter(
             name=name,
-            shows=schemas.filter_of(named[column]) if column in named else {"type": "string"},
-            about=f"As `{column}`." if column in named and column != name else "",
+            schema=schemas.filter_of(named[name]) if name in named else {"type": "string"},
+            about="Only objects whose value equals this." if column else "Taken, and no object equals it.",
+            since=named[name].since if name in named else "2.0",
         )
-        for name, column in resource.more_filters.items()
-    ]
-    return [*(each for each in resource.attributes if each.filtered), *more]
-
-
-def _filter(attribute: Attribute) -> Parameter:
-    schema = schemas.filter_of(attribute)
-    return Parameter(
-        name=attribute.name, schema=schema, about="Only objects whose value equals this.", since=attribute.since
+        for name, column in wanted.items()
     )
 
 

@@ -88,10 +88,11 @@ def filter_of(attribute: Attribute) -> Schema:
     if isinstance(schema.get("type"), list):
         schema["type"] = next(each for each in schema["type"] if each != "null")
     if schema["type"] == "array":
-        schema = {"type": "string"}
-    if "enum" in schema:
-        schema["enum"] = [each for each in schema["enum"] if each is not None]
-    return {**schema, **_notes(attribute)}
+        return {"type": "string"}
+    for key in ("enum", "anyOf"):
+        if key in schema:
+            schema[key] = [each for each in schema[key] if each not in (None, {"type": "null"})]
+    return schema
 
 
 def nested_in(resource: Resource) -> list[tuple[Resource, str]]:
