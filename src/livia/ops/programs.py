@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from msgspec.structs import replace
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -22,6 +22,9 @@ from livia.ops.state import DEFAULT_STATE_DIRECTORY
 from livia.store import schema
 from livia.store.engine import Database
 
+if TYPE_CHECKING:
+    from livia.ops.processes import Processes
+
 #: exit status for "it could not be done, and a sentence said why"
 FAILED = 1
 
@@ -31,6 +34,10 @@ Body: TypeAlias = Callable[[Settings, argparse.Namespace], None]
 
 class CannotRunError(Exception):
     """Why not, in a sentence for an operator."""
+
+
+#: what ends a program with a sentence
+REFUSALS = (CannotRunError, SettingsError, schema.SchemaError)
 
 
 def api(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +75,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, body: 
     options = parser.parse_args(arguments)
     try:
         body(settings_of(parser.prog, options.files), options)
-    except (CannotRunError, SettingsError, schema.SchemaError) as error:
+    except REFUSALS as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return FAILED
     return 0
@@ -110,19 +117,27 @@ def _completed(settings: Settings) -> Settings:
     )
 
 
-def _api(settings: Settings, _options: argparse.Namespace) -> None:
-    from livia.ops import access, drivers, preflight
+def api_process(program: str, settings: Settings) -> "Processes":
+    """The API, once nothing is in its way; what is odd is told. Raises what `REFUSALS` has."""
+    from livia.ops import access, drivers
     from livia.ops.processes import Processes
 
     _require(drivers.problems(settings, ("network_driver", "amphora_driver", "cert_manager")))
     _require(access.problems(settings))
-    _require(preflight.taken_api_port(settings))
     _check_schema(settings)
     for warning in access.open_without_authentication(settings):
-        print(f"octavia-api: {warning}", file=sys.stderr)
+        print(f"{program}: {warning}", file=sys.stderr)
+    return Processes(settings, _owner(settings))
+
+
+def _api(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops import preflight
+
+    _require(preflight.taken_api_port(settings))
+    process = api_process("octavia-api", settings)
     listen = settings.server
     print(f"octavia-api: http://{listen.bind_host}:{listen.bind_port}", file=sys.stderr, flush=True)
-    Processes(settings, _owner(settings)).run_api()
+    process.run_api()
 
 
 def _worker(settings: Settings, _options: argparse.Namespace) -> None:

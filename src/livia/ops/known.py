@@ -1,0 +1,139 @@
+"""Options of octavia.conf that operators have (contract 90) and that nothing here reads: told apart from mistakes."""
+
+from collections.abc import Mapping
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SERVICE = "service_name endpoint region_name endpoint_type ca_certificates_file insecure"
+_RETRIES = "max_retries retry_interval retry_backoff retry_max"
+
+#: section to options without effect
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "DEFAULT": _names(
+        "control_exchange rpc_response_timeout rpc_thread_pool_size executor_thread_pool_size use_syslog "
+        "syslog_log_facility use_journal use_stderr use_eventlog log_config_append default_log_levels "
+        "logging_context_format_string logging_default_format_string logging_debug_format_suffix "
+        "logging_exception_prefix logging_user_identity_format log_date_format log_rotate_interval "
+        "log_rotate_interval_type log_rotation_type max_logfile_count max_logfile_size_mb watch_log_file "
+        "rate_limit_interval rate_limit_burst rate_limit_except_level instance_format instance_uuid_format "
+        "publish_errors fatal_deprecations graceful_shutdown_timeout log_options backdoor_port backdoor_socket "
+        "octavia_plugins"
+    ),
+    "api_settings": _names("api_handler"),
+    "database": _names(
+        "max_overflow pool_timeout slave_connection connection_recycle_time max_retries retry_interval "
+        "connection_debug connection_trace mysql_sql_mode mysql_wsrep_sync_wait connection_parameters "
+        "db_retry_interval db_max_retries db_inc_retry_interval db_max_retry_interval use_db_reconnect backend "
+        "sqlite_synchronous synchronous_reader asyncio_connection asyncio_slave_connection"
+    ),
+    "networking": _names(f"{_RETRIES} port_detach_timeout allow_invisible_resource_usage lb_network_name"),
+    "audit": _names("enabled audit_map_file ignore_req_list"),
+    "driver_agent": _names(
+        "status_socket_path stats_socket_path get_socket_path status_request_timeout stats_request_timeout "
+        "get_request_timeout status_max_processes stats_max_processes get_max_processes max_process_warning_percent "
+        "provider_agent_shutdown_timeout enabled_provider_agents"
+    ),
+    "oslo_messaging": _names("topic rpc_thread_pool_size"),
+    "oslo_policy": _names(
+        "enforce_scope remote_content_type remote_ssl_verify_server_crt remote_ssl_ca_crt_file "
+        "remote_ssl_client_crt_file remote_ssl_client_key_file remote_timeout"
+    ),
+    "healthcheck": _names("path allowed_source_ranges ignore_proxied_requests ignore_path enable_by_file_paths"),
+    "controller_worker": _names(
+        "workers amp_active_retries amp_active_wait_sec amp_flavor_id amp_image_tag amp_image_owner_id "
+        "amp_ssh_key_name amp_timezone amp_boot_network_list amp_secgroup_list client_ca volume_driver image_driver "
+        "distributor_driver statistics_drivers user_data_config_drive amphora_delete_retries "
+        "amphora_delete_retry_interval event_notifications db_commit_retry_attempts db_commit_retry_initial_delay "
+        "db_commit_retry_backoff db_commit_retry_max"
+    ),
+    "task_flow": _names(
+        "engine max_workers disable_revert persistence_connection jobboard_enabled jobboard_backend_driver "
+        "jobboard_backend_hosts jobboard_backend_port jobboard_backend_username jobboard_backend_password "
+        "jobboard_backend_namespace jobboard_redis_backend_db jobboard_redis_sentinel "
+        "jobboard_redis_sentinel_username jobboard_redis_sentinel_password jobboard_redis_backend_ssl_options "
+        "jobboard_redis_sentinel_ssl_options jobboard_zookeeper_ssl_options jobboard_etcd_ssl_options "
+        "jobboard_etcd_timeout jobboard_etcd_api_path jobboard_expiration_time jobboard_save_logbook"
+    ),
+    "certificates": _names(
+        f"{_SERVICE} cert_manager cert_generator barbican_auth ca_certificate ca_private_key "
+        "ca_private_key_passphrase server_certs_key_passphrase signing_digest cert_validity_time storage_path"
+    ),
+    "house_keeping": _names(
+        "cert_interval cert_expiry_buffer cert_rotate_threads spare_amphora_pool_size spare_check_interval"
+    ),
+    "health_manager": _names(
+        "failover_threads health_update_threads stats_update_threads sock_rlimit failover_threshold "
+        "controller_ip_port_list event_streamer_driver sync_provisioning_status"
+    ),
+    "compute": _names(_RETRIES),
+    "nova": _names(
+        f"{_SERVICE} enable_anti_affinity anti_affinity_policy random_amphora_name_length availability_zone"
+    ),
+    "cinder": _names(
+        f"{_SERVICE} availability_zone volume_size volume_type volume_create_retry_interval volume_create_timeout "
+        "volume_create_max_retries"
+    ),
+    "glance": _names(_SERVICE),
+    "haproxy_amphora": _names(
+        "base_path base_cert_dir haproxy_template connection_logging connection_max_retries "
+        "connection_retry_interval active_connection_max_retries active_connection_retry_interval "
+        "active_connection_rety_interval failover_connection_max_retries failover_connection_retry_interval "
+        "build_rate_limit build_active_retries build_retry_interval haproxy_stick_size user_log_format bind_host "
+        "lb_network_interface haproxy_cmd respawn_count respawn_interval api_db_commit_retry_attempts "
+        "api_db_commit_retry_initial_delay api_db_commit_retry_backoff api_db_commit_retry_max "
+        "default_connection_limit"
+    ),
+    "keepalived_vrrp": _names(
+        "vrrp_advert_int vrrp_check_interval vrrp_fail_count vrrp_success_count vrrp_garp_refresh_interval "
+        "vrrp_garp_refresh_count"
+    ),
+    "amphora_agent": _names(
+        "agent_server_ca agent_server_cert agent_server_network_dir agent_request_read_timeout agent_tls_protocol "
+        "admin_log_targets tenant_log_targets user_log_facility administrative_log_facility log_protocol "
+        "log_retry_count log_retry_interval log_queue_size logging_template_override forward_all_logs "
+        "disable_local_log_storage amphora_id amphora_udp_driver"
+    ),
+}
+
+#: sections that belong to libraries: their options are theirs
+_SECTIONS = frozenset(
+    {
+        "keystone_authtoken",
+        "service_auth",
+        "neutron",
+        "barbican",
+        "audit_middleware_notifications",
+        "oslo_messaging_amqp",
+        "oslo_messaging_kafka",
+        "oslo_messaging_metrics",
+        "oslo_messaging_notifications",
+        "oslo_messaging_rabbit",
+        "oslo_concurrency",
+        "oslo_reports",
+        "oslo_limit",
+        "profiler",
+        "service_user",
+        "ssl",
+    }
+)
+
+#: earlier names of options, by section
+RENAMED: Mapping[tuple[str, str], str] = {("api_settings", "tls_cipher_blacklist"): "tls_cipher_prohibit_list"}
+
+
+def names(section: str) -> frozenset[str]:
+    """The options of a section that operators have and nothing reads."""
+    return _OPTIONS.get(section, frozenset())
+
+
+def is_section(section: str) -> bool:
+    """Whether operators have such a section."""
+    return section in _OPTIONS or section in _SECTIONS
+
+
+def has_no_effect(section: str, option: str) -> bool:
+    """Whether operators have such an option, which nothing here reads."""
+    return section in _SECTIONS or option in names(section)
