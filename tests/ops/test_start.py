@@ -111,11 +111,16 @@ def test_a_damaged_authority_says_which_file(tmp_path: Path) -> None:
 def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
     config = tmp_path / "octavia.conf"
     config.write_text(
-        "[DEFAULT]\ndebug = true\n"
+        "[DEFAULT]\ndebug = yes\ngraceful_shutdown_timeout = 3\n"
         "[api_settings]\nbind_prt = 1\nallow_pagination = False\npagination_max_limit = infinite\n"
+        "tls_cipher_blacklist = RC4-MD5\n"
         "enabled_provider_drivers = amphora:One., octavia:Two.\n"
         "[health_manager]\nheartbeat_interval = 2\n"
         "[networking]\nreserved_ips = 10.0.0.1, 10.0.0.2\n"
+        "[nova]\nenable_anti_affinity = true\navailability_zone = z\n"
+        "[keystone_authtoken]\nauth_url = http://keystone\n"
+        "[quota]\ndefault_listener_quota = 3\n"
+        "[house_keeping]\ncleanup_intervall = 3\nspare_check_interval = 3\n"
     )
     settings, warnings = load([config])
     assert settings.health.heartbeat_interval == 2.0
@@ -124,7 +129,17 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
     assert settings.api.pagination_max_limit == "infinite"
     assert settings.api.enabled_provider_drivers == {"amphora": "One.", "octavia": "Two."}
     assert settings.api.reserved_ips == ("10.0.0.1", "10.0.0.2")
-    assert "[api_settings] bind_prt is read by nobody. Is bind_port meant?" in warnings
+    assert settings.common.debug is True
+    assert settings.api.tls_cipher_prohibit_list == "RC4-MD5"
+    assert warnings == [
+        "[DEFAULT] graceful_shutdown_timeout: no effect here.",
+        "[api_settings] bind_prt is read by nobody. Is bind_port meant?",
+        "[nova] has no effect here.",
+        "[keystone_authtoken] has no effect here.",
+        "[quota] is read by nobody. Is quotas meant?",
+        "[house_keeping] spare_check_interval: no effect here.",
+        "[house_keeping] cleanup_intervall is read by nobody. Is cleanup_interval meant?",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Options of octavia.conf that operators have (contract 90) and that nothing here reads: told apart from mistakes."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 
 
 def _names(text: str) -> frozenset[str]:
@@ -10,7 +11,7 @@ def _names(text: str) -> frozenset[str]:
 _SERVICE = "service_name endpoint region_name endpoint_type ca_certificates_file insecure"
 _RETRIES = "max_retries retry_interval retry_backoff retry_max"
 
-#: section to options without effect
+#: section that is read to its options without effect
 _OPTIONS: Mapping[str, frozenset[str]] = {
     "DEFAULT": _names(
         "control_exchange rpc_response_timeout rpc_thread_pool_size executor_thread_pool_size use_syslog "
@@ -30,13 +31,6 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "sqlite_synchronous synchronous_reader asyncio_connection asyncio_slave_connection"
     ),
     "networking": _names(f"{_RETRIES} port_detach_timeout allow_invisible_resource_usage lb_network_name"),
-    "audit": _names("enabled audit_map_file ignore_req_list"),
-    "driver_agent": _names(
-        "status_socket_path stats_socket_path get_socket_path status_request_timeout stats_request_timeout "
-        "get_request_timeout status_max_processes stats_max_processes get_max_processes max_process_warning_percent "
-        "provider_agent_shutdown_timeout enabled_provider_agents"
-    ),
-    "oslo_messaging": _names("topic rpc_thread_pool_size"),
     "oslo_policy": _names(
         "enforce_scope remote_content_type remote_ssl_verify_server_crt remote_ssl_ca_crt_file "
         "remote_ssl_client_crt_file remote_ssl_client_key_file remote_timeout"
@@ -49,14 +43,6 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "amphora_delete_retry_interval event_notifications db_commit_retry_attempts db_commit_retry_initial_delay "
         "db_commit_retry_backoff db_commit_retry_max"
     ),
-    "task_flow": _names(
-        "engine max_workers disable_revert persistence_connection jobboard_enabled jobboard_backend_driver "
-        "jobboard_backend_hosts jobboard_backend_port jobboard_backend_username jobboard_backend_password "
-        "jobboard_backend_namespace jobboard_redis_backend_db jobboard_redis_sentinel "
-        "jobboard_redis_sentinel_username jobboard_redis_sentinel_password jobboard_redis_backend_ssl_options "
-        "jobboard_redis_sentinel_ssl_options jobboard_zookeeper_ssl_options jobboard_etcd_ssl_options "
-        "jobboard_etcd_timeout jobboard_etcd_api_path jobboard_expiration_time jobboard_save_logbook"
-    ),
     "certificates": _names(
         f"{_SERVICE} cert_manager cert_generator barbican_auth ca_certificate ca_private_key "
         "ca_private_key_passphrase server_certs_key_passphrase signing_digest cert_validity_time storage_path"
@@ -68,15 +54,6 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "failover_threads health_update_threads stats_update_threads sock_rlimit failover_threshold "
         "controller_ip_port_list event_streamer_driver sync_provisioning_status"
     ),
-    "compute": _names(_RETRIES),
-    "nova": _names(
-        f"{_SERVICE} enable_anti_affinity anti_affinity_policy random_amphora_name_length availability_zone"
-    ),
-    "cinder": _names(
-        f"{_SERVICE} availability_zone volume_size volume_type volume_create_retry_interval volume_create_timeout "
-        "volume_create_max_retries"
-    ),
-    "glance": _names(_SERVICE),
     "haproxy_amphora": _names(
         "base_path base_cert_dir haproxy_template connection_logging connection_max_retries "
         "connection_retry_interval active_connection_max_retries active_connection_retry_interval "
@@ -86,21 +63,21 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "api_db_commit_retry_initial_delay api_db_commit_retry_backoff api_db_commit_retry_max "
         "default_connection_limit"
     ),
-    "keepalived_vrrp": _names(
-        "vrrp_advert_int vrrp_check_interval vrrp_fail_count vrrp_success_count vrrp_garp_refresh_interval "
-        "vrrp_garp_refresh_count"
-    ),
-    "amphora_agent": _names(
-        "agent_server_ca agent_server_cert agent_server_network_dir agent_request_read_timeout agent_tls_protocol "
-        "admin_log_targets tenant_log_targets user_log_facility administrative_log_facility log_protocol "
-        "log_retry_count log_retry_interval log_queue_size logging_template_override forward_all_logs "
-        "disable_local_log_storage amphora_id amphora_udp_driver"
-    ),
 }
 
-#: sections that belong to libraries: their options are theirs
+#: sections without any option that is read: those of libraries, and of what is not there
 _SECTIONS = frozenset(
     {
+        "amphora_agent",
+        "audit",
+        "cinder",
+        "compute",
+        "driver_agent",
+        "glance",
+        "keepalived_vrrp",
+        "nova",
+        "oslo_messaging",
+        "task_flow",
         "keystone_authtoken",
         "service_auth",
         "neutron",
@@ -124,16 +101,23 @@ _SECTIONS = frozenset(
 RENAMED: Mapping[tuple[str, str], str] = {("api_settings", "tls_cipher_blacklist"): "tls_cipher_prohibit_list"}
 
 
-def names(section: str) -> frozenset[str]:
-    """The options of a section that operators have and nothing reads."""
-    return _OPTIONS.get(section, frozenset())
+def about_section(section: str, read: Collection[str]) -> list[str]:
+    """What to tell the author of a section that nothing reads. `read`: the sections that are read."""
+    if section in _SECTIONS or section in _OPTIONS:
+        return [f"[{section}] has no effect here."]
+    return [f"[{section}] is read by nobody.{_meant(section, [*read, *_OPTIONS, *_SECTIONS])}"]
 
 
-def is_section(section: str) -> bool:
-    """Whether operators have such a section."""
-    return section in _OPTIONS or section in _SECTIONS
+def about_options(section: str, unread: Collection[str], read: Collection[str]) -> list[str]:
+    """What to tell the author of a section about the options in it that nothing reads. `read`: those that are read."""
+    familiar = _OPTIONS.get(section, frozenset())
+    idle = sorted(familiar.intersection(unread))
+    told = [f"[{section}] {', '.join(idle)}: no effect here."] if idle else []
+    strange = [option for option in unread if option not in familiar]
+    names = [*read, *familiar]
+    return [*told, *(f"[{section}] {option} is read by nobody.{_meant(option, names)}" for option in strange)]
 
 
-def has_no_effect(section: str, option: str) -> bool:
-    """Whether operators have such an option, which nothing here reads."""
-    return section in _SECTIONS or option in names(section)
+def _meant(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f" Is {near[0]} meant?" if near else ""

@@ -7,6 +7,11 @@ from typing import TextIO
 import structlog
 
 
+def level(*, debug: bool) -> int:
+    """From which severity on `[DEFAULT] debug` wants to be told."""
+    return logging.DEBUG if debug else logging.INFO
+
+
 def configure(stream: TextIO = sys.stderr, *, json: bool = True, level: int = logging.INFO) -> None:
     """Send this process's log to `stream`."""
     renderer: structlog.typing.Processor = (

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import logging
 import os
 import signal
 import socket
@@ -87,7 +86,7 @@ def settings_of(program: str, given: Sequence[Path] | None) -> Settings:
     sources = files.found(program, places) if given is None else given
     settings, warnings = load(sources, CONTRACT)
     _send_logs(program, settings)
-    for warning in warnings:
+    for warning in (*warnings, *_about_messages(settings)):
         print(f"{program}: {warning}", file=sys.stderr)
     if not settings.database.connection:
         looked = ", ".join(map(str, sources or places))
@@ -167,6 +166,16 @@ def _housekeeping(settings: Settings, _options: argparse.Namespace) -> None:
     Processes(settings, _owner(settings)).run_house()
 
 
+def _about_messages(settings: Settings) -> list[str]:
+    scheme = settings.common.transport_url.partition(":")[0]
+    if scheme in ("", "fake"):
+        return []
+    return [
+        f"[DEFAULT] transport_url: nothing is sent over {scheme}. A worker on the API's machine hears of a change at "
+        "once, one on another machine when it next looks, a second later at most."
+    ]
+
+
 def _owner(settings: Settings) -> str:
     """The name of this process among the holders of leases."""
     return f"{settings.common.host}:{os.getpid()}"
@@ -208,7 +217,7 @@ def _send_logs(program: str, settings: Settings) -> None:
             stream = path.open("a", buffering=1)
         except OSError as error:
             raise SettingsError(f"[DEFAULT] log_file: {path} cannot be written: {error.strerror}.") from error
-    logs.configure(stream, json=common.use_json, level=logging.DEBUG if common.debug else logging.INFO)
+    logs.configure(stream, json=common.use_json, level=logs.level(debug=common.debug))
 
 
 def _file(name: str) -> list[Path]:

@@ -3,7 +3,6 @@
 `load` reads octavia.conf files through oslo.config. `[livia]` holds what the incumbent has no name for.
 """
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct, field
 
+from livia.ops import known
 from livia.services.settings import AccessSettings, ApiSettings, CorsSettings, HealthcheckSettings, PolicySettings
 
 
@@ -153,8 +153,12 @@ _READERS = {
 
 #: options that may be given several times, each time with a further value
 _REPEATED = frozenset({("oslo_policy", "policy_dirs")})
-#: accepted, and without effect: scopes are always enforced
-_OBSOLETE = frozenset({("oslo_policy", "enforce_scope")})
+
+#: as oslo.config spells them
+_BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 
 #: what `livia up` starts from: highly available, and quick to notice on one machine
 EMBEDDED = Settings(
@@ -171,7 +175,7 @@ CONTRACT = Settings(api=ApiSettings(default_project=None))
 
 
 def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, list[str]]:
-    """Settings from `files` over `base`, and a warning for each option that nobody reads.
+    """Settings from `files` over `base`, and what to tell their author: of options without effect, and of unknown ones.
 
     Raises SettingsError for a file that cannot be read and for a value that its option does not take.
     """
@@ -179,17 +183,19 @@ def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, li
     changed: dict[str, dict[str, Any]] = {}
     for section, options in _parse(files).items():
         if section not in _READERS:
-            warnings.append(f"[{section}] is read by nobody.")
+            warnings += known.about_section(section, _READERS)
             continue
-        for option, given in options.items():
-            if (section, option) in _OBSOLETE:
-                continue
+        unread = []
+        for name, given in options.items():
+            option = known.RENAMED.get((section, name), name)
             reader = _reader(section, option)
             if reader is None:
-                warnings.append(_unknown(section, option))
-            else:
-                text = ",".join(given) if (section, option) in _REPEATED else given[-1]
-                changed.setdefault(reader, {})[option] = _value(section, option, text, _options(reader)[option])
+                unread.append(option)
+                continue
+            text = ",".join(given) if (section, option) in _REPEATED else given[-1]
+            changed.setdefault(reader, {})[option] = _value(section, option, text, _options(reader)[option])
+        read = [option for reader in _READERS[section] for option in _options(reader)]
+        warnings += known.about_options(section, unread, read)
     parts = {name: msgspec.structs.replace(getattr(base, name), **values) for name, values in changed.items()}
     return msgspec.structs.replace(base, directories=_directories(files), **parts), warnings
 
@@ -225,12 +231,6 @@ def _reader(section: str, option: str) -> str | None:
     return next((reader for reader in _READERS[section] if option in _options(reader)), None)
 
 
-def _unknown(section: str, option: str) -> str:
-    known = [name for reader in _READERS[section] for name in _options(reader)]
-    near = difflib.get_close_matches(option, known, 1)
-    return f"[{section}] {option} is read by nobody." + (f" Is {near[0]} meant?" if near else "")
-
-
 def _value(section: str, option: str, text: str, kind: Any) -> object:
     """One option's value: lists by commas, dicts as key:value by commas (contract 90)."""
     origin = get_origin(kind)
@@ -241,7 +241,9 @@ def _value(section: str, option: str, text: str, kind: Any) -> object:
         return {key.strip(): value.strip() for key, _, value in pairs}
     if kind is Path:
         return Path(text.strip())
-    plain = text.strip().lower() if kind is bool else text.strip()
+    plain: object = text.strip()
+    if kind is bool:
+        plain = _BOOLEANS.get(text.strip().lower(), plain)
     try:
         return msgspec.convert(plain, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -6,6 +6,7 @@ their parent. Load balancers are no children of it: they live on.
 
 import ctypes
 import gc
+import logging
 import os
 import signal
 import sys
@@ -57,9 +58,10 @@ def die_with_parent() -> None:
 class Supervisor:
     """Starts services, restarts them, stops them. Must run in the main thread of a process with no other."""
 
-    def __init__(self, services: list[Service], log_directory: Path) -> None:
+    def __init__(self, services: list[Service], log_directory: Path, *, level: int = logging.INFO) -> None:
         self._services = services
         self._log_directory = log_directory
+        self._level = level
         self._children: dict[int, _Child] = {}
         self._waiting: list[tuple[float, Service, float]] = []
         self._stopping = False
@@ -124,7 +126,7 @@ class Supervisor:
             file = (self._log_directory / f"{service.name}.log").open("a", buffering=1)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            logs.configure(file)
+            logs.configure(file, level=self._level)
             service.run()
             code = 0
         except BaseException:

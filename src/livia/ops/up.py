@@ -40,9 +40,10 @@ def up(installation: Installation) -> None:
         if problems:
             raise CannotStartError("\n".join(problems))
         _prepare_database(installation)
-        logs.configure(json=False)
+        level = logs.level(debug=installation.settings.common.debug)
+        logs.configure(json=False, level=level)
         write_private(state.pid_path, f"{os.getpid()}\n".encode())
-        supervisor = Supervisor(installation.services(), state.log_directory)
+        supervisor = Supervisor(installation.services(), state.log_directory, level=level)
         supervisor.start()
         try:
             _wait_until_ready(installation)
