@@ -41,7 +41,6 @@ def test_options_of_access(tmp_path: Path) -> None:
         tmp_path,
         "[api_settings]\nauth_strategy = http_basic\nhttp_basic_user_file = /etc/octavia/users\n"
         "[oslo_policy]\npolicy_file = mine.yaml\npolicy_dirs = a\npolicy_dirs = b\nenforce_new_defaults = False\n"
-        "enforce_scope = True\n"
         "[cors]\nallowed_origin = https://a.example.net,https://b.example.net\nallow_credentials = false\n"
         "max_age = 60\n"
         "[healthcheck]\nbackends = octavia_db_check,disable_by_file\ndetailed = True\n"

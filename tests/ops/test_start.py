@@ -119,6 +119,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[networking]\nreserved_ips = 10.0.0.1, 10.0.0.2\n"
         "[nova]\nenable_anti_affinity = true\navailability_zone = z\n"
         "[keystone_authtoken]\nauth_url = http://keystone\n"
+        "[oslo_policy]\nenforce_scope = true\n"
         "[quota]\ndefault_listener_quota = 3\n"
         "[house_keeping]\ncleanup_intervall = 3\nspare_check_interval = 3\n"
     )
@@ -136,6 +137,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[api_settings] bind_prt is read by nobody. Is bind_port meant?",
         "[nova] has no effect here.",
         "[keystone_authtoken] has no effect here.",
+        "[oslo_policy] enforce_scope: no effect here.",
         "[quota] is read by nobody. Is quotas meant?",
         "[house_keeping] spare_check_interval: no effect here.",
         "[house_keeping] cleanup_intervall is read by nobody. Is cleanup_interval meant?",
