@@ -34,7 +34,7 @@ class Answer(Struct, frozen=True):
 
 
 class Client:
-    """Calls an application. Paths are relative to `root`."""
+    """Calls an application. Paths are relative to `root`, but for those that name the version."""
 
     def __init__(self, app: App, *, root: str = "/v2/lbaas", headers: Mapping[str, str] | None = None) -> None:
         self._app = app
@@ -65,7 +65,8 @@ class Client:
         environ: Mapping[str, Any] | None = None,
     ) -> Answer:
         """One request. A body that is not bytes is sent as JSON."""
-        path, _mark, asked = ((self._root if root is None else root) + path).partition("?")
+        default = "" if path.startswith("/v2/") else self._root
+        path, _mark, asked = ((default if root is None else root) + path).partition("?")
         text = query if isinstance(query, str) else urlencode(query, doseq=True)
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if data else {}

@@ -1,14 +1,11 @@
 """Objects for requests made of the OpenAPI document: their ids by the names that paths, queries and bodies have."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert
-
-from livia.store import tables as t
+from tests.api.amphorae import put, reported
 from tests.api.harness import SUBNET, Harness
 from tests.api.offers import FLAVORS, ZONES, Shelf
 
@@ -82,28 +79,10 @@ class Everything:
 
     def _amphora(self) -> Ids:
         """One that failed and is bound and has counted: whatever can be done with an amphora, can with this one."""
-        tree = self._harness.tree()
-        amphora_id = str(uuid4())
-        counted = dict.fromkeys(("bytes_in", "bytes_out", "active_connections", "total_connections"), 1)
-        with self._harness.database.write() as connection:
-            connection.execute(
-                insert(t.amphora).values(
-                    id=amphora_id,
-                    load_balancer_id=tree.load_balancer,
-                    status="ERROR",
-                    applied_generation=0,
-                    created_at=datetime(2026, 3, 2),  # noqa: DTZ001 - naive UTC, as the tables hold it
-                )
-            )
-            connection.execute(
-                insert(t.listener_statistics).values(
-                    listener_id=tree.listener,
-                    amphora_id=amphora_id,
-                    load_balancer_id=tree.load_balancer,
-                    request_errors=0,
-                    **counted,
-                )
-            )
+        tree, amphora_id = self._harness.tree(), str(uuid4())
+        put(self._harness, amphora_id, tree.load_balancer, status="ERROR")
+        counters = dict.fromkeys(("bytes_in", "bytes_out", "active_connections", "total_connections"), 1)
+        reported(self._harness, amphora_id, tree.load_balancer, tree.listener, **counters, request_errors=0)
         return {"amphora_id": amphora_id}
 
     def _offer(self, shelf: Shelf, name: str) -> Ids:

@@ -1,14 +1,14 @@
 """The amphora administration API (contract 70)."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from livia.core.model.status import AmphoraStatus
 from livia.store import tables as t
 from livia.store.work import Priority
+from tests.api.amphorae import SHOWN_WHEN, WHEN, put, reported
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness
 from tests.api.test_lists import HeaderAuth
@@ -18,8 +18,6 @@ ROOT = "/v2/octavia"
 MASTER, BACKUP, ORPHAN, GONE = (f"{n}0000000-0000-4000-8000-00000000000{n}" for n in range(1, 5))
 IMAGE = "55555555-5555-4555-8555-555555555555"
 PORT, VIP_PORT = "66666666-6666-4666-8666-666666666666", "77777777-7777-4777-8777-777777777777"
-WHEN = datetime(2026, 3, 2, 10, 11, 12, 345678)  # noqa: DTZ001 - naive UTC, as the tables hold it
-SHOWN_WHEN = "2026-03-02T10:11:12"
 
 COLUMNS: dict[str, Any] = {
     "compute_id": "host-1",
@@ -37,13 +35,6 @@ COLUMNS: dict[str, Any] = {
     "image_id": IMAGE,
     "compute_flavor": "m1.amphora",
 }
-
-
-def put(harness: Harness, amphora_id: str, load_balancer_id: str | None, **values: Any) -> None:
-    """An amphora row as the worker leaves it."""
-    row = {"applied_generation": 5, "created_at": WHEN, "updated_at": WHEN, **values}
-    with harness.database.write() as connection:
-        connection.execute(insert(t.amphora).values(id=amphora_id, load_balancer_id=load_balancer_id, **row))
 
 
 def pair(harness: Harness) -> str:
@@ -177,11 +168,9 @@ def test_statistics(harness: Harness) -> None:
     load_balancer = pair(harness)
     listeners = [harness.listener(load_balancer, protocol_port=port)["id"] for port in (80, 81)]
     counters = {"active_connections": 1, "total_connections": 2**40, "bytes_in": 3, "bytes_out": 4, "request_errors": 5}
-    with harness.database.write() as connection:
-        for listener in listeners:
-            for amphora in (MASTER, GONE):
-                row = {"listener_id": listener, "amphora_id": amphora, "load_balancer_id": load_balancer, **counters}
-                connection.execute(insert(t.listener_statistics).values(**row))
+    for listener in listeners:
+        for amphora in (MASTER, GONE):
+            reported(harness, amphora, load_balancer, listener, **counters)
     expected = [
         {"id": MASTER, "loadbalancer_id": load_balancer, "listener_id": listener, **counters}
         for listener in sorted(listeners)

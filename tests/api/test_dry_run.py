@@ -53,8 +53,8 @@ def test_no_write_was_forgotten(harness: Harness, tree: Tree) -> None:
     for operation in (
         each for subject in SUBJECTS for each in subject.operations if each.method not in ("GET", "HEAD")
     ):
-        path = re.compile(re.sub(r"{\w+}", "[^/]+", operation.path))
-        found = [each for each in tried if each.method == operation.method and path.fullmatch(f"/v2/lbaas{each.path}")]
+        path = re.compile(re.sub(r"{\w+}", "[^/]+", operation.path.removeprefix("/v2/lbaas")))
+        found = [each for each in tried if each.method == operation.method and path.fullmatch(each.path)]
         assert found, operation.name
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tests.api.amphorae import put
 from tests.api.harness import SUBNET, Harness, Tree
 from tests.api.offers import SHELVES
 
@@ -21,12 +22,13 @@ class Write(Struct, frozen=True):
     @property
     def single(self) -> bool:
         """It changes or deletes an object that GET shows at the same path."""
-        return self.method != "POST" and not self.path.endswith(("/failover", "/members"))
+        return self.method != "POST" and not self.path.endswith(("/failover", "/members", "/config"))
 
 
 def writes(harness: Harness, tree: Tree) -> list[Write]:
     """All of them, in an order in which each can still be done after the others. The objects they need are made."""
-    return [*creates(harness, tree), *_changes(tree), *_others(tree), *_offers(harness), *_deletes(tree)]
+    others = (*_others(tree), *_amphorae(harness, tree), *_offers(harness))
+    return [*creates(harness, tree), *_changes(tree), *others, *_deletes(tree)]
 
 
 def creates(harness: Harness, tree: Tree) -> list[Write]:
@@ -70,6 +72,18 @@ def _others(tree: Tree) -> list[Write]:
 def _deletes(tree: Tree) -> list[Write]:
     found = [Write("DELETE", path, None, 204) for item, path in reversed(tree.paths.items()) if item != "loadbalancer"]
     return [*found, Write("DELETE", tree.paths["loadbalancer"], None, 204, "cascade=true")]
+
+
+def _amphorae(harness: Harness, tree: Tree) -> list[Write]:
+    serving, failed = (f"{n}0000000-0000-4000-8000-000000000000" for n in (1, 2))
+    put(harness, serving, tree.load_balancer, status="ALLOCATED")
+    put(harness, failed, tree.load_balancer, status="ERROR")
+    path = "/v2/octavia/amphorae"
+    return [
+        Write("PUT", f"{path}/{serving}/config", None, 202),
+        Write("PUT", f"{path}/{serving}/failover", None, 202),
+        Write("DELETE", f"{path}/{failed}", None, 204),
+    ]
 
 
 def _offers(harness: Harness) -> list[Write]:
