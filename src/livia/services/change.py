@@ -5,6 +5,7 @@ everything that follows safe from other changes of the same load balancer, on ev
 with the work row, in the same transaction, and a wake-up hint after the commit.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -18,6 +19,7 @@ from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported
 from livia.core.rules.verdict import Refuse
 from livia.services.context import Context, Deps, refuse
 from livia.store import events, listeners, load_balancers, objects, tags, work
+from livia.store.batch import Batch
 
 _T = TypeVar("_T")
 
@@ -40,6 +42,8 @@ class Change:
 
     `accepted` is False when the load balancer's state forbids the change; the contract wants other refusals
     first, so the use case goes on and says with `require_mutable` where this one comes.
+
+    `new` holds rows to insert: they are in the database when `connection` is asked for, or at the end.
     """
 
     def __init__(
@@ -54,12 +58,19 @@ class Change:
     ) -> None:
         self.deps = deps
         self.context = context
-        self.connection = connection
         self.state = state
         self.now: datetime = deps.clock.now()
+        self._connection = connection
+        self.new = Batch()
         self._accepted = accepted
         self._objection = objection
         self._unsupported: Refuse | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction's, in which everything is that was added."""
+        self.new.flush(self._connection)
+        return self._connection
 
     def require_mutable(self) -> None:
         """Raise the 409 of a load balancer that cannot be changed now."""
@@ -73,13 +84,14 @@ class Change:
             self._unsupported = self._unsupported or verdict
 
     def finish(self) -> None:
-        """Raise what was left for last."""
+        """Raise what was left for last, and insert what is not yet."""
         self.require_mutable()
         if self._unsupported is not None:
             raise refuse(self._unsupported)
+        self.new.flush(self._connection)
 
     def add(self, kind: str, columns: Mapping[str, Any], wanted_tags: Iterable[str], *, ordinal: int = 0) -> str:
-        """Insert an object, PENDING_CREATE, with its tags and event. Its id."""
+        """A new object, PENDING_CREATE, with its tags and event. Its id."""
         object_id = self.deps.new_id()
         values: dict[str, Any] = {
             "operating_status": str(Operating.OFFLINE),
@@ -91,20 +103,29 @@ class Change:
             "generation": self.state.generation,
             "created_at": self.now,
         }
-        if "ordinal" in objects.TABLES[kind].c:
+        table = objects.TABLES[kind]
+        if "ordinal" in table.c:
             values["ordinal"] = ordinal
-        objects.add(self.connection, kind, values)
-        tags.add(self.connection, object_id, wanted_tags)
+        self.new.add(table, values)
+        tags.add(self.new, object_id, wanted_tags)
         self.tell(f"{kind}.create", kind, object_id, f"{_title(kind)} {_named(columns)}was created.")
         return object_id
 
     def update(self, kind: str, object_id: str, columns: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """Write columns, and tags where `values` has them; the object turns PENDING_UPDATE."""
-        objects.change(self.connection, kind, object_id, columns, self.now)
-        self.replace_tags(object_id, values)
-        self.mark(kind, (object_id,))
-        changed = ", ".join(sorted(values)) or "nothing"
-        self.tell(f"{kind}.update", kind, object_id, f"{_title(kind)} was changed: {changed}.")
+        self.update_all(kind, {object_id: (columns, values)})
+
+    def update_all(self, kind: str, changes: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """The same for many objects, by id."""
+        alike: defaultdict[frozenset[str], dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        for object_id, (columns, values) in changes.items():
+            alike[frozenset(columns)][object_id] = {**columns, "updated_at": self.now}
+            changed = ", ".join(sorted(values)) or "nothing"
+            self.tell(f"{kind}.update", kind, object_id, f"{_title(kind)} was changed: {changed}.")
+        for rows in alike.values():
+            objects.change(self.connection, kind, rows, self.state.generation)
+        for object_id, (_columns, values) in changes.items():
+            self.replace_tags(object_id, values)
 
     def replace_tags(self, object_id: str, values: Mapping[str, Any]) -> None:
         """Write the tags, where `values` has them."""
@@ -151,7 +172,7 @@ class Change:
             message=message,
             request_id=self.context.request_id,
         )
-        events.add(self.connection, entry, self.now)
+        self.new.add(events.TABLE, events.row(entry, self.now))
 
     def request_work(self, priority: work.Priority = work.Priority.USER) -> None:
         """Ask the worker to look at the load balancer, where it is the worker's."""

@@ -65,9 +65,9 @@ def add(
 
 def _add_pool(change: Change, pool: Mapping[str, Any], readings: Readings, ordinal: int) -> str:
     pool_id = pools.add(change, pool, readings, ordinal=ordinal)
-    for position, member in enumerate(pool["members"]):
+    for member in pool["members"]:
         members.check_hardware(change, member)
-        members.add(change, pool_id, member, ordinal=position)
+    members.add(change, pool_id, pool["members"])
     if pool["healthmonitor"]:
         health_monitors.add(change, pool_id, pool["protocol"], pool["healthmonitor"])
     return pool_id

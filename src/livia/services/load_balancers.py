@@ -86,11 +86,10 @@ def _store(
     wanted: Graph,
 ) -> None:
     quotas.take(deps, connection, columns["project_id"], graph.growth(wanted.listeners, wanted.pools))
-    load_balancers.add(connection, load_balancer_id, columns, vip, deps.clock.now())
-    tags.add(connection, load_balancer_id, wanted_tags)
-    state = load_balancers.state(connection, load_balancer_id)
-    assert state is not None  # noqa: S101 - just inserted
+    state = load_balancers.new_state(load_balancer_id, columns)
     change = Change(deps, context, connection, state)
+    load_balancers.add(change.new, state, columns, vip, change.now)
+    tags.add(change.new, load_balancer_id, wanted_tags)
     name = f"{columns['name']} " if columns["name"] else ""
     change.tell(
         "load_balancer.create", "load_balancer", load_balancer_id, f"Load balancer {name}was created at {vip.address}."

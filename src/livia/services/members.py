@@ -45,7 +45,8 @@ def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]
         quotas.take(deps, change.connection, change.state.project_id, {"member": 1})
         check_hardware(change, values)
         change.require_mutable_pool(pool)
-        member_id = add(change, pool_id, values, monitored=_monitored(change, pool_id))
+        present = members.at(change.connection, pool_id, *_key(values))
+        (member_id,) = add(change, pool_id, (values,), present=present, monitored=_monitored(change, pool_id))
         change.mark_pool(pool_id)
         return member_id
 
@@ -64,17 +65,40 @@ def check_targets(deps: Deps, wanted: Iterable[Mapping[str, Any]]) -> None:
             subnets.add(subnet_id)
 
 
-def add(change: Change, pool_id: str, values: Mapping[str, Any], *, monitored: bool = False, ordinal: int = 0) -> str:
-    """Insert a member; one being deleted makes way. Its id. Raises the 409 of a duplicate."""
-    present = members.at(change.connection, pool_id, values["address"], values["protocol_port"])
-    if present is not None:
-        if present.provisioning_status != objects.DELETING:
-            raise refuse(rules.duplicate(*present.key))
-        members.make_way(change.connection, present)
-    status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
-    vnic_type = VnicType.DIRECT if values.get("request_sriov") else VnicType.NORMAL
-    row = {**columns(values), "pool_id": pool_id, "operating_status": str(status), "vnic_type": str(vnic_type)}
-    return change.add("member", row, values["tags"], ordinal=ordinal)
+def add(
+    change: Change,
+    pool_id: str,
+    wanted: Sequence[Mapping[str, Any]],
+    *,
+    present: Iterable[members.Present] = (),
+    monitored: bool = False,
+) -> list[str]:
+    """Insert members in this order. Their ids. Raises the 409 of a duplicate.
+
+    `present`: those members of the pool that may be where one is wanted; one that is being deleted makes way.
+    """
+    taken = {each.key: each for each in present}
+    status = str(Operating.OFFLINE if monitored else Operating.NO_MONITOR)
+    doomed, rows = [], {}
+    for values in wanted:
+        key = _key(values)
+        if key in taken and taken[key].provisioning_status == objects.DELETING:
+            doomed.append(taken.pop(key).id)
+        if key in taken or key in rows:
+            raise refuse(rules.duplicate(*key))
+        vnic_type = VnicType.DIRECT if values.get("request_sriov") else VnicType.NORMAL
+        rows[key] = {
+            **columns(values),
+            "pool_id": pool_id,
+            "operating_status": status,
+            "vnic_type": str(vnic_type),
+        }
+    if doomed:
+        members.make_way(change.connection, doomed)
+    return [
+        change.add("member", rows[_key(values)], values["tags"], ordinal=ordinal)
+        for ordinal, values in enumerate(wanted)
+    ]
 
 
 def update(deps: Deps, context: Context, pool_id: str, member_id: str, changes: Mapping[str, Any]) -> None:
@@ -144,27 +168,28 @@ def _replace_all(
     *,
     additive: bool,
 ) -> None:
-    present = {
-        each.key: each.id
-        for each in members.of_pool(change.connection, pool_id)
-        if each.provisioning_status != objects.DELETING
-    }
+    there = members.of_pool(change.connection, pool_id)
+    present = {each.key: each.id for each in there if each.provisioning_status != objects.DELETING}
     plan = rules.batch(present, [_key(values) for _given, values in wanted], additive=additive)
     if isinstance(plan, Refuse):
         raise refuse(plan)
     quotas.take(change.deps, change.connection, change.state.project_id, {"member": plan.growth})
     change.delete("member", [present[key] for key in plan.delete])
-    monitored = _monitored(change, pool_id)
-    for ordinal, (given, values) in enumerate(wanted):
-        member_id = present.get(_key(values))
-        if member_id is None:
-            check_hardware(change, values)
-            add(change, pool_id, values, monitored=monitored, ordinal=ordinal)
-        else:
-            kept = {name: given[name] for name in ("name", "tags") if name in given}
-            new = {**{name: values[name] for name in _RESET}, **kept}
-            change.update("member", member_id, columns(new), new)
+    new = [values for _given, values in wanted if _key(values) not in present]
+    for values in new:
+        check_hardware(change, values)
+    add(change, pool_id, new, present=there, monitored=_monitored(change, pool_id))
+    kept = {present[key]: _kept(given, values) for given, values in wanted if (key := _key(values)) in present}
+    change.update_all("member", {member_id: (columns(values), values) for member_id, values in kept.items()})
     change.mark_pool(pool_id)
+
+
+def _kept(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes of a member that is there already."""
+    return {
+        **{name: values[name] for name in _RESET},
+        **{name: given[name] for name in ("name", "tags") if name in given},
+    }
 
 
 def columns(values: Mapping[str, Any]) -> dict[str, Any]:

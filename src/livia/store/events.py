@@ -1,6 +1,7 @@
 """Events: append, and read back oldest first."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, true
 
@@ -22,21 +23,27 @@ VIEW = View(
     order=("id",),
 )
 
+TABLE = event
+_ADD = insert(event)
+
+
+def row(entry: Event, now: datetime) -> dict[str, Any]:
+    """The row of one event at `now` (naive UTC)."""
+    return {
+        "load_balancer_id": entry.load_balancer_id,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "severity": str(entry.severity),
+        "code": entry.code,
+        "message": entry.message,
+        "request_id": entry.request_id,
+        "created_at": now,
+    }
+
 
 def add(connection: Connection, entry: Event, now: datetime) -> None:
     """Append one event at `now` (naive UTC)."""
-    connection.execute(
-        insert(event).values(
-            load_balancer_id=entry.load_balancer_id,
-            object_type=entry.object_type,
-            object_id=entry.object_id,
-            severity=str(entry.severity),
-            code=entry.code,
-            message=entry.message,
-            request_id=entry.request_id,
-            created_at=now,
-        )
-    )
+    connection.execute(_ADD, row(entry, now))
 
 
 def of_load_balancer(

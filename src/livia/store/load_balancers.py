@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
 
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, DEFAULT_PROVIDER
 from livia.store import tables as t
 from livia.store.aggregates import joined
+from livia.store.batch import Batch
 from livia.store.view import View, ids_of, object_columns
 
 _LB = t.load_balancer
@@ -87,6 +88,12 @@ class State(Struct, frozen=True):
     enabled: bool
 
 
+def new_state(load_balancer_id: str, columns: Mapping[str, Any]) -> State:
+    """That of a load balancer that is about to be created with these columns."""
+    own = {name: columns[name] for name in ("project_id", "provider", "flavor_id", "enabled")}
+    return State(id=load_balancer_id, provisioning_status=str(Provisioning.PENDING_CREATE), generation=1, **own)
+
+
 def owner(connection: Connection, load_balancer_id: str) -> str | None:
     """The project of a load balancer that is not DELETED."""
     project: str | None = connection.execute(_OWNER, {"id": load_balancer_id}).scalar_one_or_none()
@@ -155,49 +162,47 @@ class NewVip(Struct, frozen=True, kw_only=True):
     vnic_type: str = "normal"
 
 
-def add(connection: Connection, load_balancer_id: str, values: Mapping[str, Any], vip: NewVip, now: datetime) -> None:
-    """Insert a load balancer, PENDING_CREATE at generation 1, with its addresses. `values`: columns."""
-    connection.execute(
-        insert(_LB).values(
-            id=load_balancer_id,
-            provisioning_status=str(Provisioning.PENDING_CREATE),
-            operating_status=str(Operating.OFFLINE),
-            generation=1,
-            created_at=now,
-            **values,
-        )
-    )
-    connection.execute(
-        insert(t.vip).values(
-            load_balancer_id=load_balancer_id,
-            ip_address=vip.address,
-            port_id=vip.port_id,
-            subnet_id=vip.subnet_id,
-            network_id=vip.network_id,
-            qos_policy_id=vip.qos_policy_id,
-            octavia_owned=vip.owned,
-            vnic_type=vip.vnic_type,
-        )
+def add(batch: Batch, state: State, values: Mapping[str, Any], vip: NewVip, now: datetime) -> None:
+    """A new load balancer with its addresses. `values`: the columns that `state` was made of, and any others."""
+    row = {
+        "id": state.id,
+        "provisioning_status": state.provisioning_status,
+        "operating_status": str(Operating.OFFLINE),
+        "generation": state.generation,
+        "created_at": now,
+    }
+    batch.add(_LB, {**values, **row})
+    batch.add(
+        t.vip,
+        {
+            "load_balancer_id": state.id,
+            "ip_address": vip.address,
+            "port_id": vip.port_id,
+            "subnet_id": vip.subnet_id,
+            "network_id": vip.network_id,
+            "qos_policy_id": vip.qos_policy_id,
+            "octavia_owned": vip.owned,
+            "vnic_type": vip.vnic_type,
+        },
     )
     for subnet_id, address in vip.additional:
-        connection.execute(
-            insert(t.additional_vip).values(
-                load_balancer_id=load_balancer_id,
-                subnet_id=subnet_id,
-                ip_address=address,
-                port_id=vip.port_id,
-                network_id=vip.network_id,
-            )
-        )
-    set_security_groups(connection, load_balancer_id, vip.security_groups)
+        additional = {"subnet_id": subnet_id, "ip_address": address, "port_id": vip.port_id}
+        batch.add(t.additional_vip, {"load_balancer_id": state.id, "network_id": vip.network_id, **additional})
+    _add_security_groups(batch, state.id, vip.security_groups)
 
 
 def set_security_groups(connection: Connection, load_balancer_id: str, groups: Iterable[str]) -> None:
     """Replace the security groups of the VIP."""
     table = t.vip_security_group
     connection.execute(delete(table).where(table.c.load_balancer_id == load_balancer_id))
+    batch = Batch()
+    _add_security_groups(batch, load_balancer_id, groups)
+    batch.flush(connection)
+
+
+def _add_security_groups(batch: Batch, load_balancer_id: str, groups: Iterable[str]) -> None:
     for group in dict.fromkeys(groups):
-        connection.execute(insert(table).values(load_balancer_id=load_balancer_id, sg_id=group))
+        batch.add(t.vip_security_group, {"load_balancer_id": load_balancer_id, "sg_id": group})
 
 
 def set_values(connection: Connection, load_balancer_id: str, values: Mapping[str, Any]) -> None:

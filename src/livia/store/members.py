@@ -1,7 +1,9 @@
 """Members: the shown view and their rows."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from livia.store import tables as t
 from livia.store import tags
@@ -40,28 +42,27 @@ class Present(Struct, frozen=True):
         return self.address, self.protocol_port
 
 
+_OF_POOL = select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(
+    _M.c.pool_id == bindparam("pool_id")
+)
+_AT = _OF_POOL.where(_M.c.ip_address == bindparam("address"), _M.c.protocol_port == bindparam("port"))
+
+
 def of_pool(connection: Connection, pool_id: str) -> list[Present]:
     """The members of a pool, those being deleted included."""
-    rows = connection.execute(
-        select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(_M.c.pool_id == pool_id)
-    )
+    return [Present(*row) for row in connection.execute(_OF_POOL, {"pool_id": pool_id})]
+
+
+def at(connection: Connection, pool_id: str, address: str, port: int) -> list[Present]:
+    """The members of a pool with this key: one at most."""
+    rows = connection.execute(_AT, {"pool_id": pool_id, "address": address, "port": port})
     return [Present(*row) for row in rows]
 
 
-def at(connection: Connection, pool_id: str, address: str, port: int) -> Present | None:
-    """The member of a pool with this key."""
-    row = connection.execute(
-        select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(
-            _M.c.pool_id == pool_id, _M.c.ip_address == address, _M.c.protocol_port == port
-        )
-    ).one_or_none()
-    return None if row is None else Present(*row)
-
-
-def make_way(connection: Connection, present: Present) -> None:
-    """Remove the row of a member being deleted whose address and port are wanted again."""
-    tags.remove(connection, (present.id,))
-    connection.execute(delete(_M).where(_M.c.id == present.id, _M.c.provisioning_status == DELETING))
+def make_way(connection: Connection, member_ids: Collection[str]) -> None:
+    """Remove the rows of members being deleted whose addresses and ports are wanted again."""
+    tags.remove(connection, member_ids)
+    connection.execute(delete(_M).where(_M.c.id.in_(member_ids), _M.c.provisioning_status == DELETING))
 
 
 def in_pool(connection: Connection, member_id: str, pool_id: str) -> bool:

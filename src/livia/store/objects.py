@@ -1,12 +1,12 @@
 """What all children of a load balancer have in common: owner, parent, statuses, and how a change marks them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Select, Table, Update, bindparam, case, insert, select, update
+from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, select, update
 
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
@@ -20,6 +20,8 @@ TABLES: Mapping[str, Table] = {
 }
 _DELETED = str(Provisioning.DELETED)
 DELETING = str(Provisioning.PENDING_DELETE)
+#: ids in one statement (design, section 4)
+_MOST_IDS = 1000
 
 
 class Place(Struct, frozen=True):
@@ -46,49 +48,77 @@ def place(connection: Connection, kind: str, object_id: str) -> Place | None:
     return None if row is None else Place(*row)
 
 
+@cache
+def _values(kind: str) -> Select[Any]:
+    table = TABLES[kind]
+    return select(table).where(table.c.id == bindparam("id"))
+
+
 def values(connection: Connection, kind: str, object_id: str) -> dict[str, Any]:
     """All columns of an object that is known to be there."""
-    table = TABLES[kind]
-    return dict(connection.execute(select(table).where(table.c.id == object_id)).mappings().one())
+    return dict(connection.execute(_values(kind), {"id": object_id}).mappings().one())
+
+
+def _status(table: Table) -> Case[Any]:
+    """What a changed object's status becomes: one not created yet, or on its way out, stays so."""
+    return case(
+        (table.c.provisioning_status.in_((Provisioning.PENDING_CREATE, DELETING)), table.c.provisioning_status),
+        else_=str(Provisioning.PENDING_UPDATE),
+    )
+
+
+def _generation(of: Update) -> Update:
+    return of.values(generation=bindparam("at"))
 
 
 @cache
 def _mark(kind: str) -> Update:
     table = TABLES[kind]
-    status = case(
-        (table.c.provisioning_status.in_((Provisioning.PENDING_CREATE, DELETING)), table.c.provisioning_status),
-        else_=str(Provisioning.PENDING_UPDATE),
-    )
-    return (
-        update(table)
-        .where(table.c.id == bindparam("target"))
-        .values(provisioning_status=status, generation=bindparam("at"))
-    )
+    return _generation(update(table).where(_among(table)).values(provisioning_status=_status(table)))
+
+
+@cache
+def _mark_deleted(kind: str) -> Update:
+    table = TABLES[kind]
+    marked = update(table).where(_among(table))
+    return _generation(marked.values(provisioning_status=DELETING, updated_at=bindparam("now")))
+
+
+@cache
+def _change(kind: str, names: tuple[str, ...]) -> Update:
+    table = TABLES[kind]
+    changed = update(table).where(table.c.id == bindparam("target")).values(provisioning_status=_status(table))
+    return _generation(changed.values({name: bindparam(f"new_{name}") for name in names}))
+
+
+def _among(table: Table) -> ColumnElement[bool]:
+    return table.c.id.in_(bindparam("ids", expanding=True))
 
 
 def mark_changed(connection: Connection, kind: str, ids: Iterable[str], generation: int) -> None:
     """Objects touched by a change turn PENDING_UPDATE; those not created yet, or on their way out, stay so."""
-    for object_id in ids:
-        connection.execute(_mark(kind), {"target": object_id, "at": generation})
+    for some in _some(ids):
+        connection.execute(_mark(kind), {"ids": some, "at": generation})
 
 
-def mark_deleted(connection: Connection, kind: str, ids: Collection[str], generation: int, now: datetime) -> None:
+def mark_deleted(connection: Connection, kind: str, ids: Iterable[str], generation: int, now: datetime) -> None:
     """Objects turn PENDING_DELETE; the confirmation of `generation` removes them."""
-    table = TABLES[kind]
-    for object_id in ids:
-        connection.execute(
-            update(table)
-            .where(table.c.id == object_id)
-            .values(provisioning_status=DELETING, generation=generation, updated_at=now)
-        )
+    for some in _some(ids):
+        connection.execute(_mark_deleted(kind), {"ids": some, "at": generation, "now": now})
 
 
-def add(connection: Connection, kind: str, columns: Mapping[str, Any]) -> None:
-    """Insert the row of an object. Raises IntegrityError when its unique key is taken."""
-    connection.execute(insert(TABLES[kind]).values(**columns))
+def change(connection: Connection, kind: str, rows: Mapping[str, Mapping[str, Any]], generation: int) -> None:
+    """Write columns of objects, by id, and mark them changed. All rows have the same columns."""
+    names = tuple(next(iter(rows.values())))
+    values = [
+        {"target": object_id, "at": generation, **{f"new_{name}": value for name, value in row.items()}}
+        for object_id, row in rows.items()
+    ]
+    connection.execute(_change(kind, names), values if len(values) > 1 else values[0])
 
 
-def change(connection: Connection, kind: str, object_id: str, columns: Mapping[str, Any], now: datetime) -> None:
-    """Write columns of an object."""
-    table = TABLES[kind]
-    connection.execute(update(table).where(table.c.id == object_id).values(**columns, updated_at=now))
+def _some(ids: Iterable[str]) -> Iterator[list[str]]:
+    """As many ids as one statement takes, in one order, so that two changes lock rows in the same order."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _MOST_IDS):
+        yield ordered[start : start + _MOST_IDS]

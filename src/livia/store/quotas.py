@@ -1,13 +1,15 @@
 """Quotas: the limits of a project, counted from the rows themselves, so that no counter can drift."""
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Integer, func, insert, literal, select, true, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, Integer, Select, bindparam, func, literal, select, true, update
 
 from livia.core.model.status import Provisioning
 from livia.store.objects import TABLES
 from livia.store.tables import QUOTA_RESOURCES, quotas
+from livia.store.upsert import upsert
 from livia.store.view import View
 
 
@@ -18,10 +20,13 @@ def view(defaults: Mapping[str, int]) -> View:
     return View(quotas, named, key="project_id", live=true(), order=("project_id",))
 
 
+_LIMITS = select(*(quotas.c[kind] for kind in QUOTA_RESOURCES)).where(quotas.c.project_id == bindparam("project_id"))
+
+
 def limits(connection: Connection, project_id: str) -> dict[str, int | None] | None:
     """Kind to the project's own limit; None where the default applies, -1 for none. None without a row."""
-    row = connection.execute(select(quotas).where(quotas.c.project_id == project_id)).mappings().one_or_none()
-    return None if row is None else {kind: row[kind] for kind in QUOTA_RESOURCES}
+    row = connection.execute(_LIMITS, {"project_id": project_id}).one_or_none()
+    return None if row is None else dict(zip(QUOTA_RESOURCES, row, strict=True))
 
 
 def put(connection: Connection, project_id: str, limits: Mapping[str, int | None]) -> None:
@@ -37,24 +42,28 @@ def reset(connection: Connection, project_id: str) -> None:
     connection.execute(update(quotas).where(quotas.c.project_id == project_id).values(nothing))
 
 
+@cache
+def _lock(dialect: str) -> Executable:
+    row: dict[str, Any] = {"project_id": bindparam("project_id")}
+    return upsert(dialect, quotas, row, row)
+
+
 def lock(connection: Connection, project_id: str) -> None:
     """Let no other request of the project count until the transaction ends. The project has a row then."""
-    locked = update(quotas).where(quotas.c.project_id == project_id).values(project_id=project_id)
-    if connection.execute(locked).rowcount:
-        return
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(quotas).values(project_id=project_id))
-    except IntegrityError:
-        # Another request inserted it between the two statements: wait for that one.
-        connection.execute(locked)
+    connection.execute(_lock(connection.dialect.name), {"project_id": project_id})
+
+
+@cache
+def _used(kind: str) -> Select[Any]:
+    table = TABLES[kind]
+    return (
+        select(func.count())
+        .select_from(table)
+        .where(table.c.project_id == bindparam("project_id"), table.c.provisioning_status != str(Provisioning.DELETED))
+    )
 
 
 def used(connection: Connection, project_id: str, kind: str) -> int:
     """How many objects of `kind` the project has; those being deleted count (contract 00, section 13)."""
-    table = TABLES[kind]
-    return connection.execute(
-        select(func.count())
-        .select_from(table)
-        .where(table.c.project_id == project_id, table.c.provisioning_status != str(Provisioning.DELETED))
-    ).scalar_one()
+    number: int = connection.execute(_used(kind), {"project_id": project_id}).scalar_one()
+    return number

@@ -1,13 +1,14 @@
 """Work rows: what is to be reconciled, and when. The poll of them is the net under every lost wake-up."""
 
 from enum import IntEnum
+from functools import cache
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, and_, bindparam, delete, func, select, update
 
 from livia.store.engine import database_now
 from livia.store.tables import lease, work
+from livia.store.upsert import upsert
 
 
 class Priority(IntEnum):
@@ -28,6 +29,28 @@ class Due(Struct, frozen=True, kw_only=True):
     age: float
 
 
+@cache
+def _request(dialect: str) -> Executable:
+    row = {
+        "key": bindparam("key"),
+        "project_id": bindparam("project_id"),
+        "priority": bindparam("priority"),
+        "due": database_now(),
+        "since": database_now(),
+        "reason": bindparam("reason"),
+    }
+    lesser = func.min if dialect == "sqlite" else func.least
+    again = {
+        "due": database_now(),
+        "version": work.c.version + 1,
+        "attempts": 0,
+        "priority": lesser(work.c.priority, bindparam("priority")),
+        "since": database_now(),
+        "reason": bindparam("reason"),
+    }
+    return upsert(dialect, work, row, again)
+
+
 def request(
     connection: Connection,
     key: str,
@@ -37,37 +60,8 @@ def request(
     reason: str | None = None,
 ) -> None:
     """Ask for a reconcile of `key`, now. Part of the caller's transaction: intent and work are stored together."""
-    changed = connection.execute(
-        update(work)
-        .where(work.c.key == key)
-        .values(
-            due=database_now(),
-            version=work.c.version + 1,
-            attempts=0,
-            priority=func.min(work.c.priority, priority)
-            if connection.dialect.name == "sqlite"
-            else func.least(work.c.priority, priority),
-            since=database_now(),
-            reason=reason,
-        )
-    )
-    if changed.rowcount:
-        return
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                insert(work).values(
-                    key=key,
-                    project_id=project_id,
-                    priority=int(priority),
-                    due=database_now(),
-                    since=database_now(),
-                    reason=reason,
-                )
-            )
-    except IntegrityError:
-        # Another request inserted it between the two statements; it is due now either way.
-        connection.execute(update(work).where(work.c.key == key).values(version=work.c.version + 1, due=database_now()))
+    wanted = {"key": key, "project_id": project_id, "priority": int(priority), "reason": reason}
+    connection.execute(_request(connection.dialect.name), wanted)
 
 
 def due(connection: Connection, limit: int) -> list[Due]:
