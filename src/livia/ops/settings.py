@@ -110,7 +110,7 @@ class LiviaSettings(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything, by who reads it; `_READERS` says where octavia.conf has it.
+    """Everything, by who reads it; `READERS` says where octavia.conf has it.
 
     `directories`: where further files of the configuration are looked for, the first one first.
     """
@@ -133,7 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 #: section of octavia.conf to the fields of `Settings` that read it
-_READERS = {
+READERS = {
     "DEFAULT": ("common",),
     "api_settings": ("server", "access", "api"),
     "oslo_middleware": ("api",),
@@ -149,6 +149,16 @@ _READERS = {
     "house_keeping": ("house",),
     "certificates": ("certificates",),
     "livia": ("livia",),
+}
+
+#: options of `ApiSettings` to their section, where that is not [api_settings]
+_ELSEWHERE = {
+    **dict.fromkeys(("max_request_body_size", "enable_proxy_headers_parsing"), "oslo_middleware"),
+    **dict.fromkeys(("allow_vip_network_id", "allow_vip_subnet_id", "allow_vip_port_id"), "networking"),
+    **dict.fromkeys(("valid_vip_networks", "denylist_vip_networks", "reserved_ips"), "networking"),
+    **dict.fromkeys((name for name in ApiSettings.__struct_fields__ if name.endswith("_quota")), "quotas"),
+    **dict.fromkeys((name for name in ApiSettings.__struct_fields__ if name.startswith("timeout_")), "haproxy_amphora"),
+    "loadbalancer_topology": "controller_worker",
 }
 
 #: options that may be given several times, each time with a further value
@@ -182,20 +192,19 @@ def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, li
     warnings: list[str] = []
     changed: dict[str, dict[str, Any]] = {}
     for section, options in _parse(files).items():
-        if section not in _READERS:
-            warnings += known.about_section(section, _READERS)
+        if section not in READERS:
+            warnings += known.about_section(section, READERS)
             continue
-        unread = []
+        readable, unread = options_of(section), []
         for name, given in options.items():
             option = known.RENAMED.get((section, name), name)
-            reader = _reader(section, option)
-            if reader is None:
+            if option not in readable:
                 unread.append(option)
                 continue
+            reader, kind = readable[option]
             text = ",".join(given) if (section, option) in _REPEATED else given[-1]
-            changed.setdefault(reader, {})[option] = _value(section, option, text, _options(reader)[option])
-        read = [option for reader in _READERS[section] for option in _options(reader)]
-        warnings += known.about_options(section, unread, read)
+            changed.setdefault(reader, {})[option] = _value(section, option, text, kind)
+        warnings += known.about_options(section, unread, readable)
     parts = {name: msgspec.structs.replace(getattr(base, name), **values) for name, values in changed.items()}
     return msgspec.structs.replace(base, directories=_directories(files), **parts), warnings
 
@@ -223,12 +232,14 @@ def _parse(files: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
     return merged
 
 
-def _options(reader: str) -> dict[str, Any]:
-    return get_type_hints(get_type_hints(Settings)[reader])
-
-
-def _reader(section: str, option: str) -> str | None:
-    return next((reader for reader in _READERS[section] if option in _options(reader)), None)
+def options_of(section: str) -> dict[str, tuple[str, Any]]:
+    """What is read of a section: option to the field of `Settings` that has it, and its type."""
+    return {
+        option: (reader, kind)
+        for reader in reversed(READERS[section])
+        for option, kind in get_type_hints(get_type_hints(Settings)[reader]).items()
+        if reader != "api" or _ELSEWHERE.get(option, "api_settings") == section
+    }
 
 
 def _value(section: str, option: str, text: str, kind: Any) -> object:
