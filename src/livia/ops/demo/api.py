@@ -65,8 +65,8 @@ class Api:
         raise ApiError(f"{load_balancer_id} is not gone after {seconds:.0f} s.")
 
     def _last_event(self, load_balancer_id: str) -> str:
-        events = self.get(f"/loadbalancers/{load_balancer_id}/events")["events"]
-        return str(events[-1]["message"]) if events else "no reason was recorded"
+        events = self.get(f"/loadbalancers/{load_balancer_id}/events?sort=id:desc&limit=1")["events"]
+        return str(events[0]["message"]) if events else "no reason was recorded"
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
