@@ -14,12 +14,14 @@ from livia.api import reference
 from livia.api.middleware import canonical
 from livia.api.openapi import document
 from livia.api.operations import SUBJECTS
+from livia.api.wire.operation import LBAAS
 from livia.api.wire.schemas import component
 from livia.api.writes import Router
 from livia.services.settings import ApiSettings
 from tests.api.conftest import MakeHarness
 from tests.api.everything import Everything
 from tests.api.harness import UNKNOWN, Harness, Tree
+from tests.api.writes import writes
 
 # Ours is a compiled router, too.
 falcon.inspect.register_router(Router)(falcon.inspect.inspect_compiled_router)
@@ -124,6 +126,21 @@ def test_answers_have_every_attribute_unless_fields_are_chosen(harness: Harness,
             (shown,) = harness.client.request("GET", path, root="").json.values()
             whole = described["components"]["schemas"][component(resource)]
             jsonschema_rs.Draft202012Validator({**whole, **components}).validate(shown)
+
+
+def test_bodies_that_are_accepted_are_as_described(harness: Harness, tree: Tree, described: dict[str, Any]) -> None:
+    takes = {(each.method, _nameless(each.path)): each.takes for each in OPERATIONS}
+    components = {"components": described["components"]}
+    for write in writes(harness, tree):
+        path = write.path if write.path.startswith("/v2/") else f"{LBAAS}{write.path}"
+        (schema,) = (
+            schema
+            for (method, template), schema in takes.items()
+            if method == write.method and re.fullmatch(template.replace("{}", "[^/]+"), path)
+        )
+        assert (schema is None) == (write.body is None), write
+        if schema is not None:
+            jsonschema_rs.Draft202012Validator({**schema, **components}).validate(write.body)
 
 
 def test_the_reference_page_is_up_to_date() -> None:

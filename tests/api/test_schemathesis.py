@@ -31,7 +31,7 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 #: requests of each operation, as the document says and against it
-EXAMPLES = {GenerationMode.POSITIVE: 35, GenerationMode.NEGATIVE: 12}
+EXAMPLES = {GenerationMode.POSITIVE: 28, GenerationMode.NEGATIVE: 10}
 LEAST = 2000
 #: the provider cannot do it (contract 00, section 6.3)
 NOT_SUPPORTED = 501
