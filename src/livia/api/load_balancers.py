@@ -1,6 +1,7 @@
 """Load balancers over HTTP (contract 10): what they have beyond other resources."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import falcon
@@ -102,25 +103,26 @@ class LoadBalancers(Collection):
         return Graph(listeners=listeners, pools=pools, default_pools=found.default_of)
 
     def _expand(self, shown: dict[str, Any]) -> None:
-        """Children as objects instead of ids (contract 10, section 6.4)."""
+        """Children as objects instead of ids (contract 10, section 6.4): one statement a kind."""
         with self.api.deps.database.read() as connection:
 
-            def children(kind: str, column: str, value: str) -> list[dict[str, Any]]:
+            @cache
+            def children(kind: str) -> dict[str, dict[str, Any]]:
                 view, shape = self._shapes[kind]
-                return shape.objects(view.page(connection, Page(where=((column, value),))))
+                rows = view.page(connection, Page(where=(("load_balancer_id", shown["id"]),)))
+                return {each["id"]: each for each in shape.objects(rows)}
 
-            order = {name: [each["id"] for each in shown[name]] for name in ("listeners", "pools")}
-            for name in ("listeners", "pools"):
-                found = {each["id"]: each for each in children(name, "load_balancer_id", shown["id"])}
-                shown[name] = [found[each] for each in order[name]]
-                for each in shown[name]:
+            def inside(parent: dict[str, Any], kind: str) -> None:
+                parent[kind] = [children(kind)[each["id"]] for each in parent[kind]]
+
+            for kind in ("listeners", "pools"):
+                inside(shown, kind)
+                for each in shown[kind]:
                     del each["loadbalancers"]
             for pool in shown["pools"]:
-                pool.pop("healthmonitor_id", None)
-                monitors = children("healthmonitor", "pool_id", pool["id"])
-                pool["healthmonitor"] = monitors[0] if monitors else None
-                members = {each["id"]: each for each in children("members", "pool_id", pool["id"])}
-                pool["members"] = [members[each["id"]] for each in pool["members"]]
+                monitor_id = pool.pop("healthmonitor_id", None)
+                pool["healthmonitor"] = None if monitor_id is None else children("healthmonitor")[monitor_id]
+                inside(pool, "members")
 
 
 class LoadBalancer(Item):

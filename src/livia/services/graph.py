@@ -8,6 +8,7 @@ from livia.core.rules.references import LISTENER, POOL, Readings
 from livia.services import health_monitors, listeners, members, pools, references
 from livia.services.change import Change
 from livia.services.context import Deps, require
+from livia.store.listeners import Neighbour
 
 
 def growth(wanted_listeners: Sequence[Mapping[str, Any]], wanted_pools: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -46,6 +47,7 @@ def add(
 ) -> None:
     """Insert everything, or raise `Refused`. `default_pools`: indexes into `wanted_pools`, one a listener."""
     pool_ids = [_add_pool(change, pool, readings, ordinal) for ordinal, pool in enumerate(wanted_pools)]
+    added: list[Neighbour] = []
     for ordinal, (listener, index) in enumerate(zip(wanted_listeners, default_pools, strict=True)):
         values = dict(listener)
         if values["default_pool_id"] is not None:
@@ -60,7 +62,7 @@ def add(
         if values["l7policies"]:
             require(protocols.no_children(values["protocol"]))
             change.require_supported("l7 policies", values)
-        listeners.add(change, values, readings, ordinal=ordinal)
+        listeners.add(change, values, readings, added, ordinal=ordinal)
 
 
 def _add_pool(change: Change, pool: Mapping[str, Any], readings: Readings, ordinal: int) -> str:

@@ -41,22 +41,27 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         require(*_type_verdicts(deps, values, protocol))
         quotas.take(deps, change.connection, change.state.project_id, {"health_monitor": 1})
         change.require_mutable_pool(pool)
-        monitor_id = add(change, pool.id, protocol, values)
+        present = health_monitors.of_pool(change.connection, pool.id)
+        monitor_id = add(change, pool.id, protocol, values, present=present)
         change.mark_pool(pool.id)
         return monitor_id
 
     return perform(deps, context, place.load_balancer_id, act)
 
 
-def add(change: Change, pool_id: str, protocol: str, values: Mapping[str, Any]) -> str:
-    """Check and insert the monitor of a pool; one being deleted makes way. Its id."""
+def add(
+    change: Change, pool_id: str, protocol: str, values: Mapping[str, Any], *, present: tuple[str, str] | None = None
+) -> str:
+    """Check and insert the monitor of a pool. Its id.
+
+    `present`: (id, provisioning status) of the one that the pool has; if it is being deleted it makes way.
+    """
     given = [name for name in rules.HTTP_DEFAULTS if values[name]]
     require(
         *_type_verdicts(change.deps, values, protocol),
         rules.domain_fits_version(values["domain_name"], values["http_version"]),
         rules.http_attributes_fit(values["type"], given),
     )
-    present = health_monitors.of_pool(change.connection, pool_id)
     if present is not None:
         if present[1] != objects.DELETING:
             raise Refused(409, "This pool already has a health monitor")

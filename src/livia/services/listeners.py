@@ -1,10 +1,11 @@
 """Use cases of listeners (contract 20)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from livia.core.model.status import Provisioning
 from livia.core.rules import listeners as rules
 from livia.core.rules import protocols, tls
 from livia.core.rules.references import LISTENER, Readings
@@ -60,19 +61,34 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         quotas.take(deps, change.connection, change.state.project_id, {"listener": 1})
         _check_pool(change, values["protocol"], values["default_pool_id"])
         change.require_mutable()
-        return add(change, values, readings)
+        return add(change, values, readings, listeners.on_load_balancer(change.connection, change.state.id))
 
     return perform(deps, context, load_balancer.id, act)
 
 
-def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordinal: int = 0) -> str:
-    """Check and insert a listener whose default pool is known to fit. Its id."""
+def add(
+    change: Change,
+    values: Mapping[str, Any],
+    readings: Readings,
+    others: list[listeners.Neighbour],
+    *,
+    ordinal: int = 0,
+) -> str:
+    """Check and insert a listener whose default pool is known to fit. Its id.
+
+    `others`: the listeners of the load balancer, which the new one joins; one that is being deleted makes way.
+    """
     complete = _with_tls_defaults(change.deps, values)
-    _check_new(change, complete, readings)
+    _check_new(change, complete, readings, others)
     change.require_supported("listener", complete)
-    listeners.make_way(change.connection, change.state.id, complete["protocol"], complete["protocol_port"])
+    protocol, port = complete["protocol"], complete["protocol_port"]
+    if any((each.protocol, each.protocol_port) == (protocol, port) for each in others):
+        listeners.make_way(change.connection, change.state.id, protocol, port)
     listener_id = change.add("listener", columns(complete), complete["tags"], ordinal=ordinal)
-    _set_lists(change, listener_id, complete)
+    listeners.add_cidrs(change.new, listener_id, complete["allowed_cidrs"] or ())
+    listeners.add_sni(change.new, listener_id, complete["sni_container_refs"] or ())
+    default_pool = complete["default_pool_id"]
+    others.append(listeners.Neighbour(listener_id, protocol, port, default_pool, str(Provisioning.PENDING_CREATE)))
     return listener_id
 
 
@@ -153,7 +169,9 @@ def _check_pool(change: Change, protocol: str, pool_id: str | None) -> None:
     require(protocols.pool_fits_listener(stored["protocol"], protocol))
 
 
-def _check_new(change: Change, values: Mapping[str, Any], readings: Readings) -> None:
+def _check_new(
+    change: Change, values: Mapping[str, Any], readings: Readings, others: Iterable[listeners.Neighbour]
+) -> None:
     """Rows 9 to 33 of contract 20, section 7, in that order."""
     settings = change.deps.settings
     protocol = values["protocol"]
@@ -169,7 +187,7 @@ def _check_new(change: Change, values: Mapping[str, Any], readings: Readings) ->
         rules.certificates_fit(values, values),
         tls.ciphers_allowed(values["tls_ciphers"], settings.tls_cipher_prohibit_list),
         references.verdict(change, LISTENER, values, readings),
-        _port_is_free(change, protocol, values["protocol_port"]),
+        _port_is_free(protocol, values["protocol_port"], others),
         _cidrs_fit(change, values),
     )
     if protocol == "TERMINATED_HTTPS":
@@ -208,8 +226,7 @@ def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str
 _CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}
 
 
-def _port_is_free(change: Change, protocol: str, port: int) -> Verdict:
-    others = listeners.on_load_balancer(change.connection, change.state.id)
+def _port_is_free(protocol: str, port: int, others: Iterable[listeners.Neighbour]) -> Verdict:
     live = ((each.protocol, each.protocol_port) for each in others if each.provisioning_status != objects.DELETING)
     return protocols.port_is_free(protocol, port, live)
 

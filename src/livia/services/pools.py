@@ -81,7 +81,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
         )
     change.require_supported("pool", complete)
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
-    pools.set_persistence(change.connection, pool_id, complete["session_persistence"])
+    pools.add_persistence(change.new, pool_id, complete["session_persistence"])
     return pool_id
 
 

@@ -1,6 +1,6 @@
 """Health monitors: the shown view and their rows."""
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from livia.store import tables as t
 from livia.store import tags
@@ -25,13 +25,16 @@ VIEW = View(
         "domain_name": _HM.c.domain_name,
         "pools": _HM.c.pool_id,
     },
-    extra={"pool_id": _HM.c.pool_id},
+    extra={"pool_id": _HM.c.pool_id, "load_balancer_id": _HM.c.load_balancer_id},
 )
+
+
+_OF_POOL = select(_HM.c.id, _HM.c.provisioning_status).where(_HM.c.pool_id == bindparam("pool_id"))
 
 
 def of_pool(connection: Connection, pool_id: str) -> tuple[str, str] | None:
     """(id, provisioning status) of a pool's monitor."""
-    row = connection.execute(select(_HM.c.id, _HM.c.provisioning_status).where(_HM.c.pool_id == pool_id)).one_or_none()
+    row = connection.execute(_OF_POOL, {"pool_id": pool_id}).one_or_none()
     return None if row is None else (row[0], row[1])
 
 

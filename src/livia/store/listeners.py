@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 
 from livia.store import tables as t
 from livia.store import tags
 from livia.store.aggregates import joined, json_texts
+from livia.store.batch import Batch
 from livia.store.objects import DELETING
 from livia.store.view import View, ids_of, object_columns
 
@@ -65,14 +66,14 @@ class Neighbour(Struct, frozen=True):
     provisioning_status: str
 
 
+_NEIGHBOURS = select(_L.c.id, _L.c.protocol, _L.c.protocol_port, _L.c.default_pool_id, _L.c.provisioning_status).where(
+    _L.c.load_balancer_id == bindparam("load_balancer_id")
+)
+
+
 def on_load_balancer(connection: Connection, load_balancer_id: str) -> list[Neighbour]:
     """All listeners of a load balancer, those being deleted included."""
-    rows = connection.execute(
-        select(_L.c.id, _L.c.protocol, _L.c.protocol_port, _L.c.default_pool_id, _L.c.provisioning_status).where(
-            _L.c.load_balancer_id == load_balancer_id
-        )
-    )
-    return [Neighbour(*row) for row in rows]
+    return [Neighbour(*row) for row in connection.execute(_NEIGHBOURS, {"load_balancer_id": load_balancer_id})]
 
 
 def using_pool(connection: Connection, pool_id: str) -> list[str]:
@@ -89,15 +90,29 @@ def set_default_pool(connection: Connection, listener_ids: Iterable[str], pool_i
 def set_cidrs(connection: Connection, listener_id: str, cidrs: Iterable[str]) -> None:
     """Replace the networks that may reach the listener; none: all may."""
     connection.execute(delete(t.listener_cidr).where(t.listener_cidr.c.listener_id == listener_id))
+    batch = Batch()
+    add_cidrs(batch, listener_id, cidrs)
+    batch.flush(connection)
+
+
+def add_cidrs(batch: Batch, listener_id: str, cidrs: Iterable[str]) -> None:
+    """Say which networks may reach a new listener."""
     for cidr in dict.fromkeys(cidrs):
-        connection.execute(insert(t.listener_cidr).values(listener_id=listener_id, cidr=cidr))
+        batch.add(t.listener_cidr, {"listener_id": listener_id, "cidr": cidr})
 
 
 def set_sni(connection: Connection, listener_id: str, references: Iterable[str]) -> None:
     """Replace the certificates chosen by server name."""
     connection.execute(delete(t.sni).where(t.sni.c.listener_id == listener_id))
+    batch = Batch()
+    add_sni(batch, listener_id, references)
+    batch.flush(connection)
+
+
+def add_sni(batch: Batch, listener_id: str, references: Iterable[str]) -> None:
+    """Say which certificates a new listener chooses by server name."""
     for position, reference in enumerate(dict.fromkeys(references)):
-        connection.execute(insert(t.sni).values(listener_id=listener_id, tls_container_id=reference, position=position))
+        batch.add(t.sni, {"listener_id": listener_id, "tls_container_id": reference, "position": position})
 
 
 def sni(connection: Connection, listener_id: str) -> list[str]:

@@ -25,7 +25,7 @@ VIEW = View(
         "monitor_port": _M.c.monitor_port,
         "vnic_type": _M.c.vnic_type,
     },
-    extra={"pool_id": _M.c.pool_id, "ip_address": _M.c.ip_address},
+    extra={"pool_id": _M.c.pool_id, "load_balancer_id": _M.c.load_balancer_id, "ip_address": _M.c.ip_address},
 )
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from livia.store import tables as t
+from livia.store.batch import Batch
 from livia.store.view import View, ids_of, object_columns
 
 _P = t.pool
@@ -60,8 +61,15 @@ def persistence(connection: Connection, pool_id: str) -> dict[str, Any] | None:
 def set_persistence(connection: Connection, pool_id: str, wanted: Mapping[str, Any] | None) -> None:
     """Replace the session persistence; None: there is none."""
     connection.execute(delete(_SP).where(_SP.c.pool_id == pool_id))
+    batch = Batch()
+    add_persistence(batch, pool_id, wanted)
+    batch.flush(connection)
+
+
+def add_persistence(batch: Batch, pool_id: str, wanted: Mapping[str, Any] | None) -> None:
+    """The session persistence of a new pool."""
     if wanted is not None:
-        connection.execute(insert(_SP).values(pool_id=pool_id, **wanted))
+        batch.add(_SP, {**wanted, "pool_id": pool_id})
 
 
 def redirecting_policy(connection: Connection, pool_id: str) -> str | None:
