@@ -5,20 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
 from livia.api.auth import Testing
 from livia.api.policy_files import FilePolicy
 from livia.api.rules import OPERATIONS, READ, READ_QUOTA, WRITE, OperationRule
 from livia.core.clock import SystemClock
 from livia.services.settings import PolicySettings
-from livia.store import tables as t
 from livia.store.engine import Database
+from tests.api.amphorae import put, reported
 from tests.api.client import Answer, Client
 from tests.api.harness import SUBNET, UNKNOWN, Harness
 from tests.api.offers import FLAVORS, ZONES
 from tests.api.personas import OTHER, OWN, PERSONAS
-from tests.api.test_amphora import put
 
 DENIED = "Policy does not allow this request to be performed."
 #: who may do what the kind of rule says, to objects of project "own"; everybody else nothing (contract 80, section 5.1)
@@ -68,9 +66,8 @@ class Scene:
         self.amphora = UNKNOWN
         put(self.harness, self.amphora, self.tree.load_balancer, role="BACKUP", status="ALLOCATED")
         counters = ("bytes_in", "bytes_out", "active_connections", "total_connections", "request_errors")
-        with database.write() as connection:
-            ids = {"listener_id": self.tree.listener, "amphora_id": self.amphora}
-            connection.execute(insert(t.listener_statistics).values(**ids, **dict.fromkeys(counters, 0)))
+        zero = dict.fromkeys(counters, 0)
+        reported(self.harness, self.amphora, self.tree.load_balancer, self.tree.listener, **zero)
         self.clients = {name: Client(self.harness.app, headers=persona.headers) for name, persona in PERSONAS.items()}
 
     def body(self, rule: OperationRule) -> dict[str, Any] | None:
