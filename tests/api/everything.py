@@ -21,7 +21,9 @@ class Everything:
         #: what makes the object that a part of a path names, and perhaps those around it
         self._makers: dict[str, Callable[[], Ids]] = {
             "loadbalancer_id": self._bare,
-            **dict.fromkeys(("listener_id", "pool_id", "member_id", "healthmonitor_id"), self._tree),
+            **dict.fromkeys(
+                ("listener_id", "pool_id", "member_id", "healthmonitor_id", "l7policy_id", "rule_id"), self._tree
+            ),
             "flavor_id": lambda: self._offer(FLAVORS, "flavor_id"),
             "flavorprofile_id": lambda: {"flavorprofile_id": FLAVORS.profile(harness)["id"]},
             "availability_zone_name": lambda: self._offer(ZONES, "availability_zone_name"),
@@ -50,6 +52,9 @@ class Everything:
         if "healthmonitor" in body:
             # A pool has one monitor at most.
             return {"healthmonitor": {"pool_id": self._harness.pool(**self._bare())["id"]}}
+        if "rule" in body:
+            # Most texts do not go with most types.
+            return {"rule": {"compare_type": "EQUAL_TO", "value": "true"}}
         for shelf in (FLAVORS, ZONES):
             if shelf.profile_item in body:
                 return {shelf.profile_item: {"provider_name": "amphora", shelf.data: "{}"}}
@@ -74,6 +79,9 @@ class Everything:
             "default_pool_id": tree.pool,
             "member_id": tree.member,
             "healthmonitor_id": tree.monitor,
+            "l7policy_id": tree.policy,
+            "rule_id": tree.rule,
+            "redirect_pool_id": tree.pool,
             "marker": tree.member,
         }
 

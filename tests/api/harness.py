@@ -20,7 +20,14 @@ from tests.api.client import Answer, Client
 
 SUBNET = "6f4b9a0e-2a53-4c6b-9c1f-6f2d0c2b5a11"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-_CHILDREN = (t.listener, t.pool, t.member, t.health_monitor)
+_CHILDREN = (t.listener, t.pool, t.member, t.health_monitor, t.l7policy, t.l7rule)
+#: keys of lists that are not the item's with an s
+_LISTS = {"l7policy": "l7policies"}
+
+
+def list_key(item: str) -> str:
+    """What a list of such objects is called on the wire."""
+    return _LISTS.get(item, f"{item}s")
 
 
 class RecordingWake:
@@ -88,7 +95,7 @@ class Harness:
             }
 
     def statuses(self, load_balancer_id: str) -> dict[str, str]:
-        """Kind and name of every object of a load balancer to its provisioning status."""
+        """Kind and name (of rules: value) of every object of a load balancer to its provisioning status."""
         found = {}
         with self.database.read() as connection:
             lb = t.load_balancer
@@ -96,7 +103,8 @@ class Harness:
             found["load_balancer"] = connection.execute(query).scalar_one()
             for table in _CHILDREN:
                 rows = connection.execute(select(table).where(table.c.load_balancer_id == load_balancer_id))
-                found.update({f"{table.name} {row.name}".strip(): row.provisioning_status for row in rows})
+                name = "name" if "name" in table.c else "value"
+                found.update({f"{table.name} {getattr(row, name)}".strip(): row.provisioning_status for row in rows})
         return found
 
     def generation(self, kind: str, object_id: str) -> int:
@@ -150,17 +158,32 @@ class Harness:
         body = {"pool_id": pool_id, "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3, **values}
         return self.accepted(self.client.post("/healthmonitors", {"healthmonitor": body}))
 
+    def policy(self, listener_id: str, **values: Any) -> dict[str, Any]:
+        """A new L7 policy, which rejects unless asked otherwise."""
+        body = {"listener_id": listener_id, "action": "REJECT", **values}
+        return self.accepted(self.client.post("/l7policies", {"l7policy": body}))
+
+    def rule(self, policy_id: str, **values: Any) -> dict[str, Any]:
+        """A new L7 rule, on the path unless asked otherwise."""
+        body = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/x", **values}
+        return self.accepted(self.client.post(f"/l7policies/{policy_id}/rules", {"rule": body}))
+
     def tree(self) -> "Tree":
         """A load balancer with one of everything, ACTIVE."""
         load_balancer = self.load_balancer(name="web")
         listener = self.listener(load_balancer["id"], name="http")
         pool = self.pool(listener_id=listener["id"], name="blue")
+        policy = self.policy(
+            listener["id"], name="away", action="REDIRECT_TO_URL", redirect_url="http://www.example.net/away"
+        )
         tree = Tree(
             load_balancer=load_balancer["id"],
             listener=listener["id"],
             pool=pool["id"],
             member=self.member(pool["id"], name="one")["id"],
             monitor=self.monitor(pool["id"], name="check")["id"],
+            policy=policy["id"],
+            rule=self.rule(policy["id"], value="/old")["id"],
         )
         self.confirm(tree.load_balancer)
         return tree
@@ -169,20 +192,36 @@ class Harness:
 class Tree:
     """Ids of one of everything, and the paths and bodies to reach them by."""
 
-    def __init__(self, *, load_balancer: str, listener: str, pool: str, member: str, monitor: str) -> None:
+    def __init__(
+        self, *, load_balancer: str, listener: str, pool: str, member: str, monitor: str, policy: str, rule: str
+    ) -> None:
         self.load_balancer = load_balancer
         self.listener = listener
         self.pool = pool
         self.member = member
         self.monitor = monitor
+        self.policy = policy
+        self.rule = rule
         self.paths = {
             "loadbalancer": f"/loadbalancers/{load_balancer}",
             "listener": f"/listeners/{listener}",
             "pool": f"/pools/{pool}",
             "member": f"/pools/{pool}/members/{member}",
             "healthmonitor": f"/healthmonitors/{monitor}",
+            "l7policy": f"/l7policies/{policy}",
+            "rule": f"/l7policies/{policy}/rules/{rule}",
         }
         self.collections = {item: path.rpartition("/")[0] for item, path in self.paths.items()}
+        #: store's kind to id
+        self.ids = {
+            "load_balancer": load_balancer,
+            "listener": listener,
+            "pool": pool,
+            "member": member,
+            "health_monitor": monitor,
+            "l7policy": policy,
+            "l7rule": rule,
+        }
 
     def minimal(self, item: str) -> dict[str, Any]:
         """The least that a POST of another such object needs."""
@@ -192,5 +231,11 @@ class Tree:
             "pool": {"loadbalancer_id": self.load_balancer, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"},
             "member": {"address": "10.0.0.22", "protocol_port": 80},
             "healthmonitor": {"pool_id": self.pool, "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3},
+            "l7policy": {"listener_id": self.listener, "action": "REJECT"},
+            "rule": {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/new"},
         }
         return bodies[item]
+
+    def least_change(self, item: str) -> dict[str, Any]:
+        """The least that a PUT needs: nothing, but for L7 policies (contract 50, section 1.3)."""
+        return {"description": "d"} if item == "l7policy" else {}

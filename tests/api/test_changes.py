@@ -13,14 +13,31 @@ from tests.api.client import Answer
 from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 
-ALL = ("load_balancer", "listener http", "pool blue", "member one", "health_monitor check")
+ALL = (
+    "load_balancer",
+    "listener http",
+    "pool blue",
+    "member one",
+    "health_monitor check",
+    "l7policy away",
+    "l7rule /old",
+)
 #: what is done, and what turns pending by it; the rest stays ACTIVE
 LOCKS: list[tuple[str, str, dict[str, str]]] = [
     ("PUT", "loadbalancer", {"load_balancer": "UPDATE"}),
     ("DELETE", "loadbalancer", {"load_balancer": "DELETE"}),
     ("POST", "listener", {"load_balancer": "UPDATE", "listener": "CREATE"}),
     ("PUT", "listener", {"load_balancer": "UPDATE", "listener http": "UPDATE"}),
-    ("DELETE", "listener", {"load_balancer": "UPDATE", "listener http": "DELETE"}),
+    (
+        "DELETE",
+        "listener",
+        {
+            "load_balancer": "UPDATE",
+            "listener http": "DELETE",
+            "l7policy away": "DELETE",
+            "l7rule /old": "DELETE",
+        },
+    ),
     ("POST", "pool", {"load_balancer": "UPDATE", "pool": "CREATE"}),
     ("PUT", "pool", {"load_balancer": "UPDATE", "listener http": "UPDATE", "pool blue": "UPDATE"}),
     (
@@ -48,6 +65,30 @@ LOCKS: list[tuple[str, str, dict[str, str]]] = [
             ("DELETE", "healthmonitor", "health_monitor check", "DELETE"),
         )
     ),
+    ("POST", "l7policy", {"load_balancer": "UPDATE", "listener http": "UPDATE", "l7policy": "CREATE"}),
+    ("PUT", "l7policy", {"load_balancer": "UPDATE", "listener http": "UPDATE", "l7policy away": "UPDATE"}),
+    (
+        "DELETE",
+        "l7policy",
+        {
+            "load_balancer": "UPDATE",
+            "listener http": "UPDATE",
+            "l7policy away": "DELETE",
+            "l7rule /old": "DELETE",
+        },
+    ),
+    *(
+        (
+            method,
+            "rule",
+            {"load_balancer": "UPDATE", "listener http": "UPDATE", "l7policy away": "UPDATE", name: status},
+        )
+        for method, name, status in (
+            ("POST", "l7rule /new", "CREATE"),
+            ("PUT", "l7rule /old", "UPDATE"),
+            ("DELETE", "l7rule /old", "DELETE"),
+        )
+    ),
 ]
 
 
@@ -55,7 +96,7 @@ def _do(harness: Harness, tree: Tree, method: str, item: str) -> Answer:
     if method == "POST":
         return harness.client.post(tree.collections[item], {item: tree.minimal(item)})
     if method == "PUT":
-        return harness.client.put(tree.paths[item], {item: {}})
+        return harness.client.put(tree.paths[item], {item: tree.least_change(item)})
     return harness.client.request("DELETE", tree.paths[item], query="cascade=true" if item == "loadbalancer" else "")
 
 
@@ -70,7 +111,7 @@ def test_what_a_change_locks(anywhere: Harness, method: str, item: str, touched:
     assert anywhere.generation("load_balancer", tree.load_balancer) == generation + 1
     assert anywhere.wake.keys == [tree.load_balancer]
     with anywhere.database.read() as connection:
-        for table in (t.listener, t.pool, t.member, t.health_monitor):
+        for table in (t.listener, t.pool, t.member, t.health_monitor, t.l7policy, t.l7rule):
             for row in connection.execute(select(table)):
                 pending = row.provisioning_status != "ACTIVE"
                 assert (row.generation == generation + 1) is pending, (table.name, row.generation)
@@ -108,13 +149,7 @@ WRITES = [(method, item) for method, item, _touched in LOCKS]
 @pytest.mark.parametrize("status", ["PENDING_CREATE", "PENDING_UPDATE", "ERROR"])
 @pytest.mark.parametrize("method, item", WRITES)
 def test_changes_while_others_are_under_way(harness: Harness, tree: Tree, method: str, item: str, status: str) -> None:
-    for kind, object_id in (
-        ("load_balancer", tree.load_balancer),
-        ("listener", tree.listener),
-        ("pool", tree.pool),
-        ("member", tree.member),
-        ("health_monitor", tree.monitor),
-    ):
+    for kind, object_id in tree.ids.items():
         harness.set_status(kind, object_id, status)
     assert _do(harness, tree, method, item).status in (200, 201, 204)
 
@@ -126,23 +161,23 @@ def test_no_changes_of_what_is_being_deleted(harness: Harness, tree: Tree, metho
     if item == "loadbalancer":
         text = f"Invalid state PENDING_DELETE of loadbalancer resource {tree.load_balancer}"
     path = tree.collections[item] if method == "POST" else tree.paths[item]
-    body = {item: tree.minimal(item) if method == "POST" else {}}
+    body = {item: tree.minimal(item) if method == "POST" else tree.least_change(item)}
     harness.refused(method, path, body, 409, text)
     harness.refused("PUT", f"{tree.paths['loadbalancer']}/failover", None, 409, "Invalid state PENDING_DELETE of")
     harness.refused("PUT", tree.collections["member"], {"members": []}, 409, "is immutable and cannot be updated.")
 
 
-@pytest.mark.parametrize("item", ["listener", "pool", "member", "healthmonitor"])
+@pytest.mark.parametrize("item", ["listener", "pool", "member", "healthmonitor", "l7policy", "rule"])
 def test_deleting_twice(harness: Harness, tree: Tree, item: str) -> None:
     assert harness.client.delete(tree.paths[item]).status == 204
     before = harness.rows()
     assert harness.client.delete(tree.paths[item]).status == 204
     assert harness.rows() == before
-    fault = harness.refused("PUT", tree.paths[item], {item: {}}, 409)
+    fault = harness.refused("PUT", tree.paths[item], {item: tree.least_change(item)}, 409)
     assert fault.endswith("is immutable and cannot be updated.")
 
 
-@pytest.mark.parametrize("item", ["listener", "pool", "member", "healthmonitor"])
+@pytest.mark.parametrize("item", ["listener", "pool", "member", "healthmonitor", "l7policy", "rule"])
 def test_deleting_a_child_of_what_is_being_deleted(harness: Harness, tree: Tree, item: str) -> None:
     assert harness.client.delete(tree.paths["loadbalancer"], cascade="true").status == 204
     before = harness.rows()
@@ -156,6 +191,8 @@ STRICT_TEXTS = {
     "pool": "Load Balancer {lb} is immutable and cannot be updated.",
     "member": "Pool {pool} is immutable and cannot be updated.",
     "healthmonitor": "Pool {pool} is immutable and cannot be updated.",
+    "l7policy": "Load Balancer {lb} is immutable and cannot be updated.",
+    "rule": "L7Policy {policy} is immutable and cannot be updated.",
 }
 
 
@@ -166,12 +203,13 @@ def test_strictly_immutable_while_pending(make: MakeHarness, method: str, item: 
     harness = make(immutable_while_pending=True)
     harness.set_status("load_balancer", tree.load_balancer, status)
     harness.set_status("pool", tree.pool, status)
+    harness.set_status("l7policy", tree.policy, status)
     if item == "loadbalancer" and method == "DELETE" and status == "ERROR":
         assert _do(harness, tree, method, item).status == 204
         return
-    text = STRICT_TEXTS[item].format(status=status, lb=tree.load_balancer, pool=tree.pool)
+    text = STRICT_TEXTS[item].format(status=status, lb=tree.load_balancer, pool=tree.pool, policy=tree.policy)
     path = tree.collections[item] if method == "POST" else tree.paths[item]
-    body = {item: tree.minimal(item) if method == "POST" else {}} if method != "DELETE" else None
+    body = {item: tree.minimal(item) if method == "POST" else tree.least_change(item)} if method != "DELETE" else None
     harness.refused(
         method, path, body, 409, text, query="cascade=true" if method == "DELETE" and item == "loadbalancer" else ""
     )

@@ -62,6 +62,54 @@ def test_everything_at_once(anywhere: Harness) -> None:
         assert anywhere.client.get(f"/pools/{each['id']}").json["pool"]["name"] == each["name"]
 
 
+RULE = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/img"}
+TO_POOL = {"action": "REDIRECT_TO_POOL", "redirect_pool": {"name": "static"}}
+
+
+def test_policies_and_rules_at_once(anywhere: Harness) -> None:
+    policies = [
+        {**TO_POOL, "name": "a", "rules": [{**RULE, "tags": ["r"]}, {**RULE, "value": "/x", "invert": True}]},
+        {**TO_POOL, "name": "b", "redirect_pool": {**POOL, "name": "inline", "members": [MEMBER]}},
+        {"action": "REJECT", "name": "c", "position": 1, "rules": [{**RULE, "project_id": "ignored"}], "tags": ["p"]},
+        {"action": "REDIRECT_TO_URL", "name": "d", "redirect_url": "http://a.net/", "rules": None},
+    ]
+    created = _post(
+        anywhere,
+        listeners=[
+            {**HTTP, "default_pool": {"name": "inline"}, "l7policies": policies},
+            {**HTTP, "protocol_port": 81, "l7policies": [{**TO_POOL, "name": "e"}]},
+        ],
+        pools=[{**POOL, "name": "static"}],
+    )
+    pools = {each["name"]: each["id"] for each in created["pools"]}
+    first, second = created["listeners"]
+    assert [each["name"] for each in first["l7policies"]] == ["c", "a", "b", "d"]
+    assert [each["position"] for each in first["l7policies"]] == [1, 2, 3, 4]
+    by_name = {each["name"]: each for each in (*first["l7policies"], *second["l7policies"])}
+    assert {name: each["redirect_pool_id"] for name, each in by_name.items()} == {
+        "a": pools["static"],
+        "b": pools["inline"],
+        "c": None,
+        "d": None,
+        "e": pools["static"],
+    }
+    assert [(each["value"], each["invert"]) for each in by_name["a"]["rules"]] == [("/img", False), ("/x", True)]
+    assert by_name["c"]["rules"][0]["project_id"] == by_name["c"]["project_id"] == "default"
+    assert (by_name["d"]["rules"], by_name["d"]["redirect_http_code"]) == ([], 302)
+    assert set(anywhere.statuses(created["id"]).values()) == {"PENDING_CREATE"}
+    for each in by_name.values():
+        shown = anywhere.client.get(f"/l7policies/{each['id']}").json["l7policy"]
+        assert shown == {**each, "rules": [{"id": rule["id"]} for rule in each["rules"]]}
+    for rule in by_name["a"]["rules"]:
+        path = f"/l7policies/{by_name['a']['id']}/rules/{rule['id']}"
+        assert anywhere.client.get(path).json == {"rule": rule}
+    assert anywhere.client.delete(f"/loadbalancers/{created['id']}", cascade="true").status == 204
+
+
+def _policy(**values: Any) -> dict[str, Any]:
+    return {"listeners": [{**HTTP, "l7policies": [{"action": "REJECT", **values}]}]}
+
+
 #: what the body has, the status and text of the refusal
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     (
@@ -136,7 +184,31 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"pools": [{**POOL, "healthmonitor": {**MONITOR, "type": "SCTP"}}]}, 400, "only supported for pools of type"),
     ({"pools": [{**POOL, "session_persistence": {"type": "APP_COOKIE"}}]}, 400, '"cookie_name" must be specified'),
     ({"pools": [{**POOL, "session_persistence": {}}]}, 400, "Mandatory field missing."),
-    ({"listeners": [{**HTTP, "l7policies": [{"action": "REJECT"}]}]}, 501, "does not support a requested option: "),
+    (
+        {"listeners": [{"protocol": "TCP", "protocol_port": 9, "l7policies": [{"action": "REJECT"}]}]},
+        501,
+        "does not support a requested option: ",
+    ),
+    (_policy(listener_id=SUBNET), 400, "load_balancer.loadbalancer.listeners.l7policies: listener_id"),
+    (_policy(redirect_pool_id=SUBNET), 400, "load_balancer.loadbalancer.listeners.l7policies: redirect_pool_id"),
+    (_policy(rules=[{**RULE, "zz": 1}]), 400, "load_balancer.loadbalancer.listeners.l7policies.rules: zz"),
+    (_policy(rules=[{"type": "PATH"}]), 400, "compare_type. Value: 'None'. Mandatory field missing."),
+    (_policy(rules=[{**RULE, "value": "a b"}]), 400, "Error parsing L7Rule: Invalid characters in comparison value"),
+    (_policy(rules=[RULE] * 51), 409, "Too many rules on L7 policy"),
+    (_policy(action="REDIRECT_TO_POOL"), 400, "redirect_pool_id or redirect_pool must not be None"),
+    (_policy(action="REDIRECT_TO_URL", redirect_url="x"), 400, "Not a valid URL"),
+    (_policy(redirect_pool={"name": "a"}), 400, "Pool 'a' was referenced but no full definition was found."),
+    (_policy(redirect_pool=POOL), 400, "Pools must be named when creating a fully populated loadbalancer."),
+    (
+        _policy(redirect_pool={"name": "a", "protocol": "HTTP"}),
+        400,
+        "Pool definition for 'a' missing required attribute: lb_algorithm",
+    ),
+    (
+        _policy(redirect_pool={**POOL, "name": "a", "protocol": "TCP"}),
+        400,
+        "The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'.",
+    ),
     ({"pools": [{**POOL, "tls_enabled": True}]}, 501, "Provider 'amphora' does not support a requested option: "),
     (
         {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}, {**POOL, "members": [MEMBER, MEMBER]}]},
@@ -160,11 +232,14 @@ def test_refused_graphs_leave_nothing(harness: Harness, values: dict[str, Any], 
         ("pool", "Pool"),
         ("member", "Member"),
         ("health_monitor", "Health Monitor"),
+        ("l7policy", "L7 Policy"),
+        ("l7rule", "L7 Rule"),
     ],
 )
 def test_quotas_of_a_graph(make: MakeHarness, kind: str, title: str) -> None:
     harness = make(**{f"default_{kind}_quota": 0})
     pool = {**POOL, "name": "a", "members": [MEMBER], "healthmonitor": MONITOR}
-    values = {"vip_subnet_id": SUBNET, "listeners": [{**HTTP, "default_pool": {"name": "a"}}], "pools": [pool]}
+    listener = {**HTTP, "default_pool": {"name": "a"}, "l7policies": [{"action": "REJECT", "rules": [RULE]}]}
+    values = {"vip_subnet_id": SUBNET, "listeners": [listener], "pools": [pool]}
     text = f"Quota has been met for resources: {title}"
     assert harness.refused("POST", "/loadbalancers", {"loadbalancer": values}, 403) == text

@@ -256,7 +256,7 @@ def test_timeouts_have_configured_defaults(make: MakeHarness) -> None:
     assert (created["timeout_client_data"], created["timeout_tcp_inspect"]) == (7, 8)
 
 
-def test_delete_keeps_the_pool(harness: Harness, tree: Tree) -> None:
+def test_delete_keeps_the_pool_and_takes_policies_along(harness: Harness, tree: Tree) -> None:
     assert harness.client.delete(tree.paths["listener"]).status == 204
     assert harness.statuses(tree.load_balancer) == {
         "load_balancer": "PENDING_UPDATE",
@@ -264,4 +264,6 @@ def test_delete_keeps_the_pool(harness: Harness, tree: Tree) -> None:
         "pool blue": "ACTIVE",
         "member one": "ACTIVE",
         "health_monitor check": "ACTIVE",
+        "l7policy away": "PENDING_DELETE",
+        "l7rule /old": "PENDING_DELETE",
     }

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from livia.services.context import Context
 from livia.store import tables as t
 from tests.api.conftest import MakeHarness
-from tests.api.harness import UNKNOWN, Harness, Tree
+from tests.api.harness import UNKNOWN, Harness, Tree, list_key
 
 BAD = "One or more arguments are either duplicate or invalid"
 
@@ -27,20 +27,26 @@ FOUND: dict[str, str] = {
     "project_id vnic_type created_at updated_at",
     "healthmonitor": "id name type delay timeout max_retries max_retries_down http_method url_path expected_codes "
     "admin_state_up project_id provisioning_status operating_status created_at updated_at",
+    "l7policy": "id name description provisioning_status operating_status admin_state_up project_id action listener_id "
+    "redirect_url redirect_http_code position created_at updated_at",
+    "rule": "id type compare_type key value invert admin_state_up project_id provisioning_status operating_status "
+    "created_at updated_at",
 }
 
 
 @pytest.mark.parametrize("item, name", [(item, name) for item, names in FOUND.items() for name in names.split()])
 def test_filters_find(harness: Harness, tree: Tree, item: str, name: str) -> None:
-    harness.accepted(harness.client.put(tree.paths[item], {item: {"name": "one"}}), 200)
+    begin = {"key": "one"} if item == "rule" else {"name": "one"}
+    harness.accepted(harness.client.put(tree.paths[item], {item: begin}), 200)
     shown = harness.client.get(tree.paths[item]).json[item]
     if name == "description":
         harness.accepted(harness.client.put(tree.paths[item], {item: {name: "d"}}), 200)
         shown[name] = "d"
     path = tree.collections[item]
-    assert [each["id"] for each in harness.client.get(path, **{name: shown[name]}).json[f"{item}s"]] == [shown["id"]]
+    found = harness.client.get(path, **{name: shown[name]}).json[list_key(item)]
+    assert [each["id"] for each in found] == [shown["id"]]
     other = {True: "false", False: "true"}.get(shown[name], "424242")
-    assert harness.client.get(path, **{name: other}).json[f"{item}s"] == []
+    assert harness.client.get(path, **{name: other}).json[list_key(item)] == []
 
 
 #: resource and names that are no filters
@@ -50,6 +56,8 @@ UNKNOWN_FILTERS = {
     "pool": ["tenant_id", "listener_id", "health_monitor_id", "loadbalancers", "session_persistence", "members"],
     "member": ["tenant_id", "request_sriov", "description"],
     "healthmonitor": ["tenant_id", "pools", "description"],
+    "l7policy": ["tenant_id", "rules", "loadbalancer_id", "redirect_pool"],
+    "rule": ["tenant_id", "name", "position"],
 }
 
 
@@ -273,9 +281,9 @@ def test_every_scalar_attribute_sorts(anywhere: Harness) -> None:
 def test_fields(harness: Harness, tree: Tree, query: str) -> None:
     for item, path in tree.paths.items():
         shown = harness.client.request("GET", path, query=query).json[item]
-        assert set(shown) == {"id", "name"}
+        assert set(shown) == ({"id", "name"} if item != "rule" else {"id"})
         listed = harness.client.request("GET", tree.collections[item], query=query).json
-        assert listed[f"{item}s"] == [shown]
+        assert listed[list_key(item)] == [shown]
 
 
 def test_fields_of_projects_stay_apart(harness: Harness, tree: Tree) -> None:
@@ -339,12 +347,15 @@ def test_foreign_objects_are_403(make: MakeHarness) -> None:
     before = harness.rows()
     headers = {"X-Project-Id": "other"}
     calls: list[tuple[str, str, dict[str, Any]]] = [
-        (method, path, {item: {}}) for item, path in tree.paths.items() for method in ("GET", "PUT", "DELETE")
+        (method, path, {item: tree.least_change(item)})
+        for item, path in tree.paths.items()
+        for method in ("GET", "PUT", "DELETE")
     ]
     calls += [
         ("POST", tree.collections[item], {item: tree.minimal(item)}) for item in tree.paths if item != "loadbalancer"
     ]
     calls += [("PUT", tree.collections["member"], {"members": []}), ("GET", tree.collections["member"], {})]
+    calls += [("GET", tree.collections["rule"], {})]
     calls += [("GET", f"{tree.paths['loadbalancer']}/{part}", {}) for part in ("status", "stats", "events")]
     calls += [("PUT", f"{tree.paths['loadbalancer']}/failover", {}), ("GET", f"{tree.paths['listener']}/stats", {})]
     for method, path, body in calls:

@@ -106,6 +106,7 @@ def test_lists_know_the_filters_that_are_described(harness: Harness, tree: Tree,
         parameters = methods["get"].get("parameters", []) if "get" in methods else []
         query = {each["name"]: "1" for each in parameters if each["name"] not in ("marker", "sort", "sort_key")}
         filled = path.replace("{pool_id}", tree.pool).replace("{loadbalancer_id}", tree.load_balancer)
+        filled = filled.replace("{l7policy_id}", tree.policy)
         if "limit" in query:
             answer = harness.client.request("GET", filled, root="", query={**query, "sort_dir": "asc"})
             assert answer.status == 200, (path, answer)

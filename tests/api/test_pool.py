@@ -3,9 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
-from livia.store import tables as t
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness, Tree
 
@@ -164,6 +162,8 @@ def test_delete_takes_members_and_monitor_along(harness: Harness, tree: Tree) ->
         "pool blue": "PENDING_DELETE",
         "member one": "PENDING_DELETE",
         "health_monitor check": "PENDING_DELETE",
+        "l7policy away": "ACTIVE",
+        "l7rule /old": "ACTIVE",
     }
     assert harness.client.get(tree.paths["listener"]).json["listener"]["default_pool_id"] is None
 
@@ -171,18 +171,12 @@ def test_delete_takes_members_and_monitor_along(harness: Harness, tree: Tree) ->
 def test_a_pool_that_a_policy_uses_stays(make: MakeHarness) -> None:
     harness = make(immutable_while_pending=True)
     tree = make().tree()
-    common = {"enabled": False, "provisioning_status": "ACTIVE", "operating_status": "OFFLINE"}
-    with harness.database.write() as connection:
-        connection.execute(
-            insert(t.l7policy).values(
-                id=UNKNOWN,
-                load_balancer_id=tree.load_balancer,
-                listener_id=tree.listener,
-                redirect_pool_id=tree.pool,
-                action="REDIRECT_TO_POOL",
-                position=1,
-                **common,
-            )
-        )
-    harness.set_status("load_balancer", tree.load_balancer, "PENDING_UPDATE")
-    harness.refused("DELETE", tree.paths["pool"], None, 409, f"Pool {tree.pool} is in use by L7 policy {UNKNOWN}")
+    target = {"action": "REDIRECT_TO_POOL", "redirect_pool_id": tree.pool, "admin_state_up": False}
+    policy = make().policy(tree.listener, **target)["id"]
+    text = f"Pool {tree.pool} is in use by L7 policy {policy}"
+    harness.refused("DELETE", tree.paths["pool"], None, 409, text)
+    patient = make()
+    patient.refused("DELETE", tree.paths["pool"], None, 409, text)
+    # One that is on its way out holds nobody up.
+    assert patient.client.delete(f"/l7policies/{policy}").status == 204
+    assert patient.client.delete(tree.paths["pool"]).status == 204

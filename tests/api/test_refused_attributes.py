@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.harness import Harness, Tree
-from tests.api.test_attributes import CREATE_ONLY, ITEMS
+from tests.api.test_attributes import CREATE_ONLY, DESCRIBED, ITEMS, NAMED
 
 REF = "https://keys.example.net/v1/containers/4c0a3f0e"
 TEXT = "Value should be string"
@@ -20,10 +20,10 @@ NO_BOOLEANS: tuple[Any, ...] = ("False", "maybe", [], 1.5)
 
 #: resource, attribute, value, reason; on POST and, where PUT takes it, on PUT
 WRONG: list[tuple[str, str, Any, str]] = [
-    *((item, "name", 7, TEXT) for item in ITEMS),
-    *((item, "name", "x" * 256, LONG) for item in ITEMS),
-    *((item, "name", "a\x00b", TEXT) for item in ITEMS),
-    *((item, "description", "x" * 256, LONG) for item in ("loadbalancer", "listener", "pool")),
+    *((item, "name", 7, TEXT) for item in NAMED),
+    *((item, "name", "x" * 256, LONG) for item in NAMED),
+    *((item, "name", "a\x00b", TEXT) for item in NAMED),
+    *((item, "description", "x" * 256, LONG) for item in DESCRIBED),
     *((item, "admin_state_up", value, BOOLEAN) for item in ITEMS for value in NO_BOOLEANS),
     *((item, "tags", "a", LIST) for item in ITEMS),
     *((item, "tags", ["a", 1], TEXT) for item in ITEMS),
@@ -105,6 +105,38 @@ WRONG: list[tuple[str, str, Any, str]] = [
         ("healthmonitor", "domain_name", name, "Value should")
         for name in ("", "-a.net", "a-.net", "a..net", "a_b.net", "x" * 64, "a.net\n", ".".join(["x" * 60] * 5))
     ),
+    ("l7policy", "listener_id", "x", UUID),
+    ("l7policy", "action", "reject", "Value should be one of:"),
+    ("l7policy", "redirect_pool_id", "x", UUID),
+    *(
+        ("l7policy", name, url, "Not a valid URL")
+        for name in ("redirect_url", "redirect_prefix")
+        for url in ("", "www.example.net", "ftp://a.net/", "http://", "http://a b/", "http://a/\n", "http://a:x/")
+    ),
+    ("l7policy", "redirect_url", "http://a/" + "x" * 247, LONG),
+    *(("l7policy", "redirect_http_code", code, "Value should be one of: 301,") for code in (200, 300, "304", True)),
+    ("l7policy", "redirect_http_code", "x", INTEGER),
+    ("l7policy", "position", 0, "Value should be greater or equal to 1"),
+    ("l7policy", "position", -1, "Value should be greater or equal to 1"),
+    ("l7policy", "position", 2147483648, "Value should be lower or equal to 2147483647"),
+    ("l7policy", "rules", {}, LIST),
+    ("l7policy", "rules", ["x"], "Value should be an object"),
+    ("rule", "type", "path", "Value should be one of:"),
+    ("rule", "type", None, MANDATORY),
+    ("rule", "compare_type", "LIKE", "Value should be one of:"),
+    ("rule", "compare_type", None, MANDATORY),
+    ("rule", "value", None, MANDATORY),
+    ("rule", "invert", "maybe", BOOLEAN),
+    *(
+        ("rule", name, value, reason)
+        for name in ("key", "value")
+        for value, reason in (
+            (7, TEXT),
+            ("x" * 256, LONG),
+            ("a\nb", "Value should match the pattern"),
+            ("a\r", "Value should match the pattern"),
+        )
+    ),
 ]
 WRONG_ONLY_ON_CREATE = CREATE_ONLY | {
     "project_id",
@@ -115,8 +147,11 @@ WRONG_ONLY_ON_CREATE = CREATE_ONLY | {
     "additional_vips",
     "loadbalancer_id",
     "pool_id",
-    "type",
+    "listener_id",
+    "rules",
 }
+#: what other resources than the one in the row can change
+ALSO_CREATE_ONLY = {("healthmonitor", "type")}
 
 
 @pytest.mark.parametrize("item, name, value, reason", WRONG)
@@ -126,7 +161,10 @@ def test_create_refuses(harness: Harness, tree: Tree, item: str, name: str, valu
     assert fault.startswith(f"Invalid input for field/attribute {name}. Value: '")
 
 
-@pytest.mark.parametrize("item, name, value, reason", [row for row in WRONG if row[1] not in WRONG_ONLY_ON_CREATE])
+@pytest.mark.parametrize(
+    "item, name, value, reason",
+    [row for row in WRONG if row[1] not in WRONG_ONLY_ON_CREATE and row[:2] not in ALSO_CREATE_ONLY],
+)
 def test_update_refuses(harness: Harness, tree: Tree, item: str, name: str, value: Any, reason: str) -> None:
     fault = harness.refused("PUT", tree.paths[item], {item: {name: value}}, 400, reason)
     assert fault.startswith(f"Invalid input for field/attribute {name}. Value: '")

@@ -40,12 +40,14 @@ def creates(harness: Harness, tree: Tree) -> list[Write]:
     ]
     bare = harness.pool(loadbalancer_id=tree.load_balancer)["id"]
     monitor = {**tree.minimal("healthmonitor"), "pool_id": bare}
+    policy = {"action": "REJECT", "rules": [tree.minimal("rule")]}
+    listener = {"protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "p"}, "l7policies": [policy]}
     graph = {
         "vip_subnet_id": SUBNET,
         "pools": [
             {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [tree.minimal("member")]}
         ],
-        "listeners": [{"protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "p"}}],
+        "listeners": [listener],
     }
     harness.confirm(tree.load_balancer)
     return [

@@ -5,7 +5,7 @@ from typing import Any
 import falcon
 from msgspec.structs import replace
 
-from livia.api import catalogue, errors, load_balancers, members, operator
+from livia.api import catalogue, errors, l7, load_balancers, members, operator
 from livia.api.auth import Authenticator, NoAuth
 from livia.api.cors import Cors
 from livia.api.description import Description
@@ -14,6 +14,7 @@ from livia.api.events import Events
 from livia.api.healthcheck import Healthcheck
 from livia.api.listeners import ListenerStatistics
 from livia.api.middleware import Middleware, TooLarge
+from livia.api.nested import ChildItem, Children
 from livia.api.objects import Api, Collection, Definition, Item
 from livia.api.policy import AdminPolicy, Policy
 from livia.api.wire.health_monitor import HEALTH_MONITOR
@@ -58,6 +59,7 @@ _DEFINITIONS = (
         delete=health_monitors.delete,
         parent=lambda deps, values: place_of(deps, "pool", values["pool_id"]),
     ),
+    l7.POLICY,
 )
 
 
@@ -92,7 +94,9 @@ def create(
         app.add_route(f"{path}/{{object_id}}", Item(api, definition))
     app.add_route("/lbaas/listeners/{object_id}/stats", ListenerStatistics(api))
     app.add_route("/lbaas/pools/{object_id}/members", members.Members(api))
-    app.add_route("/lbaas/pools/{object_id}/members/{member_id}", members.Member(api))
+    app.add_route("/lbaas/pools/{object_id}/members/{child_id}", ChildItem(api, members.CHILD))
+    app.add_route("/lbaas/l7policies/{object_id}/rules", Children(api, l7.RULE))
+    app.add_route("/lbaas/l7policies/{object_id}/rules/{child_id}", ChildItem(api, l7.RULE))
     operator.add_routes(app, api)
     if isinstance(deps.network, NetworkCatalogue):
         catalogue.add_routes(app, api, deps.network)

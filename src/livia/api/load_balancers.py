@@ -10,6 +10,8 @@ from livia.api import query
 from livia.api.objects import Api, Collection, Definition, Item, clean, send
 from livia.api.wire.attribute import Reader
 from livia.api.wire.health_monitor import HEALTH_MONITOR
+from livia.api.wire.l7policy import L7POLICY
+from livia.api.wire.l7rule import L7RULE
 from livia.api.wire.listener import LISTENER
 from livia.api.wire.load_balancer import LOAD_BALANCER
 from livia.api.wire.member import MEMBER
@@ -21,8 +23,10 @@ from livia.core.rules.verdict import Refuse, invalid
 from livia.services import failover, load_balancers
 from livia.services.change import place_of
 from livia.services.context import Context, refuse
-from livia.services.load_balancers import Graph
+from livia.services.graph import Graph
 from livia.store import health_monitors as monitor_store
+from livia.store import l7policies as policy_store
+from livia.store import l7rules as rule_store
 from livia.store import listeners as listener_store
 from livia.store import load_balancers as store
 from livia.store import members as member_store
@@ -63,6 +67,8 @@ class LoadBalancers(Collection):
                 ("pools", POOL, pool_store.VIEW),
                 ("members", MEMBER, member_store.VIEW),
                 ("healthmonitor", HEALTH_MONITOR, monitor_store.VIEW),
+                ("l7policies", L7POLICY, policy_store.VIEW),
+                ("rules", L7RULE, rule_store.VIEW),
             )
         }
 
@@ -96,11 +102,19 @@ class LoadBalancers(Collection):
         """The children of a single-call create, references resolved (contract 10, section 6)."""
         settings = self.api.deps.settings
         listeners = [self._listener.complete(each, settings) for each in _list(given, "listeners")]
-        found = pools_of(_list(given, "pools"), [each["default_pool"] for each in listeners])
+        places = [each["default_pool"] for each in listeners]
+        places += [policy["redirect_pool"] for each in listeners for policy in each["l7policies"]]
+        found = pools_of(_list(given, "pools"), places)
         if isinstance(found, Refuse):
             raise refuse(found)
         pools = [self._pool.complete(each, settings) for each in found.definitions]
-        return Graph(listeners=listeners, pools=pools, default_pools=found.default_of)
+        named = iter(found.named)
+        return Graph(
+            listeners=listeners,
+            pools=pools,
+            default_pools=[next(named) for _each in listeners],
+            redirect_pools=[[next(named) for _policy in each["l7policies"]] for each in listeners],
+        )
 
     def _expand(self, shown: dict[str, Any]) -> None:
         """Children as objects instead of ids (contract 10, section 6.4): one statement a kind."""
@@ -123,6 +137,10 @@ class LoadBalancers(Collection):
                 monitor_id = pool.pop("healthmonitor_id", None)
                 pool["healthmonitor"] = None if monitor_id is None else children("healthmonitor")[monitor_id]
                 inside(pool, "members")
+            for listener in shown["listeners"]:
+                inside(listener, "l7policies")
+                for policy in listener["l7policies"]:
+                    inside(policy, "rules")
 
 
 class LoadBalancer(Item):

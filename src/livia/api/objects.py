@@ -74,8 +74,10 @@ class Responder:
 
     def changes(self, request: falcon.Request) -> dict[str, Any]:
         """What a PUT changes."""
-        value = body.wrapped(request, self.resource.argument, self.resource.item)
-        return self._updating.changes(self._updating.given(value, self._path), self.deps.settings)
+        argument = self.resource.update_argument or self.resource.argument
+        value = body.wrapped(request, argument, self.resource.item)
+        given = self._updating.given(value, f"{argument}.{self.resource.item}")
+        return self._updating.changes(given, self.deps.settings)
 
     def stored(self, object_id: str, kind: str) -> dict[str, Any]:
         """The response object. Raises the 404."""

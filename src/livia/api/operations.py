@@ -9,6 +9,8 @@ from livia.api import operator_operations
 from livia.api.wire import schemas
 from livia.api.wire.event import EVENT
 from livia.api.wire.health_monitor import HEALTH_MONITOR
+from livia.api.wire.l7policy import L7POLICY
+from livia.api.wire.l7rule import L7RULE
 from livia.api.wire.listener import LISTENER
 from livia.api.wire.load_balancer import LOAD_BALANCER
 from livia.api.wire.member import MEMBER
@@ -106,7 +108,8 @@ _CREATED = {
     "LoadBalancerCreated": schemas.shown(
         LOAD_BALANCER, listeners=_list(ref("ListenerCreated")), pools=_list(ref("PoolCreated"))
     ),
-    "ListenerCreated": schemas.shown(LISTENER, without=("loadbalancers",)),
+    "ListenerCreated": schemas.shown(LISTENER, without=("loadbalancers",), l7policies=_list(ref("L7policyCreated"))),
+    "L7policyCreated": schemas.shown(L7POLICY, rules=_list(ref("Rule"))),
     "PoolCreated": schemas.shown(
         POOL,
         without=("loadbalancers", "healthmonitor_id"),
@@ -242,6 +245,21 @@ SUBJECTS = (
         about="A health monitor asks the members of a pool whether they work.",
         resource=HEALTH_MONITOR,
         operations=usual(HEALTH_MONITOR, "a health monitor", "health monitors"),
+    ),
+    Subject(
+        title="L7 policies",
+        about="An L7 policy rejects or redirects requests of an HTTP listener, or sends them to another pool. It takes "
+        "those that meet all its enabled rules; a policy without an enabled rule takes none.",
+        resource=L7POLICY,
+        operations=usual(L7POLICY, "an L7 policy", "L7 policies"),
+    ),
+    Subject(
+        title="L7 rules",
+        about="An L7 rule is one condition of an L7 policy.",
+        resource=L7RULE,
+        operations=usual(
+            L7RULE, "an L7 rule", "L7 rules", path=f"{LBAAS}/l7policies/{{l7policy_id}}/rules", everyones=False
+        ),
     ),
     *operator_operations.SUBJECTS,
 )

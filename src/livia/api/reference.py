@@ -168,7 +168,7 @@ def _text(schema: Mapping[str, Any]) -> str:
     if schema.get("pattern") == schemas.TIME["pattern"]:
         return "time"
     if "format" in schema:
-        return {"uuid": "UUID", "cidr": "network (CIDR)"}[schema["format"]]
+        return {"uuid": "UUID", "cidr": "network (CIDR)", "uri": "URL"}[schema["format"]]
     return f"text, ≤ {schema['maxLength']}" if "maxLength" in schema else "text"
 
 

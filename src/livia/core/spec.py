@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from livia.core.model.amphora import Amphora, Role
+from livia.core.model.l7 import DEFAULT_REDIRECT_CODE, Action, CompareType, L7Policy, L7Rule, RuleType
 from livia.core.model.listener import Listener, ListenerProtocol
 from livia.core.model.pool import (
     Algorithm,
@@ -124,6 +125,30 @@ class PoolSpec(Struct, frozen=True, kw_only=True):
     members: tuple[MemberSpec, ...] = ()
 
 
+class RuleSpec(Struct, frozen=True, kw_only=True):
+    """A condition. `key`: the header, cookie or field of the certificate's subject that it looks at."""
+
+    type: RuleType
+    compare_type: CompareType
+    key: str | None = None
+    value: str
+    invert: bool = False
+
+
+class PolicySpec(Struct, frozen=True, kw_only=True):
+    """What becomes of a request that meets all `rules`, of which there is at least one.
+
+    REDIRECT_TO_POOL has `pool_id`, the redirects `url` (as it is, or as a prefix) and `code`.
+    """
+
+    id: str
+    action: Action
+    rules: tuple[RuleSpec, ...]
+    pool_id: str | None = None
+    url: str | None = None
+    code: int = DEFAULT_REDIRECT_CODE
+
+
 class ListenerSpec(Struct, frozen=True, kw_only=True):
     """Timeouts in milliseconds. `connection_limit` -1: no limit of its own."""
 
@@ -138,6 +163,13 @@ class ListenerSpec(Struct, frozen=True, kw_only=True):
     timeout_member_connect: int
     timeout_member_data: int
     timeout_tcp_inspect: int
+    #: in the order of their positions
+    policies: tuple[PolicySpec, ...] = ()
+
+    def pool_ids(self) -> tuple[str, ...]:
+        """The pools that it sends traffic to, each once."""
+        named = (self.default_pool_id, *(policy.pool_id for policy in self.policies))
+        return tuple(dict.fromkeys(each for each in named if each is not None))
 
 
 class Spec(Struct, frozen=True, kw_only=True):
@@ -190,7 +222,7 @@ def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], adv
     listeners = tuple(
         _listener(listener, tree) for listener in tree.listeners if _wanted(listener) and load_balancer.admin_state_up
     )
-    used = {listener.default_pool_id for listener in listeners}
+    used = {pool_id for listener in listeners for pool_id in listener.pool_ids()}
     return Spec(
         amphora_id=amphora.id,
         load_balancer_id=load_balancer.id,
@@ -216,7 +248,7 @@ def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], adv
     )
 
 
-def _wanted(item: Listener | Pool | Member | HealthMonitor) -> bool:
+def _wanted(item: Listener | Pool | Member | HealthMonitor | L7Policy | L7Rule) -> bool:
     return item.admin_state_up and item.provisioning_status is not Provisioning.PENDING_DELETE
 
 
@@ -248,20 +280,50 @@ def _vrrp(load_balancer_id: str, amphora: Amphora, others: tuple[Amphora, ...], 
 
 
 def _listener(listener: Listener, tree: LoadBalancerTree) -> ListenerSpec:
-    pool = tree.pool(listener.default_pool_id)
     return ListenerSpec(
         id=listener.id,
         protocol=listener.protocol,
         port=listener.protocol_port,
         connection_limit=listener.connection_limit,
-        default_pool_id=pool.id if pool is not None and _wanted(pool) else None,
+        default_pool_id=_pool_id(listener.default_pool_id, tree),
         insert_headers=tuple(sorted(n for n, value in listener.insert_headers.items() if value.lower() == "true")),
         allowed_cidrs=tuple(sorted(listener.allowed_cidrs)),
         timeout_client_data=listener.timeout_client_data,
         timeout_member_connect=listener.timeout_member_connect,
         timeout_member_data=listener.timeout_member_data,
         timeout_tcp_inspect=listener.timeout_tcp_inspect,
+        policies=tuple(policy for each in listener.l7policies if (policy := _policy(each, tree)) is not None),
     )
+
+
+def _pool_id(pool_id: str | None, tree: LoadBalancerTree) -> str | None:
+    """The pool's id if it can have traffic."""
+    pool = tree.pool(pool_id)
+    return pool.id if pool is not None and _wanted(pool) else None
+
+
+def _policy(policy: L7Policy, tree: LoadBalancerTree) -> PolicySpec | None:
+    """None for a policy that is ignored: disabled, without an enabled rule, or for a pool that is (contract 50, 3)."""
+    rules = tuple(_rule(rule) for rule in policy.rules if _wanted(rule))
+    pool_id = _pool_id(policy.redirect_pool_id, tree)
+    if not _wanted(policy) or not rules or (policy.action is Action.REDIRECT_TO_POOL and pool_id is None):
+        return None
+    return PolicySpec(
+        id=policy.id,
+        action=policy.action,
+        rules=rules,
+        pool_id=pool_id,
+        url=policy.redirect_url or policy.redirect_prefix,
+        code=policy.redirect_http_code or DEFAULT_REDIRECT_CODE,
+    )
+
+
+def _rule(rule: L7Rule) -> RuleSpec:
+    value = rule.value
+    if rule.compare_type is not CompareType.REGEX and len(value) > 2 and value[0] == value[-1] == '"':
+        # The quotes only keep a text with spaces together (contract 50, sections 2.3 and 3).
+        value = value[1:-1]
+    return RuleSpec(type=rule.type, compare_type=rule.compare_type, key=rule.key, value=value, invert=rule.invert)
 
 
 def _pool(pool: Pool) -> PoolSpec:

@@ -156,10 +156,27 @@ class Change:
 
     def require_mutable_pool(self, pool: objects.Place) -> None:
         """Raise the 409 of a pool, or then of the load balancer, that cannot be changed now."""
-        strict = strictly(self.deps, self.state.provider)
-        if pool.provisioning_status == objects.DELETING or (strict and pool.provisioning_status != Provisioning.ACTIVE):
+        if self._is_busy(pool):
             raise refuse(rules.immutable("pool", pool.id))
         self.require_mutable()
+
+    def require_mutable_policy(self, policy: objects.Place, listener: objects.Place) -> None:
+        """Raise the 409 of an L7 policy, or then of its listener or load balancer, that cannot be changed now."""
+        if self._is_busy(policy):
+            raise refuse(rules.immutable("l7policy", policy.id))
+        self.require_mutable_listener(listener)
+
+    def require_mutable_listener(self, listener: objects.Place) -> None:
+        """Raise the 409 of the load balancer when it or the listener cannot be changed now."""
+        if self._is_busy(listener):
+            raise refuse(rules.immutable("load_balancer", self.state.id))
+        self.require_mutable()
+
+    def _is_busy(self, place: objects.Place) -> bool:
+        strict = strictly(self.deps, self.state.provider)
+        return place.provisioning_status == objects.DELETING or (
+            strict and place.provisioning_status != Provisioning.ACTIVE
+        )
 
     def tell(self, code: str, object_type: str, object_id: str, message: str) -> None:
         """Add an event row."""
@@ -239,7 +256,7 @@ def strictly(deps: Deps, provider: str) -> bool:
 
 
 def _title(kind: str) -> str:
-    return kind.replace("_", " ").capitalize()
+    return rules.TITLES[kind].capitalize()
 
 
 def _named(columns: Mapping[str, Any]) -> str:

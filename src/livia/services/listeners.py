@@ -13,7 +13,7 @@ from livia.core.rules.verdict import Verdict
 from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
-from livia.store import listeners, load_balancers, objects
+from livia.store import l7policies, listeners, load_balancers, objects
 
 _COLUMNS = {
     "admin_state_up": "enabled",
@@ -59,7 +59,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
 
     def act(change: Change) -> str:
         quotas.take(deps, change.connection, change.state.project_id, {"listener": 1})
-        _check_pool(change, values["protocol"], values["default_pool_id"])
+        check_pool(change, values["protocol"], values["default_pool_id"])
         change.require_mutable()
         return add(change, values, readings, listeners.on_load_balancer(change.connection, change.state.id))
 
@@ -104,7 +104,7 @@ def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str,
         wanted = _with_nulls(deps, stored["protocol"], changes)
         _check_update(change, stored, wanted, readings)
         if wanted.get("default_pool_id") is not None:
-            _check_pool(change, stored["protocol"], wanted["default_pool_id"])
+            check_pool(change, stored["protocol"], wanted["default_pool_id"])
         _require_present(change, stored["provisioning_status"])
         change.require_supported("listener", {**wanted, "protocol": stored["protocol"]})
         change.update("listener", listener_id, columns(wanted), wanted)
@@ -114,7 +114,7 @@ def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str,
 
 
 def delete(deps: Deps, context: Context, listener_id: str) -> None:
-    """Delete a listener; its default pool stays. Deleting it twice changes nothing. Raises `Refused`."""
+    """Delete a listener with its policies; its default pool stays. Twice changes nothing. Raises `Refused`."""
     place = place_of(deps, "listener", listener_id)
     if leaving(deps, place):
         return
@@ -122,6 +122,8 @@ def delete(deps: Deps, context: Context, listener_id: str) -> None:
     def act(change: Change) -> None:
         change.place("listener", listener_id)
         change.require_mutable()
+        for kind, ids in l7policies.of_listener(change.connection, listener_id).items():
+            change.delete(kind, ids)
         change.delete("listener", (listener_id,))
 
     perform(deps, context, place.load_balancer_id, act)
@@ -157,8 +159,8 @@ def _with_nulls(deps: Deps, protocol: str, changes: Mapping[str, Any]) -> dict[s
     return wanted
 
 
-def _check_pool(change: Change, protocol: str, pool_id: str | None) -> None:
-    """Rows 5 to 7 of contract 20, section 7."""
+def check_pool(change: Change, protocol: str, pool_id: str | None) -> None:
+    """Raise what speaks against a pool of a listener of `protocol` (contract 20, section 7, rows 5 to 7)."""
     if pool_id is None:
         return
     require(protocols.no_children(protocol))

@@ -3,33 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from livia.core.rules import state as state_rules
 from livia.core.rules import vip as vip_rules
 from livia.core.rules.capabilities import supported
-from livia.core.rules.references import Readings
 from livia.services import choices, graph, quotas, vips
 from livia.services.change import Change, leaving, own_objection, perform, place_of
 from livia.services.context import Context, Deps, refuse, require
+from livia.services.graph import Graph
 from livia.store import load_balancers, tags
 from livia.store.load_balancers import NewVip
 
 _COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "description"}
-
-
-class Graph(Struct, frozen=True):
-    """What a single-call create holds besides the load balancer, completed with defaults.
-
-    `default_pools`: for each listener the index of its default pool in `pools`. `readings`: the key material they name.
-    """
-
-    listeners: Sequence[Mapping[str, Any]] = ()
-    pools: Sequence[Mapping[str, Any]] = ()
-    default_pools: Sequence[int | None] = ()
-    readings: Readings = {}
 
 
 def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, Any], wanted: Graph) -> str:
@@ -51,12 +38,12 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     }
     with deps.database.read() as connection:
         # Refused before a port is made for nothing; it is counted again under the lock.
-        quotas.check(deps, connection, project_id, graph.growth(wanted.listeners, wanted.pools))
+        quotas.check(deps, connection, project_id, graph.growth(wanted))
     granted = choices.check(deps, provider, chosen)
     vips.check_network(deps, found, values, granted.vip_networks(deps.settings.valid_vip_networks))
     _check_vnic_type(deps, provider, granted.vnic_type, values)
     graph.check_targets(deps, wanted.pools)
-    wanted = replace(wanted, readings=graph.read_references(deps, project_id, wanted.listeners, wanted.pools))
+    wanted = replace(wanted, readings=graph.read_references(deps, project_id, wanted))
     load_balancer_id = deps.new_id()
     vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
     vip = replace(vip, vnic_type=str(granted.vnic_type))
@@ -85,7 +72,7 @@ def _store(
     wanted_tags: Sequence[str],
     wanted: Graph,
 ) -> None:
-    quotas.take(deps, connection, columns["project_id"], graph.growth(wanted.listeners, wanted.pools))
+    quotas.take(deps, connection, columns["project_id"], graph.growth(wanted))
     state = load_balancers.new_state(load_balancer_id, columns)
     change = Change(deps, context, connection, state)
     load_balancers.add(change.new, state, columns, vip, change.now)
@@ -94,7 +81,7 @@ def _store(
     change.tell(
         "load_balancer.create", "load_balancer", load_balancer_id, f"Load balancer {name}was created at {vip.address}."
     )
-    graph.add(change, wanted.listeners, wanted.pools, wanted.default_pools, wanted.readings)
+    graph.add(change, wanted)
     change.finish()
     change.request_work()
 

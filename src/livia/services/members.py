@@ -27,12 +27,13 @@ _NO_SRIOV = Refuse(400, "Validation failure: The load balancer flavor does not a
 
 
 def place_in_pool(deps: Deps, pool_id: str, member_id: str) -> objects.Place:
-    """Where a member of this pool belongs. Raises the 404, also for a member of another pool."""
+    """Where a member of this pool belongs. Raises the 404s, also for a member of another pool."""
     with deps.database.read() as connection:
         found = objects.place(connection, "member", member_id)
-        if found is None or not members.in_pool(connection, member_id, pool_id):
-            raise refuse(not_found("member", member_id))
-    return found
+        if found is not None and members.in_pool(connection, member_id, pool_id):
+            return found
+    place_of(deps, "pool", pool_id)
+    raise refuse(not_found("member", member_id))
 
 
 def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         change.require_mutable()
         pool_id = add(change, values, readings)
         if listener is not None:
-            listeners.set_default_pool(change.connection, (listener["id"],), pool_id)
+            listeners.attach_pool(change.connection, listener["id"], pool_id)
             change.mark("listener", (listener["id"],))
         return pool_id
 
@@ -123,9 +123,8 @@ def delete(deps: Deps, context: Context, pool_id: str) -> None:
         if policy is not None:
             raise Refused(409, f"Pool {pool_id} is in use by L7 policy {policy}")
         change.require_mutable()
-        using = listeners.using_pool(change.connection, pool_id)
-        listeners.set_default_pool(change.connection, using, None)
-        change.mark("listener", using)
+        change.mark("listener", listeners.using_pool(change.connection, pool_id))
+        listeners.detach_pool(change.connection, pool_id)
         for kind, ids in pools.children(change.connection, pool_id).items():
             change.delete(kind, ids)
         change.delete("pool", (pool_id,))

@@ -12,7 +12,7 @@ _HM = t.health_monitor
 VIEW = View(
     _HM,
     {
-        **object_columns(_HM, description=False),
+        **object_columns(_HM),
         "type": _HM.c.type,
         "delay": _HM.c.delay,
         "timeout": _HM.c.timeout,

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, union, update
 
 from livia.store import tables as t
-from livia.store import tags
 from livia.store.aggregates import joined, json_texts
 from livia.store.batch import Batch
 from livia.store.objects import DELETING
-from livia.store.view import View, ids_of, object_columns
+from livia.store.removal import drop
+from livia.store.view import View, object_columns
 
 _L = t.listener
 
@@ -38,7 +38,12 @@ VIEW = View(
         "hsts_max_age": _L.c.hsts_max_age,
         "hsts_include_subdomains": _L.c.hsts_include_subdomains,
         "hsts_preload": _L.c.hsts_preload,
-        "l7policies": ids_of(t.l7policy, t.l7policy.c.listener_id == _L.c.id, _L),
+        "l7policies": joined(
+            select(t.l7policy.c.id.label("value"))
+            .where(t.l7policy.c.listener_id == _L.c.id)
+            .order_by(t.l7policy.c.position)
+            .correlate(_L)
+        ),
         "allowed_cidrs": joined(
             select(t.listener_cidr.c.cidr.label("value"))
             .where(t.listener_cidr.c.listener_id == _L.c.id)
@@ -76,15 +81,28 @@ def on_load_balancer(connection: Connection, load_balancer_id: str) -> list[Neig
     return [Neighbour(*row) for row in connection.execute(_NEIGHBOURS, {"load_balancer_id": load_balancer_id})]
 
 
+#: an L7 policy that sends traffic to its pool, whether or not it is its turn (contract 00, section 14.2)
+REDIRECTING = and_(
+    t.l7policy.c.enabled, select(t.l7rule.c.id).where(t.l7rule.c.l7policy_id == t.l7policy.c.id).exists()
+)
+
+
 def using_pool(connection: Connection, pool_id: str) -> list[str]:
-    """Ids of the listeners whose default pool it is."""
-    return list(connection.execute(select(_L.c.id).where(_L.c.default_pool_id == pool_id)).scalars())
+    """Ids of the listeners whose default pool it is, or that have a policy that sends traffic to it."""
+    redirecting = select(t.l7policy.c.listener_id).where(t.l7policy.c.redirect_pool_id == pool_id, REDIRECTING)
+    return list(
+        connection.execute(union(select(_L.c.id).where(_L.c.default_pool_id == pool_id), redirecting)).scalars()
+    )
 
 
-def set_default_pool(connection: Connection, listener_ids: Iterable[str], pool_id: str | None) -> None:
-    """Attach the listeners to a pool, or with None detach them."""
-    for listener_id in listener_ids:
-        connection.execute(update(_L).where(_L.c.id == listener_id).values(default_pool_id=pool_id))
+def attach_pool(connection: Connection, listener_id: str, pool_id: str) -> None:
+    """Make a pool the listener's default pool."""
+    connection.execute(update(_L).where(_L.c.id == listener_id).values(default_pool_id=pool_id))
+
+
+def detach_pool(connection: Connection, pool_id: str) -> None:
+    """Take the pool away from the listeners whose default pool it is."""
+    connection.execute(update(_L).where(_L.c.default_pool_id == pool_id).values(default_pool_id=None))
 
 
 def set_cidrs(connection: Connection, listener_id: str, cidrs: Iterable[str]) -> None:
@@ -140,22 +158,16 @@ def client_authority(connection: Connection, listener_id: str) -> dict[str, str 
 
 def make_way(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:
     """Remove the row of a listener being deleted whose port is wanted again."""
-    doomed = connection.execute(
-        select(_L.c.id).where(
-            and_(
-                _L.c.load_balancer_id == load_balancer_id,
-                _L.c.protocol == protocol,
-                _L.c.protocol_port == port,
-                _L.c.provisioning_status == DELETING,
-            )
-        )
-    ).scalar_one_or_none()
-    if doomed is None:
-        return
-    for table in (t.listener_cidr, t.sni, t.listener_statistics):
-        connection.execute(delete(table).where(table.c.listener_id == doomed))
-    tags.remove(connection, (doomed,))
-    connection.execute(delete(_L).where(_L.c.id == doomed))
+    drop(
+        connection,
+        _L,
+        and_(
+            _L.c.load_balancer_id == load_balancer_id,
+            _L.c.protocol == protocol,
+            _L.c.protocol_port == port,
+            _L.c.provisioning_status == DELETING,
+        ),
+    )
 
 
 _COUNTERS = ("bytes_in", "bytes_out", "active_connections", "total_connections", "request_errors")

@@ -15,7 +15,7 @@ _M = t.member
 VIEW = View(
     _M,
     {
-        **object_columns(_M, description=False),
+        **object_columns(_M),
         "address": _M.c.ip_address,
         "protocol_port": _M.c.protocol_port,
         "weight": _M.c.weight,

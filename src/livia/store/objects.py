@@ -17,6 +17,8 @@ TABLES: Mapping[str, Table] = {
     "pool": t.pool,
     "member": t.member,
     "health_monitor": t.health_monitor,
+    "l7policy": t.l7policy,
+    "l7rule": t.l7rule,
 }
 _DELETED = str(Provisioning.DELETED)
 DELETING = str(Provisioning.PENDING_DELETE)

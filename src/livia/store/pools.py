@@ -3,14 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
 from livia.store import tables as t
 from livia.store.batch import Batch
+from livia.store.listeners import REDIRECTING
+from livia.store.objects import DELETING
 from livia.store.view import View, ids_of, object_columns
 
 _P = t.pool
 _SP = t.session_persistence
+
+#: listeners of the pool's load balancer that send traffic to it
+_USING = and_(
+    t.listener.c.load_balancer_id == _P.c.load_balancer_id,
+    or_(
+        t.listener.c.default_pool_id == _P.c.id,
+        select(t.l7policy.c.id)
+        .where(t.l7policy.c.listener_id == t.listener.c.id, t.l7policy.c.redirect_pool_id == _P.c.id, REDIRECTING)
+        .correlate(t.listener, _P)
+        .exists(),
+    ),
+)
 
 VIEW = View(
     _P,
@@ -31,7 +45,7 @@ VIEW = View(
         "cookie_name": _SP.c.cookie_name,
         "persistence_timeout": _SP.c.persistence_timeout,
         "persistence_granularity": _SP.c.persistence_granularity,
-        "listeners": ids_of(t.listener, t.listener.c.default_pool_id == _P.c.id, _P),
+        "listeners": ids_of(t.listener, _USING, _P),
         "members": ids_of(t.member, t.member.c.pool_id == _P.c.id, _P),
     },
     extra={"load_balancer_id": _P.c.load_balancer_id, "loadbalancer_id": _P.c.load_balancer_id},
@@ -73,9 +87,11 @@ def add_persistence(batch: Batch, pool_id: str, wanted: Mapping[str, Any] | None
 
 
 def redirecting_policy(connection: Connection, pool_id: str) -> str | None:
-    """The id of an L7 policy that redirects to the pool."""
+    """The id of an L7 policy that redirects to the pool, enabled or not, and is not being deleted."""
     policy: str | None = connection.execute(
-        select(t.l7policy.c.id).where(t.l7policy.c.redirect_pool_id == pool_id).limit(1)
+        select(t.l7policy.c.id)
+        .where(t.l7policy.c.redirect_pool_id == pool_id, t.l7policy.c.provisioning_status != DELETING)
+        .limit(1)
     ).scalar_one_or_none()
     return policy
 

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
 from livia.store.aggregates import joined, packed
+from livia.store.listeners import REDIRECTING
 
 _LB = t.load_balancer
 #: what every object of the tree shows
@@ -40,6 +41,12 @@ _TREE = select(
     _all(t.health_monitor, "type", "pool_id"),
     _all(t.pool),
     _all(t.listener, "default_pool_id"),
+    joined(
+        select(packed(t.l7policy.c.listener_id, t.l7policy.c.redirect_pool_id).label("value"))
+        .where(t.l7policy.c.load_balancer_id == _LB.c.id, t.l7policy.c.redirect_pool_id.is_not(None), REDIRECTING)
+        .order_by(t.l7policy.c.position)
+        .correlate(_LB)
+    ),
 ).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
 
 
@@ -58,10 +65,14 @@ def load(connection: Connection, load_balancer_id: str) -> tuple[str, dict[str, 
         pool = pools[values[0]] = _object(values)
         pool["health_monitor"] = monitors.get(pool["id"])
         pool["members"] = members[pool["id"]]
+    redirecting: dict[str, list[str]] = defaultdict(list)
+    for listener_id, pool_id in children[4]:
+        redirecting[listener_id].append(pool_id)
     listeners = []
     for *values, pool_id in children[3]:
         listener = _object(values)
-        listener["pools"] = [pools[pool_id]] if pool_id in pools else []
+        used = dict.fromkeys((pool_id, *redirecting[listener["id"]]))
+        listener["pools"] = [pools[each] for each in used if each in pools]
         listeners.append(listener)
     return project_id, {**_object(common), "listeners": listeners}
 

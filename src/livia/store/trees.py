@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select
 
 from livia.core.model.amphora import Amphora, Role
+from livia.core.model.l7 import Action, CompareType, L7Policy, L7Rule, RuleType
 from livia.core.model.listener import Listener, ListenerProtocol
 from livia.core.model.load_balancer import AdditionalVip, LoadBalancer, Topology, Vip
 from livia.core.model.pool import (
@@ -61,6 +62,16 @@ _MEMBERS = (
     .order_by(t.member.c.created_at, t.member.c.ordinal, t.member.c.id)
 )
 _MONITORS = select(t.health_monitor).where(t.health_monitor.c.load_balancer_id == _ID)
+_L7_POLICIES = (
+    select(t.l7policy)
+    .where(t.l7policy.c.load_balancer_id == _ID)
+    .order_by(t.l7policy.c.listener_id, t.l7policy.c.position, t.l7policy.c.id)
+)
+_L7_RULES = (
+    select(t.l7rule)
+    .where(t.l7rule.c.load_balancer_id == _ID)
+    .order_by(t.l7rule.c.created_at, t.l7rule.c.ordinal, t.l7rule.c.id)
+)
 _AMPHORAE = (
     select(t.amphora)
     .where(t.amphora.c.load_balancer_id == _ID, t.amphora.c.status != AmphoraStatus.DELETED)
@@ -85,9 +96,17 @@ def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | No
     for each in rows(_MEMBERS):
         members[each["pool_id"]].append(_member(each))
     monitors = {each["pool_id"]: _monitor(each) for each in rows(_MONITORS)}
+    rules: dict[str, list[L7Rule]] = defaultdict(list)
+    for each in rows(_L7_RULES):
+        rules[each["l7policy_id"]].append(_l7rule(each))
+    policies: dict[str, list[L7Policy]] = defaultdict(list)
+    for each in rows(_L7_POLICIES):
+        policies[each["listener_id"]].append(_l7policy(each, tuple(rules[each["id"]])))
     return LoadBalancerTree(
         load_balancer=_load_balancer(row, rows(_ADDITIONAL_VIPS)),
-        listeners=tuple(_listener(each, tuple(sorted(cidrs[each["id"]]))) for each in rows(_LISTENERS)),
+        listeners=tuple(
+            _listener(each, tuple(sorted(cidrs[each["id"]])), tuple(policies[each["id"]])) for each in rows(_LISTENERS)
+        ),
         pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in rows(_POOLS)),
         amphorae=tuple(amphora_of(each) for each in rows(_AMPHORAE)),
     )
@@ -129,7 +148,7 @@ def _load_balancer(row: RowMapping, additional: Sequence[RowMapping]) -> LoadBal
     )
 
 
-def _listener(row: RowMapping, cidrs: tuple[str, ...]) -> Listener:
+def _listener(row: RowMapping, cidrs: tuple[str, ...], policies: tuple[L7Policy, ...]) -> Listener:
     return Listener(
         id=row["id"],
         load_balancer_id=row["load_balancer_id"],
@@ -148,6 +167,44 @@ def _listener(row: RowMapping, cidrs: tuple[str, ...]) -> Listener:
         timeout_member_data=_or(row["timeout_member_data"], 50000),
         timeout_tcp_inspect=_or(row["timeout_tcp_inspect"], 0),
         allowed_cidrs=cidrs,
+        l7policies=policies,
+        generation=row["generation"],
+    )
+
+
+def _l7policy(row: RowMapping, rules: tuple[L7Rule, ...]) -> L7Policy:
+    return L7Policy(
+        id=row["id"],
+        listener_id=row["listener_id"],
+        project_id=row["project_id"] or "",
+        name=row["name"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        action=Action(row["action"]),
+        redirect_pool_id=row["redirect_pool_id"],
+        redirect_url=row["redirect_url"],
+        redirect_prefix=row["redirect_prefix"],
+        redirect_http_code=row["redirect_http_code"],
+        position=row["position"],
+        generation=row["generation"],
+        rules=rules,
+    )
+
+
+def _l7rule(row: RowMapping) -> L7Rule:
+    return L7Rule(
+        id=row["id"],
+        l7policy_id=row["l7policy_id"],
+        project_id=row["project_id"] or "",
+        admin_state_up=row["enabled"],
+        provisioning_status=Provisioning(row["provisioning_status"]),
+        operating_status=Operating(row["operating_status"]),
+        type=RuleType(row["type"]),
+        compare_type=CompareType(row["compare_type"]),
+        key=row["key"],
+        value=row["value"],
+        invert=row["invert"],
         generation=row["generation"],
     )
 

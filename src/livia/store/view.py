@@ -223,11 +223,12 @@ def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bo
     return or_(*alternatives)
 
 
-def object_columns(table: Table, *, description: bool = True) -> dict[str, ColumnElement[Any]]:
+def object_columns(table: Table) -> dict[str, ColumnElement[Any]]:
     """The columns that every object of the API shows, tags included."""
-    columns: dict[str, ColumnElement[Any]] = {
+    texts = {name: func.coalesce(table.c[name], "") for name in ("name", "description") if name in table.c}
+    return {
         "id": table.c.id,
-        "name": func.coalesce(table.c.name, ""),
+        **texts,
         "admin_state_up": table.c.enabled,
         "provisioning_status": table.c.provisioning_status,
         "operating_status": table.c.operating_status,
@@ -236,9 +237,6 @@ def object_columns(table: Table, *, description: bool = True) -> dict[str, Colum
         "updated_at": iso_time(table.c.updated_at),
         "tags": json_texts(select(tags.c.tag.label("value")).where(tags.c.resource_id == table.c.id).correlate(table)),
     }
-    if description:
-        columns["description"] = func.coalesce(table.c.description, "")
-    return columns
 
 
 def ids_of(child: Table, condition: ColumnElement[bool], parent: Table) -> ColumnElement[str]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from livia.agent.haproxy.render import Machine, backend_name, backends, skeleton
+from livia.agent.haproxy.backends import backend_name, backends
+from livia.agent.haproxy.render import Machine, skeleton
 from livia.agent.haproxy.server import words
 from livia.agent.haproxy.text import line
 from livia.core.model.pool import PersistenceType
@@ -53,7 +54,7 @@ def plan(
     departures: list[Departure] = []
     returns: list[str] = []
     for listener, pool in backends(wanted):
-        backend = backend_name(pool, listener)
+        backend = backend_name(pool.id, listener.id)
         old = before.get(pool.id, {})
         for member in pool.members:
             path = f"{backend}/{member.id}"

@@ -12,6 +12,7 @@ from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
 from livia.agent.haproxy import render, runtime
+from livia.agent.haproxy.backends import backend_name, backends
 from livia.agent.haproxy.change import AtRuntime, ByReload, plan
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
@@ -120,8 +121,8 @@ class Haproxy:
 def expected_servers(spec: Spec) -> frozenset[str]:
     """`backend/server` of every server of the spec."""
     return frozenset(
-        f"{render.backend_name(pool, listener)}/{member.id}"
-        for listener, pool in render.backends(spec)
+        f"{backend_name(pool.id, listener.id)}/{member.id}"
+        for listener, pool in backends(spec)
         for member in pool.members
     )
 
@@ -130,12 +131,12 @@ def _lasting(running: Spec, wanted: Spec) -> dict[tuple[str, str], int]:
     """Servers whose health outlives a reload: checked before and after, at the same address; to their weight."""
     before = {pool.id: pool for pool in running.pools}
     lasting: dict[tuple[str, str], int] = {}
-    for listener, pool in render.backends(wanted):
+    for listener, pool in backends(wanted):
         old = before.get(pool.id)
         if old is None or old.monitor is None or pool.monitor is None:
             continue
         places = {member.id: (member.address, member.port) for member in old.members if member.enabled}
         for member in pool.members:
             if member.enabled and places.get(member.id) == (member.address, member.port):
-                lasting[render.backend_name(pool, listener), member.id] = member.weight
+                lasting[backend_name(pool.id, listener.id), member.id] = member.weight
     return lasting

@@ -1,14 +1,15 @@
 """haproxy.cfg from a spec (contract 95, section 4)."""
 
 import re
-from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from livia.agent.haproxy.backends import backend_name, backends
 from livia.agent.haproxy.server import endpoint, line_words, seconds
-from livia.agent.haproxy.text import Section, line
+from livia.agent.haproxy.switching import policies
+from livia.agent.haproxy.text import Section, line, quoted_argument
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import ListenerSpec, MonitorSpec, PoolSpec, Spec
@@ -42,31 +43,14 @@ class Machine(Struct, frozen=True, kw_only=True):
     group: str = "haproxy"
 
 
-def backend_name(pool: PoolSpec, listener: ListenerSpec) -> str:
-    """A pool's backend, one for each listener that uses it."""
-    return f"{pool.id}:{listener.id}"
-
-
-def backends(spec: Spec) -> Iterator[tuple[ListenerSpec, PoolSpec]]:
-    """Each listener that has a pool, with the pool."""
-    pools = {pool.id: pool for pool in spec.pools}
-    for listener in spec.listeners:
-        if listener.default_pool_id is not None:
-            yield listener, pools[listener.default_pool_id]
-
-
 def render(spec: Spec, machine: Machine) -> str:
     """The whole file. `spec` has passed `check`. Raises InvalidSpecError for what is too long."""
     sections = [_global(spec, machine), _DEFAULTS]
     peers = _peers(spec)
     if peers is not None:
         sections.append(peers)
-    pools = {listener.id: pool for listener, pool in backends(spec)}
-    for listener in spec.listeners:
-        pool = pools.get(listener.id)
-        sections.append(_frontend(spec, listener, pool))
-        if pool is not None:
-            sections.append(_backend(listener, pool, peers is not None, _peers_name(spec)))
+    sections += [_frontend(spec, listener) for listener in spec.listeners]
+    sections += [_backend(listener, pool, peers is not None, _peers_name(spec)) for listener, pool in backends(spec)]
     return "\n".join(section.text() for section in sections)
 
 
@@ -140,7 +124,7 @@ def _mode(listener: ListenerSpec) -> str:
     return "mode http" if _is_http(listener) else "mode tcp"
 
 
-def _frontend(spec: Spec, listener: ListenerSpec, pool: PoolSpec | None) -> Section:
+def _frontend(spec: Spec, listener: ListenerSpec) -> Section:
     lines = [_mode(listener)]
     lines += [line("bind", endpoint(vip.address, listener.port)) for vip in spec.vips]
     if listener.connection_limit > 0:
@@ -152,13 +136,9 @@ def _frontend(spec: Spec, listener: ListenerSpec, pool: PoolSpec | None) -> Sect
     if _is_http(listener):
         # On reload the old process answers one more request on an idle connection instead of closing it.
         lines.append("option idle-close-on-response")
-        lines += [
-            line("http-request", "set-header", name, _HEADERS[name])
-            for name in listener.insert_headers
-            if name in _HEADERS
-        ]
-    if pool is not None:
-        lines.append(line("default_backend", backend_name(pool, listener)))
+        lines += policies(listener)
+    if listener.default_pool_id is not None:
+        lines.append(line("default_backend", backend_name(listener.default_pool_id, listener.id)))
     return Section(line("frontend", listener.id), tuple(lines))
 
 
@@ -182,6 +162,12 @@ def _backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: st
         lines.append("hash-type consistent")
     if http:
         lines.append("http-reuse never" if _sends_proxy(pool) else "http-reuse safe")
+        # Not in the frontend: L7 rules look at the headers that the client sent.
+        lines += [
+            line("http-request", "set-header", name, _HEADERS[name])
+            for name in listener.insert_headers
+            if name in _HEADERS
+        ]
     lines += [
         "option allbackups",
         line("timeout", "connect", listener.timeout_member_connect),
@@ -192,7 +178,7 @@ def _backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: st
     lines += _persistence(listener, pool, peers if replicated else None)
     lines += _monitor(pool.monitor)
     lines += [line(*line_words(pool, member, http=http)) for member in pool.members]
-    return Section(line("backend", backend_name(pool, listener)), tuple(lines))
+    return Section(line("backend", backend_name(pool.id, listener.id)), tuple(lines))
 
 
 def _sends_proxy(pool: PoolSpec) -> bool:
@@ -211,17 +197,12 @@ def _persistence(listener: ListenerSpec, pool: PoolSpec, peers: str | None) -> l
         return []
     if persistence.type is PersistenceType.HTTP_COOKIE:
         return ["cookie SRV insert indirect nocache"]
-    cookie = _argument(persistence.cookie_name or "")
+    cookie = quoted_argument(persistence.cookie_name or "")
     return [
         line("stick-table", "type", "string", "len", 64, "size", _STICK_SIZE, *replication),
         line("stick", "store-response", f"res.cook({cookie})"),
         line("stick", "match", f"req.cook({cookie})"),
     ]
-
-
-def _argument(text: str) -> str:
-    """A string as an argument of a sample fetch, which HAProxy parses a second time; a token has no `"`."""
-    return f'"{text}"'
 
 
 def _monitor(monitor: MonitorSpec | None) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from livia.agent.haproxy.backends import backend_name, backends
 from livia.agent.meter import Reading
 from livia.core.report import PoolReport
 from livia.core.spec import Spec
@@ -59,17 +60,14 @@ def listener_status(status: str) -> Literal["OPEN", "FULL"]:
 def pools(spec: Spec, statuses: dict[tuple[str, str], str]) -> dict[str, PoolReport]:
     """Reports of the pools that listeners use, by `{pool}:{listener}`. Servers that only finish are left out."""
     reports: dict[str, PoolReport] = {}
-    members = {pool.id: pool for pool in spec.pools}
-    for listener in spec.listeners:
-        if listener.default_pool_id is None:
-            continue
-        name = f"{listener.default_pool_id}:{listener.id}"
+    for listener, pool in backends(spec):
+        name = backend_name(pool.id, listener.id)
         up = not statuses.get((name, "BACKEND"), "DOWN").startswith("DOWN")
         reports[name] = PoolReport(
             status="UP" if up else "DOWN",
             members={
                 member.id: _member(statuses[name, member.id], member.weight)
-                for member in members[listener.default_pool_id].members
+                for member in pool.members
                 if (name, member.id) in statuses
             },
         )

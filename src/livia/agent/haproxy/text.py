@@ -6,21 +6,29 @@ from msgspec import Struct
 
 from livia.agent.errors import InvalidSpecError
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.,:/@=%+\[\]()-]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/@=%+!\[\]()-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 #: HAProxy's limits on one line: LINESIZE 2048 bytes, MAX_LINE_ARGS 64 words
 _MOST_BYTES = 2000
 _MOST_WORDS = 64
 
 
 def word(text: str) -> str:
-    """`text` as one word of a line, whatever is in it. Raises InvalidSpecError for control characters."""
+    """`text` as one word of a line, whatever is in it. Raises InvalidSpecError for control characters but tabs."""
     if _CONTROL.search(text):
         raise InvalidSpecError(f"{text[:80]!r} contains control characters.")
     if _PLAIN.fullmatch(text):
         return text
-    # Nothing is special inside single quotes, and the quote itself is escaped outside of them.
-    return "'" + text.replace("'", "'\\''") + "'"
+    # Nothing is special inside single quotes, and the quote itself is escaped outside of them. Inside double quotes
+    # three characters are escaped. The shorter form leaves more room on the line.
+    single = "'" + text.replace("'", "'\\''") + "'"
+    double = '"' + re.sub(r'(["\\$])', r"\\\1", text) + '"'
+    return min(single, double, key=len)
+
+
+def quoted_argument(text: str) -> str:
+    """A string without `"` as an argument of a sample fetch, which HAProxy parses a second time."""
+    return f'"{text}"'
 
 
 def line(*words: str | int) -> str:

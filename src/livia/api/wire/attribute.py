@@ -78,11 +78,12 @@ class Attribute(Struct, frozen=True, kw_only=True):
 
 
 class Resource(Struct, frozen=True, kw_only=True):
-    """A resource. `arguments`: what fault strings call the body of a request (contract 00, section 4).
+    """A resource. `argument`: what fault strings call the body of a request (contract 00, section 4).
 
-    `finish` completes a shown object in place, where one attribute is made of several columns.
-    `more_filters`: filter names beyond the attributes, and the view's names they mean. `may_lack`: attributes that
-    responses leave out instead of showing null.
+    `update_argument`: the same of a PUT, where it differs. `finish` completes a shown object in place, where one
+    attribute is made of several columns. `more_filters`: filter names beyond the attributes, and the view's names
+    they mean. `may_lack`: attributes that responses leave out instead of showing null. `nested_without`,
+    `nested_only`: attributes that it does not have inside another object, or only there.
 
     What differs from the usual only where clients have come to rely on it: `path`, the collection's word in URLs;
     `rule`, the resource's word in policy rules; `key`, the attribute that one object is addressed by; `more_links`,
@@ -92,11 +93,13 @@ class Resource(Struct, frozen=True, kw_only=True):
     item: str
     collection: str
     argument: str
+    update_argument: str | None = None
     attributes: tuple[Attribute, ...]
     finish: Callable[[dict[str, Any]], None] | None = None
     more_filters: Mapping[str, str] = {}
     more_sorts: tuple[str, ...] = ()
     nested_without: frozenset[str] = frozenset()
+    nested_only: frozenset[str] = frozenset()
     may_lack: frozenset[str] = frozenset()
     path: str = ""
     rule: str = ""
@@ -117,7 +120,7 @@ class Resource(Struct, frozen=True, kw_only=True):
         """Name to attribute, of those that `create`, `update` or (inside another object) `nested` accept."""
         if method == "update":
             return {each.name: each for each in self.attributes if each.update}
-        leave = self.nested_without if method == "nested" else frozenset()
+        leave = self.nested_without if method == "nested" else self.nested_only
         return {each.name: each for each in self.attributes if each.create and each.name not in leave}
 
 

@@ -7,7 +7,7 @@ sent and shown: it says what to send, and leaves out the spellings that are mere
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -66,10 +66,11 @@ class Text(Struct, frozen=True):
 
 
 class Integer(Struct, frozen=True):
-    """A whole number; numerals, fractions (cut off) and booleans are taken for one."""
+    """A whole number, with `among` one of a few; numerals, fractions (cut off) and booleans are taken for one."""
 
     least: int | None = None
     most: int = LARGEST_INTEGER
+    among: tuple[int, ...] = ()
 
     def convert(self, value: Any) -> int:
         number = _whole(value)
@@ -79,9 +80,13 @@ class Integer(Struct, frozen=True):
             raise ValueError(f"Value should be greater or equal to {-self.most - 1}")
         if number > self.most:
             raise ValueError(f"Value should be lower or equal to {self.most}")
+        if self.among and number not in self.among:
+            raise ValueError(f"Value should be one of: {', '.join(map(str, self.among))}")
         return number
 
     def schema(self) -> dict[str, Any]:
+        if self.among:
+            return {"type": "integer", "enum": list(self.among)}
         least = -self.most - 1 if self.least is None else self.least
         return {"type": "integer", "minimum": least, "maximum": self.most}
 
@@ -201,6 +206,38 @@ class UrlPath(Struct, frozen=True):
         return {"type": "string", "maxLength": self.longest, "pattern": _URL_PATH}
 
 
+#: RFC 3986: unreserved, percent-encoded and sub-delims, which every part of a URL may have
+_URL_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+_ABSOLUTE_URL = re.compile(
+    r"[Hh][Tt][Tt][Pp][Ss]?://"
+    rf"(?:(?:{_URL_CHARACTER}|:)*@)?"
+    rf"(?P<host>{_URL_CHARACTER}+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?"
+    rf"(?:/(?:{_URL_CHARACTER}|[:@/])*)?"
+    r"(?:[?#].*)?"
+)
+
+
+class Url(Struct, frozen=True):
+    """An absolute http or https URL (contract 50, section 1.5)."""
+
+    longest: int = 255
+
+    def convert(self, value: Any) -> str:
+        text = Text(self.longest).convert(value)
+        found = None if re.search(r"[\s\x00-\x20\x7f-\x9f]", text) else _ABSOLUTE_URL.fullmatch(text)
+        if found is None:
+            raise ValueError("Not a valid URL")
+        if found["ipv6"] is not None:
+            try:
+                IPv6Address(found["ipv6"])
+            except ValueError as error:
+                raise ValueError("Not a valid URL") from error
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "uri", "maxLength": self.longest, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
+
+
 class Sequence(Struct, frozen=True):
     """A list; `distinct` lets repeated elements count once."""
 
@@ -231,18 +268,6 @@ class TextMap(Struct, frozen=True):
     def schema(self) -> dict[str, Any]:
         text = Text(self.longest).schema()
         return {"type": "object", "propertyNames": {"maxLength": self.longest}, "additionalProperties": text}
-
-
-class AnyObject(Struct, frozen=True):
-    """An object that is looked into later."""
-
-    def convert(self, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise ValueError("Value should be an object")
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object"}
 
 
 def _whole(value: Any) -> int:

@@ -6,7 +6,6 @@ from livia.api.wire import common, schemas
 from livia.api.wire.attribute import Attribute, Nested, Null, Resource, Setting
 from livia.api.wire.kinds import (
     LARGEST_BIG_INTEGER,
-    AnyObject,
     Boolean,
     Choice,
     Cidr,
@@ -29,6 +28,12 @@ def _pool() -> Resource:
     from livia.api.wire.pool import POOL
 
     return POOL
+
+
+def _l7policy() -> Resource:
+    from livia.api.wire.l7policy import L7POLICY
+
+    return L7POLICY
 
 
 def _timeout(name: str, about: str) -> Attribute:
@@ -125,12 +130,12 @@ LISTENER = Resource(
         ),
         Attribute(
             name="l7policies",
-            kind=Sequence(AnyObject()),
+            kind=Nested(_l7policy, many=True),
             create=True,
             default=[],
             render=common.references,
             shows=schemas.REFERENCES,
-            about="The L7 policies. Whole ones only within the POST of a load balancer.",
+            about="The L7 policies by position. Whole ones only within the POST of a load balancer.",
         ),
         common.text(
             "default_tls_container_ref",

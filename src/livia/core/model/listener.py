@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from livia.core.model.l7 import L7Policy
 from livia.core.model.status import Operating, Provisioning
 
 
@@ -43,4 +44,6 @@ class Listener(Struct, frozen=True, kw_only=True):
     timeout_member_data: int = 50000
     timeout_tcp_inspect: int = 0
     allowed_cidrs: tuple[str, ...] = ()
+    #: in the order of their positions
+    l7policies: tuple[L7Policy, ...] = ()
     generation: int = 0

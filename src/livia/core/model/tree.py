@@ -1,7 +1,5 @@
 """A whole load balancer: what the worker reads at once and plans from."""
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
 from livia.core.model.amphora import Amphora
@@ -19,7 +17,3 @@ class LoadBalancerTree(Struct, frozen=True, kw_only=True):
     def pool(self, pool_id: str | None) -> Pool | None:
         """The pool with this id, or None."""
         return next((pool for pool in self.pools if pool.id == pool_id), None)
-
-    def listeners_of(self, pool: Pool) -> Iterator[Listener]:
-        """Listeners that send traffic to the pool."""
-        return (listener for listener in self.listeners if listener.default_pool_id == pool.id)

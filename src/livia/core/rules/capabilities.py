@@ -31,15 +31,16 @@ AGENT_LIMITS: Limits = (
     ("pool", "ca_tls_container_ref", None),
     ("pool", "crl_container_ref", None),
     ("health monitor", "type", frozenset({"HTTP", "HTTPS", "TCP", "TLS-HELLO"})),
-    ("l7 policies", "l7policies", None),
 )
+#: what the built-in provider refuses whatever data plane it has (contract 50, section 1.7)
+_ALWAYS: Limits = (("l7 policy", "listener_protocol", frozenset({"HTTP", "TERMINATED_HTTPS"})),)
 
 
 def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any]) -> Verdict:
     """Whether a data plane of these limits can do `values` (what a request sets) on an object of `kind`."""
     if provider in NOOP_PROVIDERS:
         return ACCEPT
-    for subject, attribute, able in limits:
+    for subject, attribute, able in (*limits, *_ALWAYS):
         value = values.get(attribute)
         if subject != kind or not value or (able is not None and value in able):
             continue

@@ -13,10 +13,10 @@ _REFERENCE_KEYS = frozenset({"name", "admin_state_up", "tls_enabled"})
 
 
 class Pools(Struct, frozen=True):
-    """Every pool of the graph once, and for each listener the index of its default pool in it."""
+    """Every pool of the graph once, and for each place that can name one its index in them."""
 
     definitions: tuple[Mapping[str, Any], ...]
-    default_of: tuple[int | None, ...]
+    named: tuple[int | None, ...]
 
 
 def is_reference(pool: Mapping[str, Any]) -> bool:
@@ -24,9 +24,9 @@ def is_reference(pool: Mapping[str, Any]) -> bool:
     return set(pool) <= _REFERENCE_KEYS
 
 
-def pools_of(top: Sequence[Mapping[str, Any]], defaults: Sequence[Mapping[str, Any] | None]) -> Pools | Refuse:
-    """`top`: the load balancer's `pools`; `defaults`: `default_pool` of each listener. Both as the request has them."""
-    inline = [pool for pool in defaults if pool is not None]
+def pools_of(top: Sequence[Mapping[str, Any]], places: Sequence[Mapping[str, Any] | None]) -> Pools | Refuse:
+    """`top`: the load balancer's `pools`; `places`: each `default_pool` and `redirect_pool`. As requested."""
+    inline = [pool for pool in places if pool is not None]
     if any(not pool.get("name") for pool in inline):
         return Refuse(400, "Validation failure: Pools must be named when creating a fully populated loadbalancer.")
     definitions = [*top, *(pool for pool in inline if not is_reference(pool))]
@@ -51,4 +51,4 @@ def pools_of(top: Sequence[Mapping[str, Any]], defaults: Sequence[Mapping[str, A
                 400,
                 f"Validation failure: Pool '{pool['name']}' was referenced but no full definition was found.",
             )
-    return Pools(tuple(definitions), tuple(None if pool is None else index[pool["name"]] for pool in defaults))
+    return Pools(tuple(definitions), tuple(None if pool is None else index[pool["name"]] for pool in places))

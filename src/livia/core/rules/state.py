@@ -14,6 +14,8 @@ TITLES = {
     "flavor_profile": "Flavor profile",
     "availability_zone": "Availability Zone",
     "availability_zone_profile": "Availability Zone Profile",
+    "l7policy": "L7 Policy",
+    "l7rule": "L7 Rule",
 }
 
 
@@ -22,9 +24,19 @@ def not_found(kind: str, object_id: str | None) -> Refuse:
     return Refuse(404, f"{TITLES[kind]} {object_id} not found.")
 
 
+def no_parent(kind: str, object_id: str) -> Refuse:
+    """The parent that a path names is absent, or DELETED."""
+    return Refuse(404, f"{_parent(kind)} {object_id} not found.")
+
+
 def immutable(kind: str, object_id: str) -> Refuse:
     """A child cannot be changed while its parent cannot."""
-    return Refuse(409, f"{TITLES[kind]} {object_id} is immutable and cannot be updated.")
+    return Refuse(409, f"{_parent(kind)} {object_id} is immutable and cannot be updated.")
+
+
+def _parent(kind: str) -> str:
+    """As a parent a policy is written without a space (contract 00, section 14.3)."""
+    return "L7Policy" if kind == "l7policy" else TITLES[kind]
 
 
 def invalid_state(load_balancer_id: str, status: str) -> Refuse:
