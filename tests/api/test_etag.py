@@ -18,6 +18,8 @@ _KINDS = {
     "pool": "pool",
     "member": "member",
     "healthmonitor": "health_monitor",
+    "l7policy": "l7policy",
+    "rule": "l7rule",
 }
 #: for each kind some attributes, and values that it does not have yet
 NEW_VALUES: dict[str, dict[str, Any]] = {
@@ -38,6 +40,8 @@ NEW_VALUES: dict[str, dict[str, Any]] = {
     },
     "member": {"name": "n", "weight": 7, "backup": True, "monitor_port": 7, "tags": ["t"]},
     "healthmonitor": {"delay": 7, "max_retries_down": 2, "url_path": "/x", "expected_codes": "201"},
+    "l7policy": {"description": "d", "redirect_url": "http://www.example.net/x", "redirect_http_code": 301},
+    "rule": {"value": "/z", "compare_type": "CONTAINS", "invert": True, "tags": ["t"]},
 }
 
 
@@ -63,7 +67,7 @@ def test_the_tag_changes_with_attributes_and_statuses(harness: Harness, tree: Tr
         harness.confirm(tree.load_balancer)
         seen.append(_tag(harness, path))
     for status in ("PENDING_UPDATE", "ERROR"):
-        harness.set_status(_KINDS[item], getattr(tree, _KINDS[item].removeprefix("health_")), status)
+        harness.set_status(_KINDS[item], tree.ids[_KINDS[item]], status)
         seen.append(_tag(harness, path))
     assert len(set(seen)) == len(seen)
     assert _tag(harness, path) == seen[-1]

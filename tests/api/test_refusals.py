@@ -78,6 +78,9 @@ _IDS = {
     "member_id": "MEMBER",
     "healthmonitor_id": "MONITOR",
     "default_pool_id": "POOL",
+    "redirect_pool_id": "POOL",
+    "l7policy_id": "POLICY",
+    "rule_id": "RULE",
 }
 _VALUES: list[Any] = [
     *("", "x", "\x00", "x" * 300, "🦀", "10.0.0.21", "10.0.0.99", "2001:db8::1", "169.254.169.254", "10.0.0.0/8"),
@@ -91,6 +94,8 @@ _LEAST: dict[str, dict[str, Any]] = {
     "pool": {"loadbalancer_id": "LOAD_BALANCER", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"},
     "member": {"address": "10.0.0.22", "protocol_port": 80},
     "healthmonitor": {"pool_id": "POOL", "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3},
+    "l7policy": {"listener_id": "LISTENER", "action": "REJECT"},
+    "rule": {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/x"},
 }
 
 
