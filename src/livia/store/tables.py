@@ -240,6 +240,8 @@ l7rule = Table(
     Column("value", String(255), nullable=False),
     Column("invert", Boolean, nullable=False),
     Column("ordinal", Integer, nullable=False, server_default=text("0")),
+    # Quotas count a project's rules.
+    Index("ix_l7rule_project", "project_id"),
 )
 
 tags = Table(
