@@ -77,12 +77,13 @@ class Scene:
             return BODIES[name]
         if rule.resource in OFFERED:
             return self.offered(rule)
+        item = "rule" if rule.resource == "l7rule" else rule.resource
         if rule.action == "post":
-            body = self.tree.minimal(rule.resource)
+            body = self.tree.minimal(item)
             # Creating a load balancer asks about the project that the body names.
             given = {"loadbalancer": {"project_id": OWN}, "healthmonitor": {"pool_id": self.unmonitored}}
-            return {rule.resource: body | given.get(rule.resource, {})}
-        return {rule.resource: {}} if rule.action == "put" else None
+            return {item: body | given.get(item, {})}
+        return {item: self.tree.least_change(item)} if rule.action == "put" else None
 
     def offered(self, rule: OperationRule) -> dict[str, Any] | None:
         """The same of what operators offer."""
@@ -109,6 +110,8 @@ class Scene:
             listener_id=tree.listener,
             pool_id=tree.pool,
             member_id=tree.member,
+            l7policy_id=tree.policy,
+            l7rule_id=tree.rule,
             healthmonitor_id=tree.monitor,
             flavor_id=self.flavor,
             flavor_profile_id=self.flavor_profile,
@@ -133,7 +136,7 @@ def scene(database: Database) -> Scene:
     return Scene(database)
 
 
-TENANT = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "quota")
+TENANT = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule", "quota")
 PROVIDED = ("provider", "provider-flavor", "provider-availability-zone", "amphora")
 
 
@@ -147,7 +150,7 @@ def operations(*resources: str) -> Iterator[OperationRule]:
 def test_every_operation_for_every_persona(scene: Scene) -> None:
     for rule in operations(*TENANT, *OFFERED, *PROVIDED):
         allowed = ALLOWED[rule.check]
-        if rule.resource not in TENANT or (rule.action == "get_all" and rule.resource != "member"):
+        if rule.resource not in TENANT or (rule.action == "get_all" and rule.resource not in ("member", "l7rule")):
             # These ask about the project of the caller itself.
             allowed = LISTERS if rule.check in (READ, READ_QUOTA) else allowed
         for persona in PERSONAS:
