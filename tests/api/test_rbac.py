@@ -148,6 +148,7 @@ def operations(*resources: str) -> Iterator[OperationRule]:
 
 
 def test_every_operation_for_every_persona(scene: Scene) -> None:
+    assert {rule.resource for rule in OPERATIONS} == {*TENANT, *OFFERED, *PROVIDED}
     for rule in operations(*TENANT, *OFFERED, *PROVIDED):
         allowed = ALLOWED[rule.check]
         if rule.resource not in TENANT or (rule.action == "get_all" and rule.resource not in ("member", "l7rule")):
