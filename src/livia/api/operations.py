@@ -120,19 +120,9 @@ _CREATED = {
 
 
 def _load_balancers() -> tuple[Operation, ...]:
-    item = f"{LBAAS}/loadbalancers/{{loadbalancer_id}}"
     listed, create, show, update, delete = usual(LOAD_BALANCER, "a load balancer", "load balancers")
     cascade = Parameter(name="cascade", schema=_FLAG, about="Delete everything below it as well.")
-    tree = closed(statuses=closed(loadbalancer=closed(**_NODE, listeners=_list(_LISTENER_NODE))))
     rule = f"{LOAD_BALANCER.item}:"
-    status = Operation(
-        method="GET",
-        path=f"{item}/status",
-        name="show_load_balancer_status",
-        summary="Show the statuses of everything that its listeners reach, as a tree",
-        rules=(f"{rule}get_status",),
-        shows=tree,
-    )
     return (
         listed,
         replace(
@@ -144,10 +134,24 @@ def _load_balancers() -> tuple[Operation, ...]:
         show,
         replace(update, rules=(*update.rules, f"{rule}put:vip_sg_ids")),
         replace(delete, query=(cascade,)),
+        *_about_one(f"{LBAAS}/loadbalancers/{{loadbalancer_id}}", rule),
+    )
+
+
+def _about_one(item: str, rule: str) -> tuple[Operation, ...]:
+    """What else there is about one load balancer."""
+    status = Operation(
+        method="GET",
+        path=f"{item}/status",
+        name="show_load_balancer_status",
+        summary="Show the statuses of everything that its listeners reach, as a tree",
+        rules=(f"{rule}get_status",),
+        shows=closed(statuses=closed(loadbalancer=closed(**_NODE, listeners=_list(_LISTENER_NODE)))),
+    )
+    older = {"path": f"{item}/statuses", "name": "show_load_balancer_statuses", "summary": "An older path of the same"}
+    return (
         status,
-        replace(
-            status, path=f"{item}/statuses", name="show_load_balancer_statuses", summary="An older path of the same"
-        ),
+        replace(status, **older),
         Operation(
             method="GET",
             path=f"{item}/stats",
