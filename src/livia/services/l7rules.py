@@ -53,7 +53,6 @@ def create(deps: Deps, context: Context, policy_id: str, values: Mapping[str, An
 def add(change: Change, policy_id: str, values: Mapping[str, Any], *, ordinal: int = 0) -> str:
     """Check and insert a rule. Its id. Raises `Refused`."""
     require(l7.rule_acceptable(values))
-    change.require_supported("l7 rule", values)
     return change.add("l7rule", {**columns(values), "l7policy_id": policy_id}, values["tags"], ordinal=ordinal)
 
 
@@ -69,7 +68,6 @@ def update(deps: Deps, context: Context, policy_id: str, rule_id: str, changes: 
         listener_id = _require_mutable(change, change.place("l7policy", policy_id))
         if rule.provisioning_status == objects.DELETING:
             raise Refused(409, f"L7Policy {policy_id} is immutable and cannot be updated.")
-        change.require_supported("l7 rule", wanted)
         change.update("l7rule", rule_id, columns(wanted), changes)
         _mark(change, policy_id, listener_id)
 
