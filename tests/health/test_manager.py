@@ -60,6 +60,9 @@ class SilentAgents:
         raise Unreachable("no route to host")
 
 
+_TRAFFIC = ListenerCounters(tx=200, rx=100, conns=3, totconns=7, ereq=1)
+
+
 class Scene:
     """A load balancer that is ACTIVE on two amphorae, and a health manager."""
 
@@ -95,11 +98,17 @@ class Scene:
         )
 
     def beat(
-        self, amphora_id: str, *, seq: int = 1, member: str = "UP", pool: str = "UP", holds_vip: bool = True
+        self,
+        amphora_id: str,
+        *,
+        seq: int = 1,
+        member: str = "UP",
+        pool: str = "UP",
+        holds_vip: bool = True,
+        stats: ListenerCounters = _TRAFFIC,
     ) -> None:
         assert pool in ("UP", "DOWN")
         report = PoolReport(status="UP" if pool == "UP" else "DOWN", members={self.member: member})
-        stats = ListenerCounters(tx=200, rx=100, conns=3, totconns=7, ereq=1)
         self.fleet.hear(
             Heartbeat(
                 id=amphora_id,
@@ -167,6 +176,14 @@ def test_counters_add_up(tmp_path: Path) -> None:
         (100, 200, 3, 7),
     ]
     assert {row.load_balancer_id for row in found} == {scene.key}
+
+
+def test_a_listener_that_has_served_nobody_has_statistics(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.beat("a2", stats=ListenerCounters(tx=0, rx=0, conns=0, totconns=0, ereq=0))
+    with scene.database.read() as connection:
+        (found,) = connection.execute(select(t.listener_statistics)).all()
+    assert (found.amphora_id, found.total_connections) == ("a2", 0)
 
 
 def test_counters_survive_a_database_that_does_not_answer(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ class Fleet:
         for listener_id, report in heartbeat.listeners.items():
             stats = report.stats
             key = (listener_id, heartbeat.id)
-            if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._active.get(key, 0):
+            # A listener's first report counts even if it has nothing to count: statistics exist from then on.
+            if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._active.get(key):
                 self._counters[key].add(stats)
                 self._active[key] = stats.conns
 
