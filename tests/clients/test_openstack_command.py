@@ -1,50 +1,22 @@
 """`openstack loadbalancer …` as its users run it: python-octaviaclient, unmodified, with traffic flowing."""
 
 import json
-import subprocess
-import sys
 import urllib.request
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from livia.ops.demo.load import Load
 from livia.ops.demo.stage import BACKEND_PORT, NETWORK
+from tests.clients.shell import Shell
 from tests.system.conftest import System
 from tests.system.test_lifecycle import wait_for
 
-#: the client's own warnings about its libraries are not ours to fix
-_QUIET = {"PYTHONWARNINGS": "ignore", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-
-
-class Client:
-    """The client, started anew for each command."""
-
-    def __init__(self, endpoint: str) -> None:
-        program = str(Path(sys.executable).with_name("openstack"))
-        self._command = [program, "--os-auth-type", "none", "--os-endpoint", endpoint, "loadbalancer"]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One command, whatever it returns."""
-        return subprocess.run(
-            [*self._command, *arguments], capture_output=True, text=True, check=False, timeout=120, env=_QUIET
-        )
-
-    def do(self, *arguments: str) -> str:
-        """One command that must succeed; what it prints."""
-        ended = self.run(*arguments)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
-
-    def show(self, *arguments: str) -> Any:
-        """One command with `-f json`."""
-        return json.loads(self.do(*arguments, "-f", "json"))
-
 
 @pytest.fixture(scope="module")
-def client(system: System) -> Client:
-    return Client(system.endpoint)
+def client(system: System) -> Iterator[Shell]:
+    with Shell(system.endpoint) as shell:
+        yield shell
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +24,14 @@ def backends(system: System) -> dict[str, str]:
     return {name: system.stage.start_backend(name) for name in ("web-1", "web-2")}
 
 
-def test_a_load_balancer_from_first_to_last_command(client: Client, system: System, backends: dict[str, str]) -> None:
+def test_a_load_balancer_from_first_to_last_command(client: Shell, system: System, backends: dict[str, str]) -> None:
     created = client.show("create", "--name", "shop", "--vip-subnet-id", NETWORK, "--wait")
     assert created["provisioning_status"] == "ACTIVE"
-    client.do("listener", "create", "--name", "http", "--protocol", "HTTP", "--protocol-port", "80", "--wait", "shop")
-    pool = ("--name", "servers", "--protocol", "HTTP", "--lb-algorithm", "ROUND_ROBIN", "--listener", "http", "--wait")
+    client.do("listener", "create", "--name", "http", "--protocol", "HTTP", "--protocol-port", "80", "shop")
+    pool = ("--name", "servers", "--protocol", "HTTP", "--lb-algorithm", "ROUND_ROBIN", "--listener", "http")
     client.do("pool", "create", *pool)
     for name, address in backends.items():
-        member = ("--name", name, "--address", address, "--protocol-port", str(BACKEND_PORT), "--wait", "servers")
+        member = ("--name", name, "--address", address, "--protocol-port", str(BACKEND_PORT), "servers")
         client.do("member", "create", *member)
     timing = ("--delay", "1", "--timeout", "1", "--max-retries", "1")
     client.do("healthmonitor", "create", "--name", "check", "--type", "HTTP", *timing, "--wait", "servers")
@@ -74,26 +46,26 @@ def test_a_load_balancer_from_first_to_last_command(client: Client, system: Syst
     client.do("member", "delete", "servers", "web-1", "--wait")
     with urllib.request.urlopen(f"http://{vip}/", timeout=5) as answer:
         assert answer.read() == b"web-2\n"
-    client.do("healthmonitor", "delete", "check", "--wait")
+    client.do("healthmonitor", "delete", "check")
     client.do("delete", "--cascade", "--wait", "shop")
     assert client.show("list") == []
 
 
-def _sets(client: Client) -> None:
+def _sets(client: Shell) -> None:
     """Every `set`, under load, and what `show` says afterwards."""
-    client.do("set", "--description", "edge", "--wait", "shop")
+    client.do("set", "--description", "edge", "shop")
     assert client.show("show", "shop")["description"] == "edge"
-    client.do("listener", "set", "--connection-limit", "1000", "--wait", "http")
+    client.do("listener", "set", "--connection-limit", "1000", "http")
     assert client.show("listener", "show", "http")["connection_limit"] == 1000
-    client.do("pool", "set", "--lb-algorithm", "LEAST_CONNECTIONS", "--wait", "servers")
+    client.do("pool", "set", "--lb-algorithm", "LEAST_CONNECTIONS", "servers")
     assert client.show("pool", "show", "servers")["lb_algorithm"] == "LEAST_CONNECTIONS"
-    client.do("member", "set", "--weight", "5", "--wait", "servers", "web-1")
+    client.do("member", "set", "--weight", "5", "servers", "web-1")
     assert client.show("member", "show", "servers", "web-1")["weight"] == 5
-    client.do("healthmonitor", "set", "--max-retries-down", "2", "--wait", "check")
+    client.do("healthmonitor", "set", "--max-retries-down", "2", "check")
     assert client.show("healthmonitor", "show", "check")["max_retries_down"] == 2
 
 
-def _shows(client: Client, system: System) -> None:
+def _shows(client: Shell, system: System) -> None:
     """Lists, the status tree and statistics."""
     assert [each["name"] for each in client.show("list")] == ["shop"]
     assert [each["name"] for each in client.show("listener", "list")] == ["http"]
@@ -116,12 +88,12 @@ def _shows(client: Client, system: System) -> None:
     assert client.show("listener", "stats", "show", "http")["total_connections"] > 0
 
 
-def test_errors_are_shown_in_our_words(client: Client) -> None:
+def test_errors_are_shown_in_our_words(client: Shell) -> None:
     missing = client.run("show", "nothing")
-    assert missing.returncode != 0
-    assert "nothing" in missing.stderr
+    assert missing.code != 0
+    assert "nothing" in missing.err
     subnet = client.run("create", "--name", "x", "--vip-subnet-id", "nowhere")
-    assert subnet.returncode != 0
+    assert subnet.code != 0
     taken = client.run("create", "--name", "x", "--vip-subnet-id", NETWORK, "--vip-address", "192.0.2.1")
-    assert taken.returncode != 0
-    assert "192.0.2.1 is not an address of subnet" in taken.stderr
+    assert taken.code != 0
+    assert "192.0.2.1 is not an address of subnet" in taken.err

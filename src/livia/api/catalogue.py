@@ -1,7 +1,8 @@
-"""A read-only network catalogue, for installations without a network service.
+"""A read-only network catalogue, for installations without a network service, and projects by name.
 
-The standard client resolves the names of networks, subnets and ports at the network API (v2.0), which with
-`--os-auth-type none` is at our own address. We answer what it asks there, for the networks that are ours.
+The standard client resolves the names of networks, subnets and ports at the network API (v2.0), and those of projects
+at the identity API, which with `--os-auth-type none` are at our own address. We answer what it asks there, for the
+networks that are ours; a project is whatever somebody says it is.
 """
 
 from collections.abc import Callable, Iterable
@@ -75,6 +76,13 @@ class _Object(_Seen):
         raise Refused(404, f"{self._listing.item.capitalize()} {object_id} could not be found.")
 
 
+class _Project:
+    """GET shows a project: nobody keeps a list of them, and the name of each is its id."""
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response, project_id: str) -> None:
+        send(response, {"project": {"id": project_id, "name": project_id, "domain_id": "default", "enabled": True}})
+
+
 def add_routes(app: falcon.App[Any, Any], api: Api, networks: NetworkCatalogue) -> None:
     """Serve the catalogue below both spellings of the version."""
     listings = (
@@ -89,6 +97,7 @@ def add_routes(app: falcon.App[Any, Any], api: Api, networks: NetworkCatalogue) 
         for alias in _ALIASES:
             app.add_route(f"{alias}/{listing.path}", _Objects(api, listing))
             app.add_route(f"{alias}/{listing.path}/{{object_id}}", _Object(api, listing))
+    app.add_route("/projects/{project_id}", _Project())
 
 
 def _matches(entry: dict[str, Any], wanted: dict[str, set[str]]) -> bool:
