@@ -8,7 +8,7 @@ import msgspec
 from livia.core.model.status import Provisioning
 from livia.core.rules import listeners as rules
 from livia.core.rules import protocols, tls
-from livia.core.rules.references import LISTENER, Readings
+from livia.core.rules.references import LISTENER, Readings, named
 from livia.core.rules.verdict import Verdict
 from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
@@ -51,11 +51,13 @@ _TLS_DEFAULTS = {
 
 def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     """Create a listener from complete values of the wire. Its id. Raises `Refused`."""
-    load_balancer = place_of(deps, "load_balancer", values["loadbalancer_id"])
+    load_balancer_id = values["loadbalancer_id"]
     for nested in ("default_pool", "l7policies"):
         if values.get(nested):
             raise Refused(400, f"Unknown attribute for argument listener_.listener: {nested}")
-    readings = references.read(deps, load_balancer.project_id, (LISTENER, values))
+    # Whose secrets they are is worth a look only where some are named.
+    owner = place_of(deps, "load_balancer", load_balancer_id).project_id if named(LISTENER, values) else None
+    readings = references.read(deps, owner, (LISTENER, values))
 
     def act(change: Change) -> str:
         quotas.take(deps, change.connection, change.state.project_id, {"listener": 1})
@@ -63,7 +65,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         change.require_mutable()
         return add(change, values, readings, listeners.on_load_balancer(change.connection, change.state.id))
 
-    return perform(deps, context, load_balancer.id, act)
+    return perform(deps, context, load_balancer_id, act)
 
 
 def add(
