@@ -39,7 +39,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         pool = change.place("pool", values["pool_id"])
         protocol = objects.values(change.connection, "pool", pool.id)["protocol"]
         require(*_type_verdicts(deps, values, protocol))
-        quotas.take(deps, change.connection, change.state.project_id, {"health_monitor": 1})
+        quotas.take(change, {"health_monitor": 1})
         change.require_mutable_pool(pool)
         present = health_monitors.of_pool(change.connection, pool.id)
         monitor_id = add(change, pool.id, protocol, values, present=present)

@@ -39,7 +39,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         protocol = objects.values(change.connection, "listener", place.id)["protocol"]
         require(protocols.no_children(protocol))
         check_pool(change, protocol, values["redirect_pool_id"])
-        quotas.take(deps, change.connection, place.project_id, {"l7policy": 1, "l7rule": len(values["rules"])})
+        quotas.take(change, {"l7policy": 1, "l7rule": len(values["rules"])})
         change.require_mutable_listener(listener)
         position = l7policies.make_room(change.connection, place.id, values["position"])
         policy_id = add(change, place.id, protocol, values, position)

@@ -41,7 +41,7 @@ def create(deps: Deps, context: Context, policy_id: str, values: Mapping[str, An
         policy = change.place("l7policy", policy_id)
         require(l7.rule_acceptable(values))
         require_room(policy_id, l7rules.number(change.connection, policy_id) + 1)
-        quotas.take(deps, change.connection, place.project_id, {"l7rule": 1})
+        quotas.take(change, {"l7rule": 1})
         listener_id = _require_mutable(change, policy)
         rule_id = add(change, policy_id, values)
         _mark(change, policy_id, listener_id)

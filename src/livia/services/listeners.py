@@ -60,7 +60,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     readings = references.read(deps, owner, (LISTENER, values))
 
     def act(change: Change) -> str:
-        quotas.take(deps, change.connection, change.state.project_id, {"listener": 1})
+        quotas.take(change, {"listener": 1})
         check_pool(change, values["protocol"], values["default_pool_id"])
         change.require_mutable()
         return add(change, values, readings, listeners.on_load_balancer(change.connection, change.state.id))

@@ -14,6 +14,7 @@ from livia.services.change import Change, leaving, own_objection, perform, place
 from livia.services.context import Context, Deps, refuse, require
 from livia.services.graph import Graph
 from livia.store import load_balancers, tags
+from livia.store import quotas as quota_store
 from livia.store.load_balancers import NewVip
 
 _COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "description"}
@@ -72,9 +73,10 @@ def _store(
     wanted_tags: Sequence[str],
     wanted: Graph,
 ) -> None:
-    quotas.take(deps, connection, columns["project_id"], graph.growth(wanted))
-    state = load_balancers.new_state(load_balancer_id, columns)
+    limits = quota_store.limits(connection, columns["project_id"])
+    state = load_balancers.new_state(load_balancer_id, columns, limits)
     change = Change(deps, context, connection, state)
+    quotas.take(change, graph.growth(wanted))
     load_balancers.add(change.new, state, columns, vip, change.now)
     tags.add(change.new, load_balancer_id, wanted_tags)
     name = f"{columns['name']} " if columns["name"] else ""

@@ -43,7 +43,7 @@ def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]
 
     def act(change: Change) -> str:
         pool = change.place("pool", pool_id)
-        quotas.take(deps, change.connection, change.state.project_id, {"member": 1})
+        quotas.take(change, {"member": 1})
         check_hardware(change, values)
         change.require_mutable_pool(pool)
         present = members.at(change.connection, pool_id, *_key(values))
@@ -174,7 +174,7 @@ def _replace_all(
     plan = rules.batch(present, [_key(values) for _given, values in wanted], additive=additive)
     if isinstance(plan, Refuse):
         raise refuse(plan)
-    quotas.take(change.deps, change.connection, change.state.project_id, {"member": plan.growth})
+    quotas.take(change, {"member": plan.growth})
     change.delete("member", [present[key] for key in plan.delete])
     new = [values for _given, values in wanted if _key(values) not in present]
     for values in new:

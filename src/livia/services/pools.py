@@ -51,7 +51,7 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
     def act(change: Change) -> str:
         listener = _check_listener(change, values)
         require(persistence.acceptable(values["protocol"], values["session_persistence"]))
-        quotas.take(deps, change.connection, change.state.project_id, {"pool": 1})
+        quotas.take(change, {"pool": 1})
         if listener is not None and listener["default_pool_id"] is not None:
             raise Refused(409, "This listener already has a default pool")
         change.require_mutable()

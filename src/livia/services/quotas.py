@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from livia.core.rules.state import quota_met
+from livia.services.change import Change
 from livia.services.context import Deps, refuse
 from livia.services.settings import ApiSettings
 from livia.store import quotas
@@ -35,17 +36,14 @@ def check(deps: Deps, connection: Connection, project_id: str, growth: Mapping[s
             raise refuse(quota_met(kind))
 
 
-def take(deps: Deps, connection: Connection, project_id: str, growth: Mapping[str, int]) -> None:
-    """The same, and no other request of the project counts before this transaction ends."""
-    growing = _growing(growth)
-    if not growing:
-        return
-    own = quotas.limits(connection, project_id)
+def take(change: Change, growth: Mapping[str, int]) -> None:
+    """The same for the project of a change, and no other request of it counts before the change ends."""
+    growing, state = _growing(growth), change.state
     # Lists of quotas show every project that something was counted for: the first time makes its row.
-    if own is None or _limited(deps, own, growing):
+    if growing and (state.limits is None or _limited(change.deps, state.limits, growing)):
         # Without the lock two requests would both count themselves in as the last one.
-        quotas.lock(connection, project_id)
-        check(deps, connection, project_id, growth)
+        quotas.lock(change.connection, state.project_id)
+        check(change.deps, change.connection, state.project_id, growth)
 
 
 def _growing(growth: Mapping[str, int]) -> list[str]:

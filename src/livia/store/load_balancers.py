@@ -10,8 +10,10 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, sel
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, DEFAULT_PROVIDER
 from livia.store import tables as t
-from livia.store.aggregates import joined
+from livia.store.aggregates import joined, packed
 from livia.store.batch import Batch
+from livia.store.live import is_live
+from livia.store.packing import reader
 from livia.store.view import View, ids_of, object_columns
 
 _LB = t.load_balancer
@@ -62,10 +64,8 @@ _EITHER = (False, True)
 _BUILT_IN = func.coalesce(_LB.c.provider, DEFAULT_PROVIDER).in_(sorted(BUILT_IN_PROVIDERS))
 _BUSY = (*_NEVER, str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_UPDATE))
 
-_OWNER = select(_LB.c.project_id).where(
-    _LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED)
-)
-_STATE = select(
+_OWNER = select(_LB.c.project_id).where(_LB.c.id == bindparam("id"), is_live(_LB))
+_STATE_COLUMNS = (
     _LB.c.id,
     _LB.c.project_id,
     _LB.c.provisioning_status,
@@ -73,11 +73,21 @@ _STATE = select(
     func.coalesce(_LB.c.provider, DEFAULT_PROVIDER),
     _LB.c.flavor_id,
     _LB.c.enabled,
-).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
+    t.quotas.c.project_id,
+    *(t.quotas.c[kind] for kind in t.QUOTA_RESOURCES),
+)
+_STATE = (
+    select(packed(*_STATE_COLUMNS))
+    .select_from(_LB.outerjoin(t.quotas, t.quotas.c.project_id == _LB.c.project_id))
+    .where(_LB.c.id == bindparam("id"), is_live(_LB))
+)
+_read_state = reader(_STATE_COLUMNS)
+#: how many of them there are before the limits; the last one says whether there are limits
+_OWN = 8
 
 
 class State(Struct, frozen=True):
-    """What a change must know of its load balancer."""
+    """What a change must know of its load balancer. `limits`: of its project, as `quotas.limits` has them."""
 
     id: str
     project_id: str
@@ -86,12 +96,21 @@ class State(Struct, frozen=True):
     provider: str
     flavor_id: str | None
     enabled: bool
+    limits: Mapping[str, int | None] | None
 
 
-def new_state(load_balancer_id: str, columns: Mapping[str, Any]) -> State:
+def new_state(load_balancer_id: str, columns: Mapping[str, Any], limits: Mapping[str, int | None] | None) -> State:
     """That of a load balancer that is about to be created with these columns."""
-    own = {name: columns[name] for name in ("project_id", "provider", "flavor_id", "enabled")}
-    return State(id=load_balancer_id, provisioning_status=str(Provisioning.PENDING_CREATE), generation=1, **own)
+    return State(
+        id=load_balancer_id,
+        project_id=columns["project_id"],
+        provisioning_status=str(Provisioning.PENDING_CREATE),
+        generation=1,
+        provider=columns["provider"],
+        flavor_id=columns["flavor_id"],
+        enabled=columns["enabled"],
+        limits=limits,
+    )
 
 
 def owner(connection: Connection, load_balancer_id: str) -> str | None:
@@ -102,8 +121,12 @@ def owner(connection: Connection, load_balancer_id: str) -> str | None:
 
 def state(connection: Connection, load_balancer_id: str) -> State | None:
     """The load balancer's state; None when it is unknown or DELETED."""
-    row = connection.execute(_STATE, {"id": load_balancer_id}).one_or_none()
-    return None if row is None else State(*row)
+    text = connection.execute(_STATE, {"id": load_balancer_id}).scalar_one_or_none()
+    if text is None:
+        return None
+    *own, counted = (values := _read_state(text))[:_OWN]
+    limits = None if counted is None else dict(zip(t.QUOTA_RESOURCES, values[_OWN:], strict=True))
+    return State(**dict(zip(State.__struct_fields__, [*own, limits], strict=True)))
 
 
 def _advance(status: Any, strictly: Iterable[str], *, strict: bool) -> Any:

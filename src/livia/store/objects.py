@@ -5,11 +5,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, select, update
 
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
+from livia.store.aggregates import packed
+from livia.store.live import is_live
 
 TABLES: Mapping[str, Table] = {
     "load_balancer": t.load_balancer,
@@ -20,13 +23,12 @@ TABLES: Mapping[str, Table] = {
     "l7policy": t.l7policy,
     "l7rule": t.l7rule,
 }
-_DELETED = str(Provisioning.DELETED)
 DELETING = str(Provisioning.PENDING_DELETE)
 #: ids in one statement (design, section 4)
 _MOST_IDS = 1000
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, array_like=True):
     """Where an object belongs."""
 
     id: str
@@ -39,15 +41,17 @@ class Place(Struct, frozen=True):
 def _place(kind: str) -> Select[Any]:
     table = TABLES[kind]
     parent = table.c.id if kind == "load_balancer" else table.c.load_balancer_id
-    return select(table.c.id, parent, table.c.project_id, table.c.provisioning_status).where(
-        table.c.id == bindparam("id"), table.c.provisioning_status != _DELETED
-    )
+    columns = table.c.id, parent, table.c.project_id, table.c.provisioning_status
+    return select(packed(*columns)).where(table.c.id == bindparam("id"), is_live(table))
+
+
+_read_place = msgspec.json.Decoder(Place).decode
 
 
 def place(connection: Connection, kind: str, object_id: str) -> Place | None:
     """Where an object belongs; None when it is unknown or DELETED."""
-    row = connection.execute(_place(kind), {"id": object_id}).one_or_none()
-    return None if row is None else Place(*row)
+    text = connection.execute(_place(kind), {"id": object_id}).scalar_one_or_none()
+    return None if text is None else _read_place(text)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Integer, Select, bindparam, func, literal, select, true, update
 
-from livia.core.model.status import Provisioning
+from livia.store.live import is_live
 from livia.store.objects import TABLES
 from livia.store.tables import QUOTA_RESOURCES, quotas
 from livia.store.upsert import upsert
@@ -56,11 +56,7 @@ def lock(connection: Connection, project_id: str) -> None:
 @cache
 def _used(kind: str) -> Select[Any]:
     table = TABLES[kind]
-    return (
-        select(func.count())
-        .select_from(table)
-        .where(table.c.project_id == bindparam("project_id"), table.c.provisioning_status != str(Provisioning.DELETED))
-    )
+    return select(func.count()).select_from(table).where(table.c.project_id == bindparam("project_id"), is_live(table))
 
 
 def used(connection: Connection, project_id: str, kind: str) -> int:

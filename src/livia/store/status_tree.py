@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, func, select
+from sqlalchemy import Connection, Table, bindparam, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from livia.core.model.status import Provisioning
 from livia.store import tables as t
 from livia.store.aggregates import joined, packed
 from livia.store.listeners import REDIRECTING
+from livia.store.live import is_live
+from livia.store.view import or_empty
 
 _LB = t.load_balancer
 #: what every object of the tree shows
@@ -20,7 +21,7 @@ _decode: Callable[[str], list[list[Any]]] = msgspec.json.Decoder(list[list[Any]]
 
 
 def _packed(table: Table, *more: str) -> packed:
-    shown = (func.coalesce(table.c.name, "") if name == "name" else table.c[name] for name in _COMMON)
+    shown = (or_empty(table.c.name) if name == "name" else table.c[name] for name in _COMMON)
     return packed(*shown, *(table.c[name] for name in more))
 
 
@@ -47,7 +48,7 @@ _TREE = select(
         .order_by(t.l7policy.c.position)
         .correlate(_LB)
     ),
-).where(_LB.c.id == bindparam("id"), _LB.c.provisioning_status != str(Provisioning.DELETED))
+).where(_LB.c.id == bindparam("id"), is_live(_LB))
 
 
 def load(connection: Connection, load_balancer_id: str) -> tuple[str, dict[str, Any]] | None:

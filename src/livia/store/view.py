@@ -4,13 +4,11 @@ A `View` names the columns once. Statements are built once for each shape of que
 order) and then only bound: building one costs more than running it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from types import GenericAlias
-from typing import Any, TypeAlias
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     Boolean,
@@ -28,12 +26,14 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
+    literal_column,
     or_,
     select,
 )
 
-from livia.core.model.status import Provisioning
 from livia.store.aggregates import iso_time, joined, json_texts, packed
+from livia.store.live import is_live
+from livia.store.packing import Values, reader
 from livia.store.tables import tags
 
 #: what a NULL sorts as: the databases disagree about NULL itself (contract 00, section 10.3)
@@ -73,10 +73,6 @@ class MarkerError(LookupError):
     """No object has the marker's id."""
 
 
-#: what an object shows, in the order of its view's names
-Values: TypeAlias = tuple[Any, ...]
-
-
 class View:
     """The shown columns of one kind of object, by the names of the API, and `extra` ones to filter and sort by.
 
@@ -104,11 +100,11 @@ class View:
         self._filters = {**named, **{name: table.c[name] for name in ("name", "description") if name in table.c}}
         # Times are shown as text in whole seconds and sorted as they are.
         self._sorts = {**named, **{name: table.c[name] for name in ("created_at", "updated_at") if name in table.c}}
-        self._read = _reader(columns.values())
+        self._read = reader(columns.values())
         self._base: Select[Any] = (
             select(packed(*columns.values()).label("packed"))
             .select_from(table if source is None else source)
-            .where(table.c.provisioning_status != str(Provisioning.DELETED) if live is None else live)
+            .where(is_live(table) if live is None else live)
         )
         self._one = self._base.where(self._key == bindparam("key"))
         self._statement = lru_cache(maxsize=512)(self._build)
@@ -203,13 +199,6 @@ class View:
         return conditions
 
 
-def _reader(columns: Iterable[ColumnElement[Any]]) -> Callable[[str], Values]:
-    """From the text that `packed` makes of these columns to values, booleans among them."""
-    kinds = tuple(bool | None if isinstance(column.type, Boolean) else Any for column in columns)
-    # Not strict: 0 and 1 are booleans where a boolean is wanted.
-    return msgspec.json.Decoder(GenericAlias(tuple, kinds), strict=False).decode
-
-
 def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bool]:
     """Rows that come after the marker's values in the order of `keys`."""
     alternatives = []
@@ -223,9 +212,14 @@ def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bo
     return or_(*alternatives)
 
 
+def or_empty(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """A text, empty where there is none. Written out: a parameter has to be sent with every request."""
+    return func.coalesce(column, literal_column("''"))
+
+
 def object_columns(table: Table) -> dict[str, ColumnElement[Any]]:
     """The columns that every object of the API shows, tags included."""
-    texts = {name: func.coalesce(table.c[name], "") for name in ("name", "description") if name in table.c}
+    texts = {name: or_empty(table.c[name]) for name in ("name", "description") if name in table.c}
     return {
         "id": table.c.id,
         **texts,
