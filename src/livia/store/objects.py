@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, select, update
+from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, or_, select, update
 
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
@@ -67,10 +67,10 @@ def values(connection: Connection, kind: str, object_id: str) -> dict[str, Any]:
 
 def _status(table: Table) -> Case[Any]:
     """What a changed object's status becomes: one not created yet, or on its way out, stays so."""
-    return case(
-        (table.c.provisioning_status.in_((Provisioning.PENDING_CREATE, DELETING)), table.c.provisioning_status),
-        else_=str(Provisioning.PENDING_UPDATE),
-    )
+    status = table.c.provisioning_status
+    # No IN: its list is made for each execution, and a statement for many rows is made once.
+    stays = or_(status == str(Provisioning.PENDING_CREATE), status == DELETING)
+    return case((stays, status), else_=str(Provisioning.PENDING_UPDATE))
 
 
 def _generation(of: Update) -> Update:
