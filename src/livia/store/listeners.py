@@ -6,9 +6,10 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, union, update
 
 from livia.store import tables as t
-from livia.store.aggregates import joined, json_texts
+from livia.store.aggregates import joined, json_texts, packed
 from livia.store.batch import Batch
 from livia.store.objects import DELETING
+from livia.store.packing import reader
 from livia.store.removal import drop
 from livia.store.view import View, object_columns
 
@@ -71,14 +72,15 @@ class Neighbour(Struct, frozen=True):
     provisioning_status: str
 
 
-_NEIGHBOURS = select(_L.c.id, _L.c.protocol, _L.c.protocol_port, _L.c.default_pool_id, _L.c.provisioning_status).where(
-    _L.c.load_balancer_id == bindparam("load_balancer_id")
-)
+_NEIGHBOUR = (_L.c.id, _L.c.protocol, _L.c.protocol_port, _L.c.default_pool_id, _L.c.provisioning_status)
+_NEIGHBOURS = select(packed(*_NEIGHBOUR)).where(_L.c.load_balancer_id == bindparam("load_balancer_id"))
+_read = reader(_NEIGHBOUR)
 
 
 def on_load_balancer(connection: Connection, load_balancer_id: str) -> list[Neighbour]:
     """All listeners of a load balancer, those being deleted included."""
-    return [Neighbour(*row) for row in connection.execute(_NEIGHBOURS, {"load_balancer_id": load_balancer_id})]
+    found = connection.execute(_NEIGHBOURS, {"load_balancer_id": load_balancer_id}).scalars()
+    return [Neighbour(*_read(text)) for text in found]
 
 
 #: an L7 policy that sends traffic to its pool, whether or not it is its turn (contract 00, section 14.2)

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal_column, or_, select, update
 
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, DEFAULT_PROVIDER
 from livia.store import tables as t
 from livia.store.aggregates import joined, packed
 from livia.store.batch import Batch
-from livia.store.live import is_live
+from livia.store.literals import is_live, word, words
 from livia.store.packing import reader
 from livia.store.view import View, ids_of, object_columns
 
@@ -61,7 +61,8 @@ VIEW = View(
 _NEVER = (str(Provisioning.PENDING_DELETE), str(Provisioning.DELETED))
 _EITHER = (False, True)
 #: none is the built-in one: rows of long ago (contract 98, section 5)
-_BUILT_IN = func.coalesce(_LB.c.provider, DEFAULT_PROVIDER).in_(sorted(BUILT_IN_PROVIDERS))
+_PROVIDER = func.coalesce(_LB.c.provider, word(DEFAULT_PROVIDER))
+_BUILT_IN = _PROVIDER.in_(words(sorted(BUILT_IN_PROVIDERS)))
 _BUSY = (*_NEVER, str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_UPDATE))
 
 _OWNER = select(_LB.c.project_id).where(_LB.c.id == bindparam("id"), is_live(_LB))
@@ -70,7 +71,7 @@ _STATE_COLUMNS = (
     _LB.c.project_id,
     _LB.c.provisioning_status,
     _LB.c.generation,
-    func.coalesce(_LB.c.provider, DEFAULT_PROVIDER),
+    _PROVIDER,
     _LB.c.flavor_id,
     _LB.c.enabled,
     t.quotas.c.project_id,
@@ -135,24 +136,24 @@ def _advance(status: Any, strictly: Iterable[str], *, strict: bool) -> Any:
     Without `strict` that holds for providers whose drivers expect it; the built-in one takes changes while one is
     under way (design, section 5).
     """
-    settled = _LB.c.provisioning_status.not_in(list(strictly))
-    allowed = settled if strict else or_(settled, and_(_BUILT_IN, _LB.c.provisioning_status.not_in(_NEVER)))
+    settled = _LB.c.provisioning_status.not_in(words(strictly))
+    allowed = settled if strict else or_(settled, and_(_BUILT_IN, _LB.c.provisioning_status.not_in(words(_NEVER))))
     return (
         update(_LB)
         .where(_LB.c.id == bindparam("target"), allowed)
-        .values(generation=_LB.c.generation + 1, provisioning_status=status)
+        .values(generation=_LB.c.generation + literal_column("1"), provisioning_status=status)
     )
 
 
 _PENDING = case(
     # Never confirmed yet: it is still being created, with whatever is added meanwhile.
-    (_LB.c.provisioning_status == str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_CREATE)),
-    else_=str(Provisioning.PENDING_UPDATE),
+    (_LB.c.provisioning_status == word(Provisioning.PENDING_CREATE), word(Provisioning.PENDING_CREATE)),
+    else_=word(Provisioning.PENDING_UPDATE),
 )
 #: by `strict`
 _CHANGE_ACTIVE = {strict: _advance(_PENDING, (*_BUSY, str(Provisioning.ERROR)), strict=strict) for strict in _EITHER}
 _CHANGE_SETTLED = {strict: _advance(_PENDING, _BUSY, strict=strict) for strict in _EITHER}
-_DELETE = {strict: _advance(str(Provisioning.PENDING_DELETE), _BUSY, strict=strict) for strict in _EITHER}
+_DELETE = {strict: _advance(word(Provisioning.PENDING_DELETE), _BUSY, strict=strict) for strict in _EITHER}
 
 
 def begin_change(connection: Connection, load_balancer_id: str, *, strict: bool, in_error: bool = False) -> bool:

@@ -7,7 +7,9 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from livia.store import tables as t
 from livia.store import tags
+from livia.store.aggregates import packed
 from livia.store.objects import DELETING
+from livia.store.packing import reader
 from livia.store.view import View, object_columns
 
 _M = t.member
@@ -42,21 +44,21 @@ class Present(Struct, frozen=True):
         return self.address, self.protocol_port
 
 
-_OF_POOL = select(_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status).where(
-    _M.c.pool_id == bindparam("pool_id")
-)
+_PRESENT = (_M.c.id, _M.c.ip_address, _M.c.protocol_port, _M.c.provisioning_status)
+_OF_POOL = select(packed(*_PRESENT)).where(_M.c.pool_id == bindparam("pool_id"))
 _AT = _OF_POOL.where(_M.c.ip_address == bindparam("address"), _M.c.protocol_port == bindparam("port"))
+_read = reader(_PRESENT)
 
 
 def of_pool(connection: Connection, pool_id: str) -> list[Present]:
     """The members of a pool, those being deleted included."""
-    return [Present(*row) for row in connection.execute(_OF_POOL, {"pool_id": pool_id})]
+    return [Present(*_read(text)) for text in connection.execute(_OF_POOL, {"pool_id": pool_id}).scalars()]
 
 
 def at(connection: Connection, pool_id: str, address: str, port: int) -> list[Present]:
     """The members of a pool with this key: one at most."""
-    rows = connection.execute(_AT, {"pool_id": pool_id, "address": address, "port": port})
-    return [Present(*row) for row in rows]
+    found = connection.execute(_AT, {"pool_id": pool_id, "address": address, "port": port}).scalars()
+    return [Present(*_read(text)) for text in found]
 
 
 def make_way(connection: Connection, member_ids: Collection[str]) -> None:

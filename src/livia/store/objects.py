@@ -5,14 +5,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-import msgspec
 from msgspec import Struct
-from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, or_, select, update
+from sqlalchemy import Case, ColumnElement, Connection, Select, Table, Update, bindparam, case, select, update
 
 from livia.core.model.status import Provisioning
 from livia.store import tables as t
 from livia.store.aggregates import packed
-from livia.store.live import is_live
+from livia.store.literals import is_live, word, words
+from livia.store.packing import reader
 
 TABLES: Mapping[str, Table] = {
     "load_balancer": t.load_balancer,
@@ -28,7 +28,7 @@ DELETING = str(Provisioning.PENDING_DELETE)
 _MOST_IDS = 1000
 
 
-class Place(Struct, frozen=True, array_like=True):
+class Place(Struct, frozen=True):
     """Where an object belongs."""
 
     id: str
@@ -37,21 +37,26 @@ class Place(Struct, frozen=True, array_like=True):
     provisioning_status: str
 
 
+def _place_columns(kind: str) -> tuple[ColumnElement[Any], ...]:
+    columns = TABLES[kind].c
+    parent = columns.id if kind == "load_balancer" else columns.load_balancer_id
+    return columns.id, parent, columns.project_id, columns.provisioning_status
+
+
 @cache
 def _place(kind: str) -> Select[Any]:
     table = TABLES[kind]
-    parent = table.c.id if kind == "load_balancer" else table.c.load_balancer_id
-    columns = table.c.id, parent, table.c.project_id, table.c.provisioning_status
-    return select(packed(*columns)).where(table.c.id == bindparam("id"), is_live(table))
+    return select(packed(*_place_columns(kind))).where(table.c.id == bindparam("id"), is_live(table))
 
 
-_read_place = msgspec.json.Decoder(Place).decode
+#: of every kind: all are texts
+_read_place = reader(_place_columns("load_balancer"))
 
 
 def place(connection: Connection, kind: str, object_id: str) -> Place | None:
     """Where an object belongs; None when it is unknown or DELETED."""
     text = connection.execute(_place(kind), {"id": object_id}).scalar_one_or_none()
-    return None if text is None else _read_place(text)
+    return None if text is None else Place(*_read_place(text))
 
 
 @cache
@@ -68,9 +73,8 @@ def values(connection: Connection, kind: str, object_id: str) -> dict[str, Any]:
 def _status(table: Table) -> Case[Any]:
     """What a changed object's status becomes: one not created yet, or on its way out, stays so."""
     status = table.c.provisioning_status
-    # No IN: its list is made for each execution, and a statement for many rows is made once.
-    stays = or_(status == str(Provisioning.PENDING_CREATE), status == DELETING)
-    return case((stays, status), else_=str(Provisioning.PENDING_UPDATE))
+    stays = status.in_(words((Provisioning.PENDING_CREATE, Provisioning.PENDING_DELETE)))
+    return case((stays, status), else_=word(Provisioning.PENDING_UPDATE))
 
 
 def _generation(of: Update) -> Update:
@@ -87,7 +91,7 @@ def _mark(kind: str) -> Update:
 def _mark_deleted(kind: str) -> Update:
     table = TABLES[kind]
     marked = update(table).where(_among(table))
-    return _generation(marked.values(provisioning_status=DELETING, updated_at=bindparam("now")))
+    return _generation(marked.values(provisioning_status=word(DELETING), updated_at=bindparam("now")))
 
 
 @cache

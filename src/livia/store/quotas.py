@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Integer, Select, bindparam, func, literal, select, true, update
 
-from livia.store.live import is_live
+from livia.store.literals import is_live
 from livia.store.objects import TABLES
 from livia.store.tables import QUOTA_RESOURCES, quotas
 from livia.store.upsert import upsert

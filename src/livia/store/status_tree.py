@@ -11,8 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from livia.store import tables as t
 from livia.store.aggregates import joined, packed
 from livia.store.listeners import REDIRECTING
-from livia.store.live import is_live
-from livia.store.view import or_empty
+from livia.store.literals import is_live, or_empty
 
 _LB = t.load_balancer
 #: what every object of the tree shows

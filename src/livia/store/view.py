@@ -26,13 +26,12 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
-    literal_column,
     or_,
     select,
 )
 
 from livia.store.aggregates import iso_time, joined, json_texts, packed
-from livia.store.live import is_live
+from livia.store.literals import is_live, or_empty
 from livia.store.packing import Values, reader
 from livia.store.tables import tags
 
@@ -210,11 +209,6 @@ def _beyond(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bo
         ]
         alternatives.append(and_(*equal, key < value if descending else key > value))
     return or_(*alternatives)
-
-
-def or_empty(column: ColumnElement[Any]) -> ColumnElement[str]:
-    """A text, empty where there is none. Written out: a parameter has to be sent with every request."""
-    return func.coalesce(column, literal_column("''"))
 
 
 def object_columns(table: Table) -> dict[str, ColumnElement[Any]]:
