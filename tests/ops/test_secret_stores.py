@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from livia.core.clock import SystemClock
+from livia.core.drivers import SecretUnreadable
 from livia.drivers.secrets.files import FileSecrets
 from livia.drivers.secrets.local import LocalVault
 from livia.drivers.secrets.noop import NoopSecrets
@@ -14,8 +15,6 @@ from livia.ops.settings import CONTRACT, EMBEDDED, CertificateSettings, Settings
 from livia.ops.state import State
 from livia.store.engine import Database
 from tests.keymaterial import WEB
-
-OFFERED = "is not available yet: use local_cert_manager or local_vault or noop_cert_manager."
 
 
 def settings(directory: Path, text: str) -> Settings:
@@ -27,16 +26,27 @@ def settings(directory: Path, text: str) -> Settings:
     return found
 
 
-def test_key_managers_are_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_key_managers_of_a_cloud_read_nothing_and_say_so(tmp_path: Path) -> None:
     for name in ("barbican_cert_manager", "castellan_cert_manager"):
         chosen = settings(tmp_path, f"cert_manager = {name}")
-        expected = f"[certificates] cert_manager = {name} {OFFERED}"
-        assert drivers.problems(chosen, ["cert_manager"]) == [expected]
-        with pytest.raises(SettingsError, match="is not available yet"):
-            drivers.secrets(chosen, Database("sqlite://"), SystemClock())
-    assert drivers.problems(CONTRACT, ["cert_manager"]) == [
-        f"[certificates] cert_manager = barbican_cert_manager {OFFERED}"
-    ]
+        assert drivers.problems(chosen, ["cert_manager"]) == []
+        (warning,) = drivers.without_secrets(chosen)
+        assert warning.startswith(f"[certificates] cert_manager = {name} is not available yet")
+        with pytest.raises(SecretUnreadable, match=name):
+            drivers.secrets(chosen, Database("sqlite://"), SystemClock()).read("https://keys/v1/secrets/1", None)
+    assert CONTRACT.certificates.cert_manager == "barbican_cert_manager"
+    assert drivers.without_secrets(settings(tmp_path, "cert_manager = noop_cert_manager")) == []
+
+
+def test_an_unknown_store_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, "cert_manager = safe")
+    expected = (
+        "[certificates] cert_manager = safe is not available yet: "
+        "use local_cert_manager or local_vault or noop_cert_manager."
+    )
+    assert drivers.problems(chosen, ["cert_manager"]) == [expected]
+    with pytest.raises(SettingsError, match="cert_manager = safe"):
+        drivers.secrets(chosen, Database("sqlite://"), SystemClock())
 
 
 def test_stores_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

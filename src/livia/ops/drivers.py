@@ -14,6 +14,7 @@ from livia.drivers.compute.host import Hosts
 from livia.drivers.compute.noop import NoopCompute
 from livia.drivers.network.local import LocalNetworks
 from livia.drivers.network.noop import NoopNetworks
+from livia.drivers.secrets.absent import AbsentSecrets
 from livia.drivers.secrets.files import FileSecrets
 from livia.drivers.secrets.local import KEY_LENGTH, LocalVault
 from livia.drivers.secrets.noop import NoopSecrets
@@ -78,10 +79,19 @@ _AMPHORA: dict[str, Callable[[Settings], AmphoraDriver]] = {
 }
 #: the name of the built-in secret store
 VAULT = "local_vault"
+#: key managers of a cloud, the contract's default among them: who serves no TLS needs none
+_CLOUD_SECRETS = frozenset({"barbican_cert_manager", "castellan_cert_manager"})
+
+
+def _absent(settings: Settings, _database: Database, _clock: Clock) -> SecretStore:
+    return AbsentSecrets(settings.certificates.cert_manager)
+
+
 _SECRETS: dict[str, Callable[[Settings, Database, Clock], SecretStore]] = {
     VAULT: vault,
     "local_cert_manager": lambda settings, _database, _clock: FileSecrets(settings.certificates.storage_path),
     "noop_cert_manager": lambda _settings, _database, _clock: NoopSecrets(),
+    **dict.fromkeys(_CLOUD_SECRETS, _absent),
 }
 
 
@@ -121,6 +131,17 @@ def secrets(settings: Settings, database: Database, clock: Clock) -> SecretStore
     return _chosen(settings, "cert_manager", _SECRETS)(settings, database, clock)
 
 
+def without_secrets(settings: Settings) -> list[str]:
+    """A warning where requests that name secrets will be refused."""
+    name = settings.certificates.cert_manager
+    if name not in _CLOUD_SECRETS:
+        return []
+    return [
+        f"[certificates] cert_manager = {name} is not available yet: requests that name certificates or keys are "
+        f"refused. Those of {_offered(_SECRETS)} can be used."
+    ]
+
+
 def limits(settings: Settings) -> Limits:
     """What the data plane behind `amphora_driver` cannot do. Raises SettingsError."""
     _chosen(settings, "amphora_driver", _AMPHORA)
@@ -143,7 +164,10 @@ def problems(settings: Settings, options: Collection[str] = tuple(_OPTIONS)) -> 
 def _chosen(settings: Settings, option: str, choices: Mapping[str, _Driver]) -> _Driver:
     name = _OPTIONS[option].said(settings)
     if name not in choices:
-        offered = " or ".join(sorted(choices))
         section = _OPTIONS[option].section
-        raise SettingsError(f"[{section}] {option} = {name} is not available yet: use {offered}.")
+        raise SettingsError(f"[{section}] {option} = {name} is not available yet: use {_offered(choices)}.")
     return choices[name]
+
+
+def _offered(choices: Collection[str]) -> str:
+    return " or ".join(sorted(set(choices) - _CLOUD_SECRETS))

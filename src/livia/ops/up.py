@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import sys
 import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,7 +12,7 @@ from livia.agent.plumbing import segment
 from livia.agent.plumbing.fabric import Fabric
 from livia.core.drivers import Network
 from livia.drivers.network.local import LocalNetworks
-from livia.ops import logs, preflight
+from livia.ops import drivers, logs, preflight
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 from livia.ops.supervisor import Supervisor
@@ -39,6 +40,8 @@ def up(installation: Installation) -> None:
         problems = preflight.problems(installation.complete_settings)
         if problems:
             raise CannotStartError("\n".join(problems))
+        for warning in drivers.without_secrets(installation.complete_settings):
+            print(f"warning: {warning}", file=sys.stderr)
         _prepare_database(installation)
         level = logs.level(debug=installation.settings.common.debug)
         logs.configure(json=False, level=level)
