@@ -35,7 +35,7 @@ class World:
     """What one service's database holds, and the requests for it."""
 
     def __init__(self, subject: Subject) -> None:
-        self._subject = subject
+        self.subject = subject
         self._copies = Copies(subject)
         self._bare = self._create()
         self._typical = self._create(listeners=[_listener(80, members=2)])
@@ -84,7 +84,7 @@ class World:
 
     def _create(self, **children: Any) -> dict[str, Any]:
         """A load balancer made through the API, ACTIVE."""
-        created: dict[str, Any] = self._subject.ask(_creation(**children))["loadbalancer"]
+        created: dict[str, Any] = self.subject.ask(_creation(**children))["loadbalancer"]
         self._copies.settle(created["id"])
         return created
 
