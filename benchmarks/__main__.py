@@ -25,7 +25,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--only", choices=(*_GROUPS, _PEER), action="append", help="default: all")
     options = parser.parse_args()
-    console = Console()
+    # Where nobody looks at a terminal the tables have the room they need.
+    console = Console(width=None if sys.stdout.isatty() else 150)
     figures = []
     for figure in _measure(console, options.only or _GROUPS):
         console.print(f"{figure.name}: {figure.value:g} {figure.unit}", highlight=False)
