@@ -86,7 +86,19 @@ def test_aliases_of_a_path(harness: Harness, tree: Tree, root: str, suffix: str)
 
 
 @pytest.mark.parametrize(
-    "path", ["/nope", "/v2/lbaas/nope", "/v3", "/v2/lbaas/listeners/x/y", "/v2/lbaas/loadbalancers/x/status/y"]
+    "path",
+    [
+        "/nope",
+        "/v2/lbaas/nope",
+        "/v3",
+        "/v2/lbaas/listeners/x/y",
+        "/v2/lbaas/loadbalancers/x/status/y",
+        "/lbaas",
+        "/lbaas/pools",
+        "//lbaas/pools",
+        "/octavia/amphorae",
+        "/load-balancer/lbaas/pools",
+    ],
 )
 def test_unknown_paths(harness: Harness, path: str) -> None:
     answer = harness.client.request("GET", path, root="")
@@ -129,7 +141,8 @@ def test_member_collection_has_no_delete(harness: Harness, tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ["", "*/*", "application/json", "text/html, application/*;q=0.1", "///", "text/html;q=9"]
+    "accept",
+    ["", "*/*", "application/json", "text/html, application/*;q=0.1", "///", "text/html;q=9", "APPLICATION/Json"],
 )
 def test_accepted_answers(harness: Harness, accept: str) -> None:
     assert harness.client.request("GET", "/listeners", headers={"Accept": accept}).status == 200
@@ -179,6 +192,15 @@ def test_malformed_bodies(harness: Harness, tree: Tree, item: str, method: str, 
     assert text.format(arg=ARGUMENTS[item], item=item) in answer.fault
 
 
+def test_lists_of_what_is_no_object(harness: Harness, tree: Tree) -> None:
+    text = "Invalid input for field/attribute {name}. Value: '[{{}}, 7]'. Value should be an object"
+    for name in ("listeners", "pools", "additional_vips"):
+        body = {"loadbalancer": {"vip_subnet_id": SUBNET, name: [{}, 7]}}
+        harness.refused("POST", "/loadbalancers", body, 400, text.format(name=name))
+    members = tree.collections["member"]
+    harness.refused("PUT", members, {"members": [{}, 7]}, 400, text.format(name="members"))
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", ""])
 def test_other_content_types(harness: Harness, kind: str) -> None:
     answer = harness.client.request("POST", "/listeners", b"{}", headers={"Content-Type": kind})
@@ -224,12 +246,12 @@ TITLES = {
 
 
 @pytest.mark.parametrize("item", list(ARGUMENTS))
-@pytest.mark.parametrize("object_id", [UNKNOWN, "garbage", "%00", "%ff%fe", "x" * 300, "%F0%9F%A6%80"])
+@pytest.mark.parametrize("object_id", [UNKNOWN, "garbage", "%00", "a%0Ab", "%ff%fe", "x" * 300, "%F0%9F%A6%80"])
 def test_unknown_ids(harness: Harness, tree: Tree, item: str, object_id: str) -> None:
     path = f"{tree.collections[item]}/{object_id}"
     for method, body in (("GET", None), ("PUT", {item: {}}), ("DELETE", None)):
         fault = harness.refused(method, path, body, 404)
-        assert re.fullmatch(f"{TITLES[item]} .* not found.", fault)
+        assert re.fullmatch(f"{TITLES[item]} .* not found.", fault, re.DOTALL)
 
 
 def test_deleted_objects_are_gone(harness: Harness, tree: Tree) -> None:

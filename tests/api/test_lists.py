@@ -101,6 +101,12 @@ def test_monitors_by_pool_and_members_by_address(harness: Harness, tree: Tree) -
         assert len(found.json["members"]) == 1
 
 
+def test_members_of_another_pool_are_not_here(harness: Harness, tree: Tree) -> None:
+    for pool_id, count in ((tree.pool, 1), (UNKNOWN, 0), ("x", 0)):
+        assert len(harness.client.get(tree.collections["member"], pool_id=pool_id).json["members"]) == count, pool_id
+    harness.refused("GET", f"/pools/{UNKNOWN}/members", None, 404, "Pool", query=f"pool_id={tree.pool}")
+
+
 @pytest.mark.parametrize("value, truth", [("True", True), ("1", True), ("ON", True), ("junk", False), ("", False)])
 def test_boolean_filters(harness: Harness, tree: Tree, value: str, truth: bool) -> None:
     assert bool(harness.client.get("/pools", admin_state_up=value).json["pools"]) is truth
@@ -252,6 +258,7 @@ def test_links_behind_a_proxy(make: MakeHarness) -> None:
         ("sort=listeners", "Supplied sort key 'listeners' is not valid."),
         ("sort=tags", "Supplied sort key 'tags' is not valid."),
         ("sort=name:up", "Supplied sort direction 'up' is not valid."),
+        ("sort=name:", "Supplied sort direction '' is not valid."),
         ("sort=a:b:c", "is not valid."),
         ("sort_key=name&sort_dir=up", "Supplied sort direction 'up' is not valid."),
         ("sort_key=name&sort_key=nope", "Supplied sort key 'nope' is not valid."),

@@ -7,7 +7,7 @@ import falcon
 from livia.api import body, query
 from livia.api.nested import Child, Children
 from livia.api.objects import Api, clean
-from livia.api.wire.attribute import InvalidBody, Null, Reader
+from livia.api.wire.attribute import Null, Reader
 from livia.api.wire.member import MEMBER
 from livia.services import members
 from livia.services.change import place_of
@@ -44,9 +44,7 @@ class Members(Children):
         response.status = falcon.HTTP_202
 
     def _batch(self, value: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        if not isinstance(value, list):
-            raise InvalidBody(f"Invalid input for field/attribute members. Value: '{value}'. Value should be a list")
-        given = [self._reader.given(each, "members_.members") for each in value]
+        given = self._reader.all_given(value, "members_.members")
         return [(_set(each), self._reader.complete(each, self.deps.settings)) for each in given]
 
 

@@ -11,7 +11,9 @@ from livia.api.auth import Authenticator
 from livia.api.errors import JSON
 from livia.services.settings import ApiSettings
 
-_VERSIONED = re.compile(r"/v2(?:\.0)?(?P<branch>/lbaas|/octavia)?(?P<rest>/.*)?")
+_VERSIONED = re.compile(r"/v2(?:\.0)?(?P<branch>/lbaas|/octavia)?(?P<rest>/.*)?", re.DOTALL)
+#: how routes begin, which is not how addresses do
+_BRANCHES = ("lbaas", "octavia")
 #: an element of Accept (RFC 9110, section 12.5.1); what is none is taken for "anything"
 _MEDIA_RANGE = re.compile(r"\s*[^\s/;,]+/[^\s/;,]+\s*(;[^,]*)?")
 #: paths that need no token and are not negotiated as JSON
@@ -82,7 +84,8 @@ def canonical(path: str, prefix: str) -> str:
     path = path.removesuffix(".json") or "/"
     found = _VERSIONED.fullmatch(path)
     if found is None:
-        return path
+        # No route begins with a version.
+        return f"/v2{path}" if path.lstrip("/").startswith(_BRANCHES) else path
     rest = found["rest"] or ""
     branch = found["branch"]
     if branch is None and rest and rest.split("/", 2)[1] not in _RESOURCES:
@@ -95,7 +98,8 @@ def _accepts_json(request: falcon.Request) -> bool:
     accept = request.env.get("HTTP_ACCEPT")
     if not accept or accept in ("*/*", JSON):
         return True
-    ranges = [each for each in accept.split(",") if _MEDIA_RANGE.fullmatch(each)]
+    # Types are compared without regard to case (RFC 9110, section 8.3.1).
+    ranges = [each for each in accept.lower().split(",") if _MEDIA_RANGE.fullmatch(each)]
     try:
         return not ranges or bool(mediatypes.best_match((JSON,), ",".join(ranges)))
     except ValueError:

@@ -106,5 +106,8 @@ class ChildItem(_Children):
         raise Refused(400, f'Unknown argument: "{child_id}"')
 
 
-def _of_parent(page: Page, column: str, parent_id: str) -> Page:
+def _of_parent(page: Page, column: str, parent_id: str) -> Page | None:
+    """The page of this parent's children; None when a filter asks for another's."""
+    if any(name == column and value != parent_id for name, value in page.where):
+        return None
     return replace(page, where=(*(pair for pair in page.where if pair[0] != column), (column, parent_id)))

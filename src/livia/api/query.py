@@ -138,10 +138,10 @@ class Lists:
 
     @staticmethod
     def _pair(text: str) -> tuple[str, str]:
-        key, _colon, direction = text.partition(":")
+        key, colon, direction = text.partition(":")
         if ":" in direction:
             raise Refused(400, f"Supplied sort key '{text}' is not valid.")
-        return key, direction or "asc"
+        return key, direction if colon else "asc"
 
     def _key(self, name: str) -> str:
         if name not in self._sorts:

@@ -156,6 +156,15 @@ class Reader:
                 result[name] = _converted(attribute, value)
         return result
 
+    def all_given(self, bodies: Any, path: str) -> list[Body]:
+        """The same of each object of a list. Raises `InvalidBody`."""
+        name = path.rpartition(".")[2]
+        if not isinstance(bodies, list):
+            raise InvalidBody(_invalid(name, bodies, "Value should be a list"))
+        if not all(isinstance(each, Mapping) for each in bodies):
+            raise InvalidBody(_invalid(name, bodies, "Value should be an object"))
+        return [self.given(each, path) for each in bodies]
+
     def complete(self, given: Mapping[str, Any], settings: ApiSettings) -> Body:
         """What the request means: defaults in place of what it leaves out. Raises `InvalidBody`."""
         result = dict(given)
@@ -199,9 +208,7 @@ class Reader:
         reader = self._reader(nested, name)
         if not nested.many:
             return reader.given(value, path)
-        if not isinstance(value, list):
-            raise InvalidBody(_invalid(name, value, "Value should be a list"))
-        return [reader.given(each, path) for each in value]
+        return reader.all_given(value, path)
 
     def _reader(self, nested: Nested, name: str) -> "Reader":
         reader = self._nested.get(name)
