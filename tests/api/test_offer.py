@@ -1,6 +1,7 @@
 """Flavors and availability zones (contract 60, sections 2 and 4)."""
 
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -145,13 +146,16 @@ def test_renaming_a_flavor(harness: Harness) -> None:
 
 def test_names_of_zones_make_a_path(harness: Harness) -> None:
     profile = ZONES.profile(harness)["id"]
-    for name in ("", "a/b"):
+    for name in ("", "a/b", "nova.json", ".json"):
         body = {"availability_zone": {"name": name, ZONES.profile_id: profile}}
         harness.refused("POST", ZONES.path, body, 400, "Invalid input for field/attribute name.")
     named = {"availability_zone": {"name": NIL, ZONES.profile_id: profile}}
     harness.refused("POST", ZONES.path, named, 409, f"A availability zone of {NIL} already exists.")
-    zone = ZONES.offer(harness, name="nova a?b%c é")
-    assert harness.client.get("/availabilityzones/nova%20a%3Fb%25c%20%C3%A9").json == {"availability_zone": zone}
+    for name in ("nova a?b%c é", "nova.json5", "x.json x", "two\nlines", "\n"):
+        zone = ZONES.offer(harness, name=name, availability_zone_profile_id=profile)
+        path = f"/availabilityzones/{quote(name)}"
+        assert harness.client.get(path).json == {"availability_zone": zone}, path
+        assert harness.client.delete(path).status == 204, path
 
 
 @each_shelf

@@ -16,9 +16,11 @@ AVAILABILITY_ZONE = Resource(
     attributes=(
         offer.mandatory(
             "name",
-            # It is the last part of the zone's URL: with a slash, or empty, none could be shown or deleted.
-            Text(255, "[^/]+"),
-            "The name of the availability zone, by which it is also addressed; 1 to 255 characters without a slash.",
+            # It is the last part of the zone's URL: with a slash, or empty, none could be shown or deleted; and with
+            # `.json`, which paths may end with, the request would reach the zone whose name lacks it.
+            Text(255, r"[^/]+(?<!\.json)"),
+            "The name of the availability zone, by which it is also addressed; 1 to 255 characters without a slash, "
+            "and without `.json` at the end.",
             _SINCE,
         ),
         offer.description("availability zone", _SINCE),
