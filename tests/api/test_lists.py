@@ -80,6 +80,8 @@ def test_the_same_filter_twice(harness: Harness) -> None:
         ("/listeners", {"protocol_port": str(2**70)}),
         ("/listeners", {"name": "a\x00"}),
         ("/healthmonitors", {"delay": "1.5.1"}),
+        ("/healthmonitors", {"http_version": "x"}),
+        ("/healthmonitors", {"http_version": "nan"}),
     ],
 )
 def test_filters_that_match_nothing(harness: Harness, tree: Tree, path: str, query: dict[str, str]) -> None:
@@ -92,6 +94,18 @@ def test_filters_that_match_nothing(harness: Harness, tree: Tree, path: str, que
 def test_children_by_load_balancer(harness: Harness, tree: Tree, collection: str, name: str) -> None:
     assert len(harness.client.get(f"/{collection}", **{name: tree.load_balancer}).json[collection]) == 1
     assert harness.client.get(f"/{collection}", **{name: UNKNOWN}).json[collection] == []
+
+
+def test_monitors_by_version(anywhere: Harness) -> None:
+    tree = anywhere.tree()
+    for version in (1.0, 1.1):
+        body = {"healthmonitor": {"http_version": version}}
+        anywhere.accepted(anywhere.client.put(tree.paths["healthmonitor"], body), 200)
+        for asked in ("1.0", "1.1"):
+            found = anywhere.client.get("/healthmonitors", http_version=asked).json["healthmonitors"]
+            assert len(found) == (float(asked) == version), (version, asked)
+        after = anywhere.client.get("/healthmonitors", sort="http_version", marker=tree.monitor)
+        assert after.json["healthmonitors"] == [], version
 
 
 def test_monitors_by_pool_and_members_by_address(harness: Harness, tree: Tree) -> None:

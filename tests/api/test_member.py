@@ -147,6 +147,22 @@ def test_refused_batches(harness: Harness, tree: Tree, members: Any, status: int
     harness.refused("PUT", tree.collections["member"], {"members": members}, status, text)
 
 
+def test_a_busy_pool_refuses_a_batch_before_looking_at_it(make: MakeHarness) -> None:
+    harness = make(immutable_while_pending=True, network=ListedNetworks())
+    load_balancer_id = harness.load_balancer(vip_subnet_id=V4)["id"]
+    harness.confirm(load_balancer_id)
+    pool = harness.pool(loadbalancer_id=load_balancer_id)["id"]
+    busy = {
+        f"Pool {pool} is immutable and cannot be updated.": "pool",
+        f"Load Balancer {load_balancer_id} is immutable and cannot be updated.": "load_balancer",
+    }
+    reserved = {**_at(81), "address": "169.254.169.254"}
+    for text, kind in busy.items():
+        for members in ([], [reserved], [_at(81, subnet_id=MISSING)], [_at(81), _at(81)]):
+            harness.refused("PUT", f"/pools/{pool}/members", {"members": members}, 409, text)
+        harness.set_status(kind, pool if kind == "pool" else load_balancer_id, "ACTIVE")
+
+
 def test_a_batch_replaces_at_the_quota(make: MakeHarness) -> None:
     harness = make(default_member_quota=1)
     tree = harness.tree()

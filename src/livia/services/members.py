@@ -148,12 +148,16 @@ def replace_all(
     keys = [_key(values) for _given, values in wanted]
     with deps.database.read() as connection:
         there = [each for each in members.of_pool(connection, pool_id) if each.provisioning_status != objects.DELETING]
-    if not keys and (additive or not there):
+    known = {each.key for each in there}
+    new = [values for _given, values in wanted if _key(values) not in known]
+    idle = not keys and (additive or not there)
+    if idle or new:
+        # What is busy refuses before anything of the request is looked at (contract 30, section B6).
         _require_mutable(deps, place)
+    if idle:
         return
     # Subnets are asked for outside the transaction; a member that appears meanwhile was checked when it did.
-    known = {each.key for each in there}
-    check_targets(deps, (values for _given, values in wanted if _key(values) not in known))
+    check_targets(deps, new)
 
     def act(change: Change) -> None:
         change.require_mutable_pool(change.place("pool", pool_id))
@@ -217,7 +221,7 @@ def _monitored(change: Change, pool_id: str) -> bool:
 
 
 def _require_mutable(deps: Deps, pool: objects.Place) -> None:
-    """A batch that changes nothing is still refused while nothing can be changed."""
+    """Raise the 409 of a pool, or then of its load balancer, that cannot be changed now."""
     with deps.database.read() as connection:
         state = load_balancers.state(connection, pool.load_balancer_id)
     if state is None:

@@ -1,6 +1,6 @@
 """Health monitors: the shown view and their rows."""
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, Float, Numeric, bindparam, cast, delete, select, type_coerce
 
 from livia.store import tables as t
 from livia.store import tags
@@ -8,6 +8,8 @@ from livia.store.objects import DELETING
 from livia.store.view import View, object_columns
 
 _HM = t.health_monitor
+#: 1.1 as it is written: MySQL's float of it equals no other 1.1 (contract 98, section 5)
+_HTTP_VERSION = type_coerce(cast(_HM.c.http_version, Numeric(2, 1)), Float)
 
 VIEW = View(
     _HM,
@@ -25,7 +27,11 @@ VIEW = View(
         "domain_name": _HM.c.domain_name,
         "pools": _HM.c.pool_id,
     },
-    extra={"pool_id": _HM.c.pool_id, "load_balancer_id": _HM.c.load_balancer_id},
+    extra={
+        "pool_id": _HM.c.pool_id,
+        "load_balancer_id": _HM.c.load_balancer_id,
+        "http_version": _HTTP_VERSION,
+    },
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from livia.api.wire.kinds import Boolean, Integer, Kind
+from livia.api.wire.kinds import Boolean, Decimal, Integer, Kind
 from livia.services.settings import ApiSettings
 
 
@@ -244,4 +244,6 @@ def filter_value(attribute: Attribute, text: str) -> Any:
         return text.lower() in ("1", "t", "true", "on", "y", "yes")
     if isinstance(attribute.kind, Integer):
         return Integer(None, attribute.kind.most).convert(text)
+    if isinstance(attribute.kind, Decimal):
+        return attribute.kind.convert(text)
     return text
