@@ -111,7 +111,16 @@ WRONG: list[tuple[str, str, Any, str]] = [
     *(
         ("l7policy", name, url, "Not a valid URL")
         for name in ("redirect_url", "redirect_prefix")
-        for url in ("", "www.example.net", "ftp://a.net/", "http://", "http://a b/", "http://a/\n", "http://a:x/")
+        for url in (
+            "",
+            "www.example.net",
+            "ftp://a.net/",
+            "http://",
+            "http://a b/",
+            "http://a/\n",
+            "http://a:x/",
+            "http://a:65536/",
+        )
     ),
     ("l7policy", "redirect_url", "http://a/" + "x" * 247, LONG),
     *(("l7policy", "redirect_http_code", code, "Value should be one of: 301,") for code in (200, 300, "304", True)),

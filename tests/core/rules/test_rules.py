@@ -89,6 +89,11 @@ def test_persistence_merges_only_the_type() -> None:
             "must be provided for TERMINATED_HTTPS",
         ),
         ({"protocol": "PROMETHEUS", "default_tls_container_ref": "c"}, {"default_tls_container_ref": "c"}, None),
+        (
+            {"protocol": "PROMETHEUS", "client_ca_tls_container_ref": "a"},
+            {"default_tls_container_ref": None},
+            "must be provided with a client CA",
+        ),
         ({"protocol": "UDP"}, {"sni_container_refs": ["c"]}, "does not support TLS or header insertion"),
     ],
 )

@@ -211,7 +211,7 @@ _URL_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
 _ABSOLUTE_URL = re.compile(
     r"[Hh][Tt][Tt][Pp][Ss]?://"
     rf"(?:(?:{_URL_CHARACTER}|:)*@)?"
-    rf"(?P<host>{_URL_CHARACTER}+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::[0-9]*)?"
+    rf"(?P<host>{_URL_CHARACTER}+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]*))?"
     rf"(?:/(?:{_URL_CHARACTER}|[:@/])*)?"
     r"(?:[?#].*)?"
 )
@@ -225,7 +225,7 @@ class Url(Struct, frozen=True):
     def convert(self, value: Any) -> str:
         text = Text(self.longest).convert(value)
         found = None if re.search(r"[\s\x00-\x20\x7f-\x9f]", text) else _ABSOLUTE_URL.fullmatch(text)
-        if found is None:
+        if found is None or len(found["port"] or "") > 5 or int(found["port"] or 0) > 65535:
             raise ValueError("Not a valid URL")
         if found["ipv6"] is not None:
             try:

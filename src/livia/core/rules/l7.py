@@ -28,6 +28,8 @@ _VALUE = re.compile(r'[\x21-\x7e]+|"[\x20-\x7e\t]*"')
 _COOKIE_VALUE = re.compile("[" + re.escape("".join(sorted(set(string.printable[:94]) - set('";\\')))) + "]+")
 #: what no word of the data plane's configuration can have
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+#: what a fault string calls the value of a rule that compares something else than a part of the URL
+_VALUE_CALLED = {RuleType.HEADER: "header value", RuleType.COOKIE: "cookie value"}
 _URL, _PREFIX, _POOL = "redirect_url", "redirect_prefix", "redirect_pool_id"
 _TARGETS = {
     _POOL: Action.REDIRECT_TO_POOL,
@@ -133,15 +135,12 @@ def _problem(kind: RuleType, compare: CompareType, key: str | None, value: str) 
             return "Invalid L7 Rule: L7 rule type requires a key"
         if not (_DN_FIELD if kind is RuleType.SSL_DN_FIELD else _TOKEN).fullmatch(key):
             return "Invalid characters in key"
-    if _CONTROL.search(value):
-        return "Invalid characters in comparison value"
-    if compare is CompareType.REGEX:
-        return _expression_problem(value)
-    if kind is RuleType.COOKIE:
-        return None if _COOKIE_VALUE.fullmatch(value) else "Invalid characters in cookie value"
-    if kind is RuleType.SSL_DN_FIELD or _VALUE.fullmatch(value):
-        return None
-    return f"Invalid characters in {'header' if kind is RuleType.HEADER else 'comparison'} value"
+    if not _CONTROL.search(value):
+        if compare is CompareType.REGEX:
+            return _expression_problem(value)
+        if kind is RuleType.SSL_DN_FIELD or (_COOKIE_VALUE if kind is RuleType.COOKIE else _VALUE).fullmatch(value):
+            return None
+    return f"Invalid characters in {_VALUE_CALLED.get(kind, 'comparison value')}"
 
 
 def _ssl_flag_problem(kind: RuleType, compare: CompareType, key: str | None, value: str) -> str | None:

@@ -55,7 +55,7 @@ def certificates_fit(listener: Mapping[str, Any], given: Mapping[str, Any], *, u
         return invalid(f"{protocol} protocol listener does not support TLS{also}")
     if sent and protocol not in ("TERMINATED_HTTPS", "PROMETHEUS"):
         return invalid(f"Certificate container references are not allowed on {protocol} protocol listeners.")
-    if given.get("client_ca_tls_container_ref") and not present:
+    if listener.get("client_ca_tls_container_ref") and not present:
         return invalid(
             "An SNI or default certificate container reference must be provided with a client CA container reference."
         )
