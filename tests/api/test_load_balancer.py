@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from livia.core.clock import SystemClock
+from livia.drivers.network.local import LocalNetworks
 from livia.store import tables as t
+from livia.store.engine import Database
 from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 from tests.api.networks import (
@@ -38,6 +41,8 @@ VIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"vip_port_id": PORT}, {"vip_port_id": PORT, "vip_subnet_id": V4, "vip_address": "10.1.0.50"}),
     ({"vip_port_id": PORT}, {"vip_qos_policy_id": PORT_QOS}),
     ({"vip_port_id": PORT, "vip_qos_policy_id": QOS}, {"vip_qos_policy_id": QOS}),
+    ({"vip_port_id": PORT, "vip_qos_policy_id": None}, {"vip_qos_policy_id": None}),
+    ({"vip_subnet_id": FOREIGN, "provider": "noop_driver"}, {"vip_network_id": OTHER_NET}),
     ({"vip_port_id": TWO_ADDRESSES, "vip_subnet_id": V6}, {"vip_address": "2001:db8:1::52"}),
     (
         {"vip_port_id": TWO_ADDRESSES, "vip_address": "2001:db8:1:0:0:0:0:52"},
@@ -51,7 +56,7 @@ VIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("asked, got", VIPS)
 def test_vips(make: MakeHarness, asked: dict[str, Any], got: dict[str, Any]) -> None:
-    harness = make(network=ListedNetworks())
+    harness = make(network=ListedNetworks(), enabled_provider_drivers={"amphora": "ours", "noop_driver": "none"})
     created = harness.accepted(harness.client.post("/loadbalancers", {"loadbalancer": asked}))
     assert {name: created[name] for name in got} == got
     assert created["vip_port_id"] is not None
@@ -96,7 +101,11 @@ REFUSED_VIPS: list[tuple[dict[str, Any], int, str]] = [
     ({"vip_subnet_id": V4, "vip_address": "10.1.0.99"}, 409, "The VIP IP address is already in use: 10.1.0.99"),
     ({"vip_subnet_id": V4, "vip_qos_policy_id": MISSING}, 400, f"qos_policy {MISSING} not found."),
     ({"vip_subnet_id": V4, "vip_sg_ids": [GROUP, MISSING]}, 400, f"Security Group {MISSING} not found."),
-    ({"vip_subnet_id": FOREIGN}, 500, "Port security must be enabled on the VIP network."),
+    (
+        {"vip_subnet_id": FOREIGN, "provider": "octavia"},
+        500,
+        "Provider 'octavia' reports error: Port security must be enabled on the VIP network.",
+    ),
     (
         {"vip_subnet_id": V4, "additional_vips": [{"subnet_id": V4}]},
         400,
@@ -113,6 +122,12 @@ REFUSED_VIPS: list[tuple[dict[str, Any], int, str]] = [
         "All VIP subnets must belong to the same network.",
     ),
     ({"vip_subnet_id": V4, "additional_vips": [{"subnet_id": MISSING}]}, 400, f"Subnet {MISSING} not found."),
+    # What is wrong with the VIP is said before what is wrong with flavor, zone and provider.
+    (
+        {"vip_subnet_id": V4, "additional_vips": [{"subnet_id": V4}], "flavor_id": MISSING, "provider": "nope"},
+        400,
+        "Duplicate VIP subnet(s) specified.",
+    ),
     ({"vip_subnet_id": V4, "additional_vips": [{}]}, 400, "subnet_id. Value: 'None'. Mandatory field missing."),
     (
         {"vip_subnet_id": V4, "additional_vips": [{"subnet_id": V6, "x": 1}]},
@@ -121,6 +136,7 @@ REFUSED_VIPS: list[tuple[dict[str, Any], int, str]] = [
     ),
     ({"vip_port_id": PORT, "additional_vips": [{"subnet_id": V6}]}, 400, "No VIP address found"),
     ({"vip_subnet_id": V4, "provider": "nope"}, 400, "Provider 'nope' is not enabled."),
+    ({"vip_subnet_id": V4, "provider": ""}, 400, "Provider '' is not enabled."),
     ({"vip_subnet_id": V4, "flavor_id": None}, 400, "Invalid flavor_id"),
     ({"vip_subnet_id": V4, "flavor_id": MISSING}, 400, "Validation failure: Invalid flavor_id."),
     ({"vip_subnet_id": V4, "availability_zone": None}, 400, "Invalid availability zone"),
@@ -226,6 +242,18 @@ def test_update_checks_what_it_refers_to(make: MakeHarness) -> None:
     groups = {"loadbalancer": {"vip_sg_ids": [MISSING]}}
     harness.refused("PUT", path, groups, 400, f"Security Group {MISSING} not found.")
     assert harness.client.put(path, {"loadbalancer": {"vip_qos_policy_id": QOS, "vip_sg_ids": [GROUP]}}).status == 200
+
+
+def test_networks_without_qos(make: MakeHarness, database: Database) -> None:
+    networks = LocalNetworks(database, SystemClock())
+    harness = make(network=networks)
+    (subnet_id,) = networks.create("private", "10.77.0.0/24").subnet_ids
+    text = "VIP QoS policy is not allowed in this deployment."
+    body = {"loadbalancer": {"vip_subnet_id": subnet_id, "vip_qos_policy_id": QOS}}
+    harness.refused("POST", "/loadbalancers", body, 400, text)
+    path = f"/loadbalancers/{harness.load_balancer(vip_subnet_id=subnet_id, vip_qos_policy_id=None)['id']}"
+    harness.refused("PUT", path, {"loadbalancer": {"vip_qos_policy_id": QOS}}, 400, text)
+    assert harness.client.put(path, {"loadbalancer": {"vip_qos_policy_id": None}}).status == 200
 
 
 def test_delete_without_children(harness: Harness) -> None:

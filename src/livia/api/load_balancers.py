@@ -92,6 +92,9 @@ class LoadBalancers(Collection):
         for name in ("flavor_id", "availability_zone"):
             if name in given and given[name] is None:
                 raise refuse(invalid(f"Invalid {name.replace('availability_zone', 'availability zone')}."))
+        if "vip_qos_policy_id" not in given:
+            # Unlike null it means the given port's.
+            del values["vip_qos_policy_id"]
         created = load_balancers.create(self.api.deps, caller, project_id, values, graph)
         shown = self.responder.stored(created, "load_balancer")
         if graph.listeners or graph.pools:

@@ -78,7 +78,8 @@ class NetworkDriver(Protocol):
 
     def port(self, port_id: str) -> Port | None: ...
 
-    def qos_policy_exists(self, policy_id: str) -> bool: ...
+    def qos_policy_exists(self, policy_id: str) -> bool:
+        """Raises DriverError (400) where the network service has no QoS at all."""
 
     def security_group_exists(self, group_id: str) -> bool: ...
 

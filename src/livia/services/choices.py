@@ -85,7 +85,7 @@ def provider(deps: Deps, values: Mapping[str, Any], chosen: Choices) -> str:
     of_flavor = None if chosen.flavor is None else chosen.flavor.provider
     if asked is not None and of_flavor is not None and asked != of_flavor:
         raise Refused(400, f"Flavor '{flavor_id}' is not compatible with provider '{asked}'")
-    name: str = asked or of_flavor or deps.settings.default_provider_driver
+    name: str = (of_flavor or deps.settings.default_provider_driver) if asked is None else asked
     providers.require_enabled(deps, name)
     return name
 

@@ -41,7 +41,7 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
         # Refused before a port is made for nothing; it is counted again under the lock.
         quotas.check(deps, connection, project_id, graph.growth(wanted))
     granted = choices.check(deps, provider, chosen)
-    vips.check_network(deps, found, values, granted.vip_networks(deps.settings.valid_vip_networks))
+    vips.check_network(deps, found, provider, granted.vip_networks(deps.settings.valid_vip_networks))
     _check_vnic_type(deps, provider, granted.vnic_type, values)
     graph.check_targets(deps, wanted.pools)
     wanted = replace(wanted, readings=graph.read_references(deps, project_id, wanted))

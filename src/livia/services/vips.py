@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from livia.core.drivers import DriverError, Network, Port, Subnet
 from livia.core.rules import vip as rules
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS
+from livia.core.rules.offers import provider_error
 from livia.core.rules.verdict import Refuse, invalid
 from livia.services.context import Context, Deps, Refused, refuse, require
 from livia.store.load_balancers import NewVip
@@ -47,6 +49,7 @@ def find(deps: Deps, values: Mapping[str, Any], topology: str) -> Wanted:
             port=None,
             qos_policy_id=values.get("vip_qos_policy_id"),
         )
+    _check_additional_subnets(deps, wanted, values)
     check_qos_policy(deps, values.get("vip_qos_policy_id"))
     check_security_groups(deps, values.get("vip_sg_ids") or ())
     return wanted
@@ -65,20 +68,23 @@ def check_security_groups(deps: Deps, groups: Any) -> None:
             raise Refused(400, f"Security Group {group} not found.")
 
 
-def check_network(deps: Deps, wanted: Wanted, values: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    """The operator's lists (`allowed`: empty allows every network), and the subnets of additional VIPs.
+def check_network(deps: Deps, wanted: Wanted, provider: str, allowed: Sequence[str]) -> None:
+    """The operator's lists (`allowed`: empty allows every network), and what the provider needs of the network.
 
     Raises `Refused`.
     """
     require(rules.network_allowed(wanted.network.id, allowed, deps.settings.denylist_vip_networks))
+    if provider in BUILT_IN_PROVIDERS and not wanted.network.port_security:
+        raise refuse(provider_error(provider, "Port security must be enabled on the VIP network."))
+
+
+def _check_additional_subnets(deps: Deps, wanted: Wanted, values: Mapping[str, Any]) -> None:
     subnets = [each["subnet_id"] for each in values["additional_vips"]]
     for subnet_id in subnets:
         subnet = _subnet(deps, subnet_id)
         if subnet.id not in wanted.network.subnet_ids:
             raise refuse(invalid("All VIP subnets must belong to the same network."))
     require(rules.additional_subnets_fit(wanted.subnet_id, subnets))
-    if not wanted.network.port_security:
-        raise Refused(500, "Provider 'amphora' reports error: Port security must be enabled on the VIP network.")
 
 
 def book(
@@ -138,7 +144,7 @@ def _from_port(deps: Deps, values: Mapping[str, Any]) -> Wanted:
         subnet_id=found[0],
         address=values.get("vip_address") or found[1],
         port=port,
-        qos_policy_id=values.get("vip_qos_policy_id") or port.qos_policy_id,
+        qos_policy_id=values.get("vip_qos_policy_id", port.qos_policy_id),
     )
 
 

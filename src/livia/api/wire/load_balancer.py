@@ -115,7 +115,8 @@ LOAD_BALANCER = Resource(
             on_update_null=Null.DEFAULT,
             render=common.some_words,
             since="2.29",
-            about="Security groups for the VIP port in place of the ones the service manages.",
+            about="Security groups for the VIP port in place of the ones the service manages. While there are any, "
+            "listeners cannot be given `allowed_cidrs`; listeners that have some already keep them.",
         ),
         Attribute(
             name="vip_vnic_type",

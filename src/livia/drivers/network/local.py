@@ -112,8 +112,8 @@ class LocalNetworks:
         return _port(*found[0]) if found else None
 
     def qos_policy_exists(self, policy_id: str) -> bool:
-        """Local networks have no QoS policies."""
-        return False
+        """Local networks have no QoS: naming a policy is refused as such (contract 10, section 4)."""
+        raise DriverError("VIP QoS policy is not allowed in this deployment.", code="no_qos", status=400)
 
     def security_group_exists(self, group_id: str) -> bool:
         """Local networks have no security groups."""
