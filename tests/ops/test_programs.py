@@ -99,7 +99,11 @@ class Api:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The answer. Headers: `X_Project_Id="…"`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return urllib3.request(method, f"{self._path}{path}", json=body, headers=named, retries=False)
+        return self.send(method, path, json=body, headers=named)
+
+    def send(self, method: str, path: str, **options: Any) -> Any:
+        """The answer to a request as urllib3 takes it."""
+        return urllib3.request(method, f"{self._path}{path}", retries=False, timeout=20, **options)
 
     def status(self, load_balancer_id: str) -> str:
         """The provisioning status of a load balancer."""
@@ -226,6 +230,22 @@ def check_noop_providers(api: Api) -> None:
         created = api.ask("POST", "/loadbalancers", body)
         assert created.status == 201, created.data
         assert api.ask("DELETE", f"/loadbalancers/{created.json()['loadbalancer']['id']}").status == 409
+
+
+def test_bodies_that_come_in_chunks_or_never_to_their_end(tmp_path: Path) -> None:
+    conf, port = configured(tmp_path)
+    told(dbmanage.main, "--config-file", conf, "upgrade", "head")
+    api = Api(port)
+    head = "POST /v2/lbaas/loadbalancers HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+    # The connections are closed last: the program ends although nothing more comes.
+    with ExitStack() as stack, running("api", conf):
+        api.wait("answer")
+        for _ in range(20):
+            stuck = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            stuck.sendall(head.encode())
+        body = iter([b'{"loadbalancer": {"project_id": "p", ', f'"vip_subnet_id": "{SUBNET}"}}}}'.encode()])
+        chunked = api.send("POST", "/loadbalancers", body=body, headers={"Content-Type": "application/json"})
+        assert chunked.status == 201, chunked.data
 
 
 def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
 
 import structlog
 from granian import Granian
 from granian.constants import Interfaces
 from prometheus_client import CollectorRegistry
 
+from livia.api.arrival import Wsgi, in_turn, whole_bodies
 from livia.core.clock import SystemClock
 from livia.drivers.wake.datagram import DatagramListener, DatagramWake
 from livia.health.fleet import Fleet
@@ -33,8 +33,13 @@ from livia.worker.service import Worker
 
 log = structlog.get_logger()
 
-#: API threads: SQLite has one writer, and Python one running thread; a few hide the disk's latency
-_API_THREADS = 4
+#: requests that the API works on at once: SQLite has one writer, and Python one running thread; a few hide the disk's
+#: latency
+_API_AT_ONCE = 4
+#: requests that may be on their way in besides: a thread waits for each body that is sent slowly, or never to its end
+_API_ARRIVING = 256
+#: seconds that requests have to end when the API is to: one that never arrives whole would wait for ever
+_API_GRACE = 5
 
 
 class Processes:
@@ -51,8 +56,11 @@ class Processes:
         options = self._settings.database
         return Database(options.connection, pool_size=options.max_pool_size, durable=durable)
 
-    def application(self) -> Callable[..., Any]:
+    def application(self) -> Wsgi:
         """The API as a WSGI application. Raises SettingsError."""
+        return whole_bodies(self._answering(), self._settings.api.max_request_body_size)
+
+    def _answering(self) -> Wsgi:
         database = self.database()
         deps = Deps(
             database=database,
@@ -73,16 +81,17 @@ class Processes:
             address=listen.bind_host,
             port=listen.bind_port,
             interface=Interfaces.WSGI,
-            blocking_threads=_API_THREADS,
+            blocking_threads=_API_AT_ONCE + _API_ARRIVING,
             log_enabled=False,
             # A worker that dies takes its parent along; whoever watches over it starts both.
             respawn_failed_workers=False,
+            workers_kill_timeout=_API_GRACE,
         )
         server.serve(target_loader=self._load_api, wrap_loader=False)
 
-    def _load_api(self) -> Callable[..., Any]:
+    def _load_api(self) -> Wsgi:
         die_with_parent()
-        return self.application()
+        return whole_bodies(in_turn(self._answering(), _API_AT_ONCE), self._settings.api.max_request_body_size)
 
     def run_worker(self) -> None:
         """The life of the worker's process. Raises SettingsError."""
