@@ -81,8 +81,9 @@ def test_where_rules_are(harness: Harness, tree: Tree) -> None:
     harness.refused("GET", f"/l7policies/{UNKNOWN}/rules", None, 404, no_policy)
     harness.refused("POST", f"/l7policies/{UNKNOWN}/rules", {"rule": tree.minimal("rule")}, 404, no_policy)
     assert harness.client.get(f"/l7policies/{other}/rules").json == {"rules": [], "rules_links": []}
-    listed = harness.client.get(tree.collections["rule"], l7policy_id=other).json["rules"]
-    assert [each["id"] for each in listed] == [tree.rule]
+    for policy, found in ((tree.policy, [tree.rule]), (other, [])):
+        listed = harness.client.get(tree.collections["rule"], l7policy_id=policy).json["rules"]
+        assert [each["id"] for each in listed] == found, policy
     for method, path, argument in (("POST", "rule", "rule_"), ("PUT", "rule", "l7rule_")):
         paths = tree.collections if method == "POST" else tree.paths
         harness.refused(method, paths[path], None, 400, f'Missing argument: "{argument}"')
