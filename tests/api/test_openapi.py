@@ -96,7 +96,9 @@ def test_every_route_is_described_or_refuses(harness: Harness) -> None:
     routed = _routed(harness)
     assert rows - routed == set()
     for method, path in sorted(routed - rows):
-        answer = harness.client.request(method, path.replace("{}", UNKNOWN), root="")
+        # Routes begin without the version that addresses have.
+        root = "/v2" if path.startswith(("/lbaas", "/octavia")) else ""
+        answer = harness.client.request(method, path.replace("{}", UNKNOWN), root=root)
         refusal = answer.status == 400 and re.match(r'Missing argument: "\w+"$|Unknown argument: ', answer.fault)
         assert refusal or (answer.status in (404, 405) and path == "/healthcheck"), (method, path, answer)
 
