@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from livia.agent.acceptance import check
 from livia.agent.errors import InvalidSpecError
 from livia.agent.haproxy.change import AtRuntime, ByReload, plan
-from livia.agent.haproxy.check import check
 from livia.agent.haproxy.render import Machine, render
 from livia.agent.haproxy.text import line, word
 from livia.agent.keepalived.render import render as keepalived

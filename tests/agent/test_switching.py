@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from livia.agent.acceptance import check
 from livia.agent.errors import InvalidSpecError
-from livia.agent.haproxy.check import check
 from livia.agent.haproxy.render import render
 from livia.agent.haproxy.switching import policies
 from livia.core.model.l7 import Action, CompareType, RuleType

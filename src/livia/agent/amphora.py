@@ -11,10 +11,10 @@ from threading import Lock
 import structlog
 
 from livia.agent import disk, services
+from livia.agent.acceptance import check
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
 from livia.agent.haproxy.change import ByReload
-from livia.agent.haproxy.check import check
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.process import Haproxy, expected_servers
 from livia.agent.haproxy.render import bound_addresses

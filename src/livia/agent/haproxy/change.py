@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from livia.agent.haproxy.backends import backend_name, backends
 from livia.agent.haproxy.render import Machine, skeleton
 from livia.agent.haproxy.server import words
 from livia.agent.haproxy.text import line
+from livia.agent.haproxy.wiring import backend_name, backends
 from livia.core.model.pool import PersistenceType
 from livia.core.spec import MemberSpec, PoolSpec, Spec
 

@@ -12,12 +12,12 @@ from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
 from livia.agent.haproxy import render, runtime
-from livia.agent.haproxy.backends import backend_name, backends
 from livia.agent.haproxy.change import AtRuntime, ByReload, plan
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
 from livia.agent.haproxy.runtime import RuntimeApiError, Worker
 from livia.agent.haproxy.statistics import Snapshot, parse
+from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.host import Host
 from livia.core.spec import Spec
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from livia.agent.haproxy.backends import backend_name, backends
+from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.meter import Reading
 from livia.core.report import PoolReport
 from livia.core.spec import Spec

@@ -4,8 +4,8 @@ HAProxy goes through its `http-request` rules first and through `use_backend` af
 come before REDIRECT_TO_POOL whatever their positions. As elsewhere REJECT also comes before redirects.
 """
 
-from livia.agent.haproxy.backends import backend_name
 from livia.agent.haproxy.text import line, quoted_argument
+from livia.agent.haproxy.wiring import backend_name
 from livia.core.model.l7 import Action, CompareType, RuleType
 from livia.core.spec import ListenerSpec, PolicySpec, RuleSpec
 

@@ -1,216 +1,21 @@
-"""The amphora spec: all that one amphora shall do, typed and versioned (design, section 1).
+"""The amphora spec, from the model: here and nowhere else."""
 
-The worker builds it from the model (`build`), the agent makes it so. It travels as JSON inside an
-`Assignment`; equal specs have equal digests, whatever their generation and fence.
-"""
-
-import hashlib
-from ipaddress import ip_address, ip_network
-
-import msgspec
-from msgspec import Struct
+from ipaddress import ip_address
 
 from livia.core.model.amphora import Amphora, Role
-from livia.core.model.l7 import DEFAULT_REDIRECT_CODE, Action, CompareType, L7Policy, L7Rule, RuleType
-from livia.core.model.listener import Listener, ListenerProtocol
-from livia.core.model.pool import (
-    Algorithm,
-    HealthMonitor,
-    Member,
-    MonitorType,
-    PersistenceType,
-    Pool,
-    PoolProtocol,
-)
+from livia.core.model.l7 import DEFAULT_REDIRECT_CODE, Action, CompareType, L7Policy, L7Rule
+from livia.core.model.listener import Listener
+from livia.core.model.pool import HealthMonitor, Member, Pool, SessionPersistence
 from livia.core.model.status import Provisioning
 from livia.core.model.tree import LoadBalancerTree
-
-SPEC_VERSION = 1
+from livia.core.spec.assignment import Spec
+from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
+from livia.core.spec.place import Interface, InterfaceAddress, Peer, Plug, VipAddress, Vrrp
+from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
 
 #: VRRP priorities near 255 make the skew time, and so the silence, short: skew = (256 - priority) / 256 of an
 #: advert interval (RFC 5798, section 6.1).
 PRIORITY = {Role.MASTER: 254, Role.BACKUP: 250, Role.STANDALONE: 254}
-
-
-class Route(Struct, frozen=True, kw_only=True):
-    destination: str
-    nexthop: str
-
-
-class InterfaceAddress(Struct, frozen=True, kw_only=True):
-    """`address` with its prefix length, e.g. 10.0.0.5/24."""
-
-    address: str
-
-
-class Interface(Struct, frozen=True, kw_only=True):
-    """One network interface of the amphora, plugged into the segment of `network_id` on its host."""
-
-    name: str
-    mac: str
-    mtu: int
-    network_id: str
-    port_id: str
-    addresses: tuple[InterfaceAddress, ...]
-    gateway: str | None = None
-    routes: tuple[Route, ...] = ()
-
-
-class VipAddress(Struct, frozen=True, kw_only=True):
-    """A virtual address, on interface `interface`, held as a host address (/32 or /128)."""
-
-    address: str
-    interface: str
-
-
-class Vrrp(Struct, frozen=True, kw_only=True):
-    """VRRP version 3, unicast (RFC 5798). `advert_interval` in seconds."""
-
-    instance: str
-    interface: str
-    router_id: int
-    priority: int
-    advert_interval: float
-    source: str
-    peers: tuple[str, ...]
-
-
-class Peer(Struct, frozen=True, kw_only=True):
-    """A HAProxy peer: the amphora's name in the peers section, and the address it listens on."""
-
-    amphora_id: str
-    address: str
-    port: int = 1025
-
-
-class MonitorSpec(Struct, frozen=True, kw_only=True):
-    """Health check of every server in a pool. Seconds; `rise` successes, `fall` failures."""
-
-    type: MonitorType
-    delay: int
-    timeout: int
-    rise: int
-    fall: int
-    http_method: str | None = None
-    url_path: str | None = None
-    expected_codes: str | None = None
-    http_version: float | None = None
-    domain_name: str | None = None
-
-
-class MemberSpec(Struct, frozen=True, kw_only=True):
-    id: str
-    address: str
-    port: int
-    weight: int
-    backup: bool = False
-    enabled: bool = True
-    monitor_address: str | None = None
-    monitor_port: int | None = None
-
-
-class PersistenceSpec(Struct, frozen=True, kw_only=True):
-    type: PersistenceType
-    cookie_name: str | None = None
-
-
-class PoolSpec(Struct, frozen=True, kw_only=True):
-    """A pool as one listener uses it: timeouts are that listener's."""
-
-    id: str
-    protocol: PoolProtocol
-    algorithm: Algorithm
-    persistence: PersistenceSpec | None = None
-    monitor: MonitorSpec | None = None
-    members: tuple[MemberSpec, ...] = ()
-
-
-class RuleSpec(Struct, frozen=True, kw_only=True):
-    """A condition. `key`: the header, cookie or field of the certificate's subject that it looks at."""
-
-    type: RuleType
-    compare_type: CompareType
-    key: str | None = None
-    value: str
-    invert: bool = False
-
-
-class PolicySpec(Struct, frozen=True, kw_only=True):
-    """What becomes of a request that meets all `rules`, of which there is at least one.
-
-    REDIRECT_TO_POOL has `pool_id`, the redirects `url` (as it is, or as a prefix) and `code`.
-    """
-
-    id: str
-    action: Action
-    rules: tuple[RuleSpec, ...]
-    pool_id: str | None = None
-    url: str | None = None
-    code: int = DEFAULT_REDIRECT_CODE
-
-
-class ListenerSpec(Struct, frozen=True, kw_only=True):
-    """Timeouts in milliseconds. `connection_limit` -1: no limit of its own."""
-
-    id: str
-    protocol: ListenerProtocol
-    port: int
-    connection_limit: int
-    default_pool_id: str | None
-    insert_headers: tuple[str, ...]
-    allowed_cidrs: tuple[str, ...]
-    timeout_client_data: int
-    timeout_member_connect: int
-    timeout_member_data: int
-    timeout_tcp_inspect: int
-    #: in the order of their positions
-    policies: tuple[PolicySpec, ...] = ()
-
-    def pool_ids(self) -> tuple[str, ...]:
-        """The pools that it sends traffic to, each once."""
-        named = (self.default_pool_id, *(policy.pool_id for policy in self.policies))
-        return tuple(dict.fromkeys(each for each in named if each is not None))
-
-
-class Spec(Struct, frozen=True, kw_only=True):
-    """Complete: what is not in it is not there. Disabled and deleted objects are left out."""
-
-    version: int = SPEC_VERSION
-    amphora_id: str
-    load_balancer_id: str
-    project_id: str
-    interfaces: tuple[Interface, ...]
-    vips: tuple[VipAddress, ...]
-    vrrp: Vrrp | None = None
-    peers: tuple[Peer, ...] = ()
-    listeners: tuple[ListenerSpec, ...] = ()
-    pools: tuple[PoolSpec, ...] = ()
-
-
-class Assignment(Struct, frozen=True, kw_only=True):
-    """Body of `PUT /v1/amphorae/{id}`. The agent refuses a fence lower than one it has seen."""
-
-    fence: int
-    generation: int
-    spec: Spec
-
-
-def digest(spec: Spec) -> str:
-    """SHA-256 of the spec's canonical JSON, 64 hex characters."""
-    return hashlib.sha256(msgspec.json.encode(spec, order="sorted")).hexdigest()
-
-
-class Plug(Struct, frozen=True, kw_only=True):
-    """A network port as the network driver describes it, ready to become an interface."""
-
-    port_id: str
-    network_id: str
-    mac: str
-    mtu: int
-    #: address and prefix length of each fixed IP, e.g. 10.0.0.5/24
-    addresses: tuple[str, ...]
-    gateway: str | None = None
-    routes: tuple[Route, ...] = ()
 
 
 def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], advert_interval: float) -> Spec:
@@ -333,15 +138,22 @@ def _pool(pool: Pool) -> PoolSpec:
         id=pool.id,
         protocol=pool.protocol,
         algorithm=pool.lb_algorithm,
-        persistence=PersistenceSpec(type=persistence.type, cookie_name=persistence.cookie_name)
-        if persistence
-        else None,
+        persistence=_persistence(persistence) if persistence else None,
         monitor=_monitor(monitor) if monitor is not None and _wanted(monitor) else None,
         members=tuple(
             _member(member)
             for member in sorted(pool.members, key=lambda member: member.id)
             if member.provisioning_status is not Provisioning.PENDING_DELETE
         ),
+    )
+
+
+def _persistence(persistence: SessionPersistence) -> PersistenceSpec:
+    return PersistenceSpec(
+        type=persistence.type,
+        cookie_name=persistence.cookie_name,
+        timeout=persistence.persistence_timeout,
+        granularity=persistence.persistence_granularity,
     )
 
 
@@ -371,8 +183,3 @@ def _monitor(monitor: HealthMonitor) -> MonitorSpec:
         http_version=monitor.http_version,
         domain_name=monitor.domain_name,
     )
-
-
-def prefix_length(cidr: str) -> int:
-    """Prefix length of a CIDR such as 10.0.0.0/24."""
-    return ip_network(cidr, strict=False).prefixlen

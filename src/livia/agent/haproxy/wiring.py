@@ -1,7 +1,8 @@
-"""Backends: each pool of a listener has one, because its timeouts are the listener's."""
+"""Which listener sends to which pool. Each pair has a backend of its own, because timeouts are the listener's."""
 
 from collections.abc import Iterator
 
+from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PoolSpec, Spec
 
 
@@ -16,3 +17,13 @@ def backends(spec: Spec) -> Iterator[tuple[ListenerSpec, PoolSpec]]:
     for listener in spec.listeners:
         for pool_id in listener.pool_ids():
             yield listener, pools[pool_id]
+
+
+def is_http(listener: ListenerSpec) -> bool:
+    """Whether HAProxy reads the listener's requests, instead of passing bytes on."""
+    return listener.protocol is ListenerProtocol.HTTP
+
+
+def mode(listener: ListenerSpec) -> str:
+    """The mode of a listener's frontend and backends."""
+    return "mode http" if is_http(listener) else "mode tcp"

@@ -1,0 +1,42 @@
+"""A listener as a frontend (contract 95, section 4.1)."""
+
+from ipaddress import ip_network
+
+from livia.agent.haproxy.server import endpoint
+from livia.agent.haproxy.switching import policies
+from livia.agent.haproxy.text import Section, line
+from livia.agent.haproxy.wiring import backend_name, is_http, mode
+from livia.core.spec import ListenerSpec, Spec
+
+#: CIDRs on one line: HAProxy reads 64 words
+_CIDRS_PER_LINE = 16
+
+
+def frontend(spec: Spec, listener: ListenerSpec) -> Section:
+    lines = [mode(listener)]
+    lines += [line("bind", endpoint(vip.address, listener.port)) for vip in spec.vips]
+    if listener.connection_limit > 0:
+        lines.append(line("maxconn", listener.connection_limit))
+    lines.append(line("timeout", "client", listener.timeout_client_data))
+    lines += _allowed(listener.allowed_cidrs)
+    if listener.timeout_tcp_inspect > 0 and not is_http(listener):
+        lines.append(line("tcp-request", "inspect-delay", listener.timeout_tcp_inspect))
+    if is_http(listener):
+        # On reload the old process answers one more request on an idle connection instead of closing it.
+        lines.append("option idle-close-on-response")
+        lines += policies(listener)
+    if listener.default_pool_id is not None:
+        lines.append(line("default_backend", backend_name(listener.default_pool_id, listener.id)))
+    return Section(line("frontend", listener.id), tuple(lines))
+
+
+def _allowed(cidrs: tuple[str, ...]) -> list[str]:
+    """Others are cut off before anything is read from them. Lines of one ACL are alternatives."""
+    if not cidrs:
+        return []
+    networks = [str(ip_network(cidr, strict=False)) for cidr in cidrs]
+    lines = [
+        line("acl", "allowed_client", "src", *networks[start : start + _CIDRS_PER_LINE])
+        for start in range(0, len(networks), _CIDRS_PER_LINE)
+    ]
+    return [*lines, line("tcp-request", "connection", "reject", "unless", "allowed_client")]

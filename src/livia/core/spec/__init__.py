@@ -1,0 +1,39 @@
+"""The amphora spec: all that one amphora shall do, typed and versioned (design, section 1).
+
+The worker builds it from the model (`build`), the agent makes it so. It travels as JSON inside an
+`Assignment`; equal specs have equal digests, whatever their generation and fence.
+"""
+
+from livia.core.spec.assignment import SPEC_VERSION, Assignment, Spec, digest
+from livia.core.spec.build import PRIORITY, build
+from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
+from livia.core.spec.place import Interface, InterfaceAddress, Peer, Plug, Route, VipAddress, Vrrp
+from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
+from livia.core.spec.tls import HstsSpec, MemberTlsSpec, TerminationSpec, name_of
+
+__all__ = [
+    "PRIORITY",
+    "SPEC_VERSION",
+    "Assignment",
+    "HstsSpec",
+    "Interface",
+    "InterfaceAddress",
+    "ListenerSpec",
+    "MemberSpec",
+    "MemberTlsSpec",
+    "MonitorSpec",
+    "Peer",
+    "PersistenceSpec",
+    "Plug",
+    "PolicySpec",
+    "PoolSpec",
+    "Route",
+    "RuleSpec",
+    "Spec",
+    "TerminationSpec",
+    "VipAddress",
+    "Vrrp",
+    "build",
+    "digest",
+    "name_of",
+]

@@ -1,0 +1,42 @@
+"""All that one amphora shall do, and how it is told."""
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from livia.core.spec.listener import ListenerSpec
+from livia.core.spec.place import Interface, Peer, VipAddress, Vrrp
+from livia.core.spec.pool import PoolSpec
+
+SPEC_VERSION = 1
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """Complete: what is not in it is not there. Disabled and deleted objects are left out."""
+
+    version: int = SPEC_VERSION
+    amphora_id: str
+    load_balancer_id: str
+    project_id: str
+    interfaces: tuple[Interface, ...]
+    vips: tuple[VipAddress, ...]
+    vrrp: Vrrp | None = None
+    peers: tuple[Peer, ...] = ()
+    listeners: tuple[ListenerSpec, ...] = ()
+    pools: tuple[PoolSpec, ...] = ()
+
+
+class Assignment(Struct, frozen=True, kw_only=True):
+    """Body of `PUT /v1/amphorae/{id}`. The agent refuses a fence lower than one it has seen."""
+
+    fence: int
+    generation: int
+    spec: Spec
+    #: PEM by the name that the spec has for it
+    material: dict[str, str] = {}
+
+
+def digest(spec: Spec) -> str:
+    """SHA-256 of the spec's canonical JSON, 64 hex characters."""
+    return hashlib.sha256(msgspec.json.encode(spec, order="sorted")).hexdigest()
