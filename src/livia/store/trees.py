@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindpa
 
 from livia.core.model.amphora import Amphora, Role
 from livia.core.model.l7 import Action, CompareType, L7Policy, L7Rule, RuleType
-from livia.core.model.listener import Listener, ListenerProtocol
+from livia.core.model.listener import ClientAuthentication, Listener, ListenerProtocol
 from livia.core.model.load_balancer import AdditionalVip, LoadBalancer, Topology, Vip
 from livia.core.model.pool import (
     Algorithm,
@@ -43,6 +43,12 @@ _CIDRS = (
     select(t.listener_cidr)
     .join_from(t.listener_cidr, t.listener, t.listener.c.id == t.listener_cidr.c.listener_id)
     .where(t.listener.c.load_balancer_id == _ID)
+)
+_SNI = (
+    select(t.sni)
+    .join_from(t.sni, t.listener, t.listener.c.id == t.sni.c.listener_id)
+    .where(t.listener.c.load_balancer_id == _ID)
+    .order_by(t.sni.c.position, t.sni.c.tls_container_id)
 )
 _POOLS = (
     select(
@@ -92,6 +98,9 @@ def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | No
     cidrs: dict[str, list[str]] = defaultdict(list)
     for each in rows(_CIDRS):
         cidrs[each["listener_id"]].append(each["cidr"])
+    sni: dict[str, list[str]] = defaultdict(list)
+    for each in rows(_SNI):
+        sni[each["listener_id"]].append(each["tls_container_id"])
     members: dict[str, list[Member]] = defaultdict(list)
     for each in rows(_MEMBERS):
         members[each["pool_id"]].append(_member(each))
@@ -105,7 +114,8 @@ def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | No
     return LoadBalancerTree(
         load_balancer=_load_balancer(row, rows(_ADDITIONAL_VIPS)),
         listeners=tuple(
-            _listener(each, tuple(sorted(cidrs[each["id"]])), tuple(policies[each["id"]])) for each in rows(_LISTENERS)
+            _listener(each, tuple(sorted(cidrs[each["id"]])), tuple(sni[each["id"]]), tuple(policies[each["id"]]))
+            for each in rows(_LISTENERS)
         ),
         pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in rows(_POOLS)),
         amphorae=tuple(amphora_of(each) for each in rows(_AMPHORAE)),
@@ -148,7 +158,9 @@ def _load_balancer(row: RowMapping, additional: Sequence[RowMapping]) -> LoadBal
     )
 
 
-def _listener(row: RowMapping, cidrs: tuple[str, ...], policies: tuple[L7Policy, ...]) -> Listener:
+def _listener(
+    row: RowMapping, cidrs: tuple[str, ...], sni: tuple[str, ...], policies: tuple[L7Policy, ...]
+) -> Listener:
     return Listener(
         id=row["id"],
         load_balancer_id=row["load_balancer_id"],
@@ -167,6 +179,17 @@ def _listener(row: RowMapping, cidrs: tuple[str, ...], policies: tuple[L7Policy,
         timeout_member_data=_or(row["timeout_member_data"], 50000),
         timeout_tcp_inspect=_or(row["timeout_tcp_inspect"], 0),
         allowed_cidrs=cidrs,
+        default_tls_container_ref=row["tls_certificate_id"],
+        sni_container_refs=sni,
+        client_authentication=ClientAuthentication(row["client_authentication"]),
+        client_ca_tls_container_ref=row["client_ca_tls_certificate_id"],
+        client_crl_container_ref=row["client_crl_container_id"],
+        tls_ciphers=row["tls_ciphers"],
+        tls_versions=_words(row["tls_versions"]),
+        alpn_protocols=_words(row["alpn_protocols"]),
+        hsts_max_age=row["hsts_max_age"],
+        hsts_include_subdomains=bool(row["hsts_include_subdomains"]),
+        hsts_preload=bool(row["hsts_preload"]),
         l7policies=policies,
         generation=row["generation"],
     )
@@ -229,6 +252,13 @@ def _pool(row: RowMapping, members: tuple[Member, ...], monitor: HealthMonitor |
         protocol=PoolProtocol(row["protocol"]),
         lb_algorithm=Algorithm(row["lb_algorithm"]),
         session_persistence=persistence,
+        tls_enabled=row["tls_enabled"],
+        tls_container_ref=row["tls_certificate_id"],
+        ca_tls_container_ref=row["ca_tls_certificate_id"],
+        crl_container_ref=row["crl_container_id"],
+        tls_ciphers=row["tls_ciphers"],
+        tls_versions=_words(row["tls_versions"]),
+        alpn_protocols=_words(row["alpn_protocols"]),
         generation=row["generation"],
         members=members,
         healthmonitor=monitor,
@@ -300,3 +330,8 @@ def amphora_of(row: RowMapping) -> Amphora:
 
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
+
+
+def _words(stored: str | None) -> tuple[str, ...]:
+    """A list as contract 98, section 5, keeps it: joined by commas, null when not set."""
+    return tuple(stored.split(",")) if stored else ()

@@ -25,7 +25,10 @@ class ClientAuthentication(StrEnum):
 
 
 class Listener(Struct, frozen=True, kw_only=True):
-    """Timeouts in milliseconds; `connection_limit` -1 means no limit of its own."""
+    """Timeouts in milliseconds; `connection_limit` -1 means no limit of its own.
+
+    TLS attributes are as stored: no text, no words or no age mean that nobody has said anything.
+    """
 
     id: str
     load_balancer_id: str
@@ -44,6 +47,19 @@ class Listener(Struct, frozen=True, kw_only=True):
     timeout_member_data: int = 50000
     timeout_tcp_inspect: int = 0
     allowed_cidrs: tuple[str, ...] = ()
+    default_tls_container_ref: str | None = None
+    #: in their order
+    sni_container_refs: tuple[str, ...] = ()
+    client_authentication: ClientAuthentication = ClientAuthentication.NONE
+    client_ca_tls_container_ref: str | None = None
+    client_crl_container_ref: str | None = None
+    tls_ciphers: str | None = None
+    tls_versions: tuple[str, ...] = ()
+    alpn_protocols: tuple[str, ...] = ()
+    #: seconds
+    hsts_max_age: int | None = None
+    hsts_include_subdomains: bool = False
+    hsts_preload: bool = False
     #: in the order of their positions
     l7policies: tuple[L7Policy, ...] = ()
     generation: int = 0

@@ -91,6 +91,8 @@ class HealthMonitor(Struct, frozen=True, kw_only=True):
 
 
 class Pool(Struct, frozen=True, kw_only=True):
+    """TLS attributes are about connections to members, and as stored: no text or no words were ever given."""
+
     id: str
     load_balancer_id: str
     project_id: str
@@ -101,6 +103,13 @@ class Pool(Struct, frozen=True, kw_only=True):
     protocol: PoolProtocol
     lb_algorithm: Algorithm
     session_persistence: SessionPersistence | None = None
+    tls_enabled: bool = False
+    tls_container_ref: str | None = None
+    ca_tls_container_ref: str | None = None
+    crl_container_ref: str | None = None
+    tls_ciphers: str | None = None
+    tls_versions: tuple[str, ...] = ()
+    alpn_protocols: tuple[str, ...] = ()
     generation: int = 0
     members: tuple[Member, ...] = ()
     healthmonitor: HealthMonitor | None = None

@@ -36,6 +36,11 @@ class Assignment(Struct, frozen=True, kw_only=True):
     #: PEM by the name that the spec has for it
     material: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        # Tracebacks and logs show values: never keys.
+        names = sorted(self.material)
+        return f"Assignment(fence={self.fence}, generation={self.generation}, spec={self.spec!r}, material={names})"
+
 
 def digest(spec: Spec) -> str:
     """SHA-256 of the spec's canonical JSON, 64 hex characters."""
