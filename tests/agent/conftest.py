@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.lab import Lab
+from tests.agent.site import Site
 
 
 @pytest.fixture
@@ -21,3 +22,14 @@ def running(lab: Lab) -> Lab:
     """A lab whose agent runs."""
     lab.start()
     return lab
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running lab that the tests of a module share."""
+    lab = Lab(tmp_path_factory.mktemp("site"))
+    try:
+        lab.start()
+        yield Site(lab)
+    finally:
+        lab.close()

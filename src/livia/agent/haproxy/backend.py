@@ -2,7 +2,7 @@
 
 import re
 
-from livia.agent.haproxy.server import line_words, seconds
+from livia.agent.haproxy.server import line_words, milliseconds, seconds
 from livia.agent.haproxy.text import Section, line, quoted_argument
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
@@ -35,16 +35,26 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
         lines.append("hash-type consistent")
     if http:
         lines.append("http-reuse never" if _sends_proxy(pool) else "http-reuse safe")
+        # A member that ends the connection without a word may have acted: only what is safe to do twice is sent to
+        # another (RFC 9110, section 9.2.2). METH_GET includes HEAD.
+        lines += [
+            "retry-on conn-failure empty-response",
+            "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
+        ]
         # Not in the frontend: L7 rules look at the headers that the client sent.
         lines += [
             line("http-request", "set-header", name, _HEADERS[name])
             for name in listener.insert_headers
             if name in _HEADERS
         ]
+    if pool.persistence is None:
+        # The next attempt goes to another member. With persistence only the last one does: a member that restarts
+        # keeps its clients.
+        lines.append("option redispatch 1")
     lines += [
         "option allbackups",
-        line("timeout", "connect", listener.timeout_member_connect),
-        line("timeout", "server", listener.timeout_member_data),
+        line("timeout", "connect", milliseconds(listener.timeout_member_connect)),
+        line("timeout", "server", milliseconds(listener.timeout_member_data)),
     ]
     if listener.connection_limit > 0:
         lines.append(line("fullconn", listener.connection_limit))

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 
-from livia.agent.haproxy.server import endpoint
+from livia.agent.haproxy.server import endpoint, milliseconds
 from livia.agent.haproxy.switching import policies
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
@@ -10,6 +10,8 @@ from livia.core.spec import ListenerSpec, Spec
 
 #: CIDRs on one line: HAProxy reads 64 words
 _CIDRS_PER_LINE = 16
+#: milliseconds that the head of a request may take, however long a client may be silent elsewhere
+_LONGEST_HEAD = 60000
 
 
 def frontend(spec: Spec, listener: ListenerSpec) -> Section:
@@ -17,17 +19,29 @@ def frontend(spec: Spec, listener: ListenerSpec) -> Section:
     lines += [line("bind", endpoint(vip.address, listener.port)) for vip in spec.vips]
     if listener.connection_limit > 0:
         lines.append(line("maxconn", listener.connection_limit))
-    lines.append(line("timeout", "client", listener.timeout_client_data))
+    lines.append(line("timeout", "client", milliseconds(listener.timeout_client_data)))
     lines += _allowed(listener.allowed_cidrs)
     if listener.timeout_tcp_inspect > 0 and not is_http(listener):
+        # A member is asked when the client has said something, or when it has had its time.
         lines.append(line("tcp-request", "inspect-delay", listener.timeout_tcp_inspect))
+        lines.append("tcp-request content accept if { req.len gt 0 }")
     if is_http(listener):
+        lines += _waiting(milliseconds(listener.timeout_client_data))
         # On reload the old process answers one more request on an idle connection instead of closing it.
         lines.append("option idle-close-on-response")
         lines += policies(listener)
     if listener.default_pool_id is not None:
         lines.append(line("default_backend", backend_name(listener.default_pool_id, listener.id)))
     return Section(line("frontend", listener.id), tuple(lines))
+
+
+def _waiting(silence: int) -> list[str]:
+    """A head that comes byte by byte is no silence: without a limit of its own it could hold a connection for ever.
+    Between requests a client may be as silent as elsewhere."""
+    return [
+        line("timeout", "http-request", min(silence, _LONGEST_HEAD)),
+        line("timeout", "http-keep-alive", silence),
+    ]
 
 
 def _allowed(cidrs: tuple[str, ...]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from ipaddress import ip_address
 
+from livia.agent.acceptance.fields import LONGEST
 from livia.core.model.pool import MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
 #: A check every 0 s, or one that must be answered in 0 s, is refused or endless in HAProxy.
 _LEAST_SECONDS = 1
+#: protocols that begin with who the client is
+_INTRODUCED = {PoolProtocol.PROXY: "send-proxy", PoolProtocol.PROXYV2: "send-proxy-v2"}
 
 
 def endpoint(address: str, port: int) -> str:
@@ -20,17 +23,24 @@ def seconds(value: int) -> str:
     return f"{max(_LEAST_SECONDS, value)}s"
 
 
+def milliseconds(value: int) -> int:
+    """A listener's timeout. 0 is for ever: HAProxy takes a missing timeout for a mistake, so that is its longest."""
+    return value or LONGEST
+
+
 def words(pool: PoolSpec, member: MemberSpec) -> list[str]:
     """`server` options that both a file and `add server` take."""
     result = [endpoint(member.address, member.port), "weight", str(member.weight)]
     if member.backup:
         result.append("backup")
-    if pool.protocol is PoolProtocol.PROXY:
-        result.append("send-proxy")
-    elif pool.protocol is PoolProtocol.PROXYV2:
-        result.append("send-proxy-v2")
+    if pool.protocol in _INTRODUCED:
+        result.append(_INTRODUCED[pool.protocol])
     if pool.monitor is not None:
         result += _check(pool.monitor, member)
+        if pool.protocol in _INTRODUCED and member.monitor_address is None and member.monitor_port is None:
+            # What takes traffic with an introduction only takes checks with one only. HAProxy sees to it by itself for
+            # servers of a file, and forgets it for those added at run time. A place of its own for checks is plain.
+            result.append("check-send-proxy")
     return result
 
 

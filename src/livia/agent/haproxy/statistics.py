@@ -10,7 +10,7 @@ from livia.agent.meter import Reading
 from livia.core.report import PoolReport
 from livia.core.spec import Spec
 
-_NAMES = ("# pxname", "svname", "scur", "stot", "bin", "bout", "ereq", "status")
+_NAMES = ("# pxname", "svname", "scur", "slim", "stot", "bin", "bout", "ereq", "status")
 
 
 class Snapshot(Struct, frozen=True):
@@ -33,8 +33,10 @@ def parse(text: str) -> Snapshot:
         if line.startswith("Pid: "):
             pid = int(line[5:])
         if line.startswith("# pxname"):
-            for proxy, server, scur, stot, rx, tx, ereq, status in _rows(line, lines):
-                statuses[proxy, server] = status
+            for proxy, server, scur, slim, stot, rx, tx, ereq, status in _rows(line, lines):
+                full = server == "FRONTEND" and status == "OPEN" and 0 < int(slim or 0) <= int(scur)
+                # HAProxy calls a frontend open whether or not it takes connections.
+                statuses[proxy, server] = "FULL" if full else status
                 if server == "FRONTEND":
                     readings[proxy] = Reading(int(tx), int(rx), int(stot), int(ereq or 0))
                     connections[proxy] = int(scur)
