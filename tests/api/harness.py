@@ -12,6 +12,7 @@ from livia.core.drivers import NetworkDriver, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.drivers.network.noop import NoopNetworks
 from livia.drivers.secrets.noop import NoopSecrets
+from livia.drivers.secrets.seal import KeySeal
 from livia.services.context import Deps
 from livia.services.settings import ApiSettings, CorsSettings, HealthcheckSettings
 from livia.store import tables as t
@@ -63,6 +64,7 @@ class Harness:
             database=database,
             network=network or NoopNetworks(),
             secrets=secrets or NoopSecrets(),
+            seal=KeySeal(b"s" * 32),
             wake=self.wake,
             clock=clock or SystemClock(),
             settings=ApiSettings(**settings),

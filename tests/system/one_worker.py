@@ -12,6 +12,7 @@ from pathlib import Path
 
 from livia.core.plan.load_balancer import Action, Kind
 from livia.drivers.network.local import LocalNetworks
+from livia.ops import drivers
 from livia.ops.services import Installation
 from livia.ops.settings import load
 from livia.ops.state import State
@@ -26,10 +27,12 @@ def main(state: str, config: str, key: str, step: str) -> int:
     settings, _warnings = load([Path(config)])
     installation = Installation(State(Path(state)), settings)
     database = installation.database()
-    drivers = Drivers(
+    far_sides = Drivers(
         network=LocalNetworks(database, installation.clock),
         compute=installation.hosts(database),
         amphorae=installation.agents(),
+        secrets=drivers.secrets(installation.complete_settings, database, installation.clock),
+        seal=drivers.seal(installation.complete_settings),
     )
     numbers = itertools.count()
 
@@ -39,7 +42,7 @@ def main(state: str, config: str, key: str, step: str) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with ThreadPoolExecutor(4) as pool:
-        reconciler = Reconciler(database, drivers, installation.clock, pool, before=before)
+        reconciler = Reconciler(database, far_sides, installation.clock, pool, before=before)
         # The same owner each time, as a worker that was started again.
         lease = database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None

@@ -11,7 +11,6 @@ from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Action, Kind
 from livia.core.report import Applied
 from livia.core.spec import Assignment
-from livia.drivers.secrets.noop import NoopSecrets
 from livia.services import amphorae, failover
 from livia.services.context import Context, Deps
 from livia.store import amphorae as amphora_store
@@ -29,7 +28,8 @@ def deps(world: World) -> Deps:
     return Deps(
         database=world.database,
         network=world.network,
-        secrets=NoopSecrets(),
+        secrets=world.drivers.secrets,
+        seal=world.drivers.seal,
         wake=RecordingWake(),
         clock=world.clock,
     )

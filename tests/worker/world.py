@@ -7,9 +7,12 @@ from msgspec.structs import replace
 
 from livia.core.clock import SystemClock
 from livia.core.drivers import AmphoraDriver, ComputeDriver
+from livia.core.spec import CONTRACT_TLS
 from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.compute.noop import NoopCompute
 from livia.drivers.network.local import LocalNetworks
+from livia.drivers.secrets.noop import NoopSecrets
+from livia.drivers.secrets.seal import KeySeal
 from livia.store import leases
 from livia.worker.reconciler import Done, Outcome, Reconciler, Step, no_step
 from livia.worker.runner import Drivers
@@ -25,7 +28,14 @@ class World:
         self.clock = SystemClock()
         self.network = LocalNetworks(self.database, self.clock)
         self.amphorae = NoopAmphorae()
-        self.drivers = Drivers(network=self.network, compute=NoopCompute(), amphorae=self.amphorae)
+        self.drivers = Drivers(
+            network=self.network,
+            compute=NoopCompute(),
+            amphorae=self.amphorae,
+            secrets=NoopSecrets(),
+            seal=KeySeal(b"s" * 32),
+        )
+        self.tls = CONTRACT_TLS
         self.net = self.network.create("tenant", cidr)
 
     def load_balancer(self, topology: str) -> str:
@@ -60,7 +70,7 @@ class World:
         lease = self.database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None
         with ThreadPoolExecutor(4) as pool:
-            reconciler = Reconciler(self.database, drivers, self.clock, pool, before=before)
+            reconciler = Reconciler(self.database, drivers, self.clock, pool, tls=self.tls, before=before)
             return reconciler.reconcile(HeldLease(lease), attempts=0, age=age)
 
     def ports(self) -> list[str]:

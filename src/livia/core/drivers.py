@@ -187,6 +187,20 @@ class SecretUnreadable(DriverError):
         super().__init__(message, code="secret_unreadable", status=400)
 
 
+class SealBroken(Exception):
+    """It was sealed with other keys, or for another place, or it is damaged."""
+
+
+class Seal(Protocol):
+    """Keeps bytes where others can read them, and only us. `place` is where they are kept: opened elsewhere, the
+    same bytes are worth nothing, so that nobody who writes there can exchange them."""
+
+    def seal(self, plain: bytes, place: str) -> bytes: ...
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """Raises `SealBroken`."""
+
+
 class SecretStore(Protocol):
     """Where key material is kept."""
 

@@ -1,12 +1,15 @@
 """Names of drivers in octavia.conf (contract 90, entry-point groups) to drivers of ours."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 from livia.core.clock import Clock
-from livia.core.drivers import AmphoraDriver, ComputeDriver, NetworkDriver, SecretStore
+from livia.core.drivers import AmphoraDriver, ComputeDriver, NetworkDriver, Seal, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, NO_LIMITS, Limits
 from livia.drivers.amphora.agent import Agents, AgentTls
 from livia.drivers.amphora.noop import NoopAmphorae
@@ -16,9 +19,10 @@ from livia.drivers.network.local import LocalNetworks
 from livia.drivers.network.noop import NoopNetworks
 from livia.drivers.secrets.absent import AbsentSecrets
 from livia.drivers.secrets.files import FileSecrets
-from livia.drivers.secrets.local import KEY_LENGTH, LocalVault
+from livia.drivers.secrets.local import LocalVault
 from livia.drivers.secrets.noop import NoopSecrets
-from livia.ops.settings import Settings, SettingsError
+from livia.drivers.secrets.seal import KEY_LENGTH, KeySeal
+from livia.ops.settings import SAMPLE_PASSPHRASE, Settings, SettingsError
 from livia.store.engine import Database
 
 _Driver = TypeVar("_Driver")
@@ -65,6 +69,31 @@ def _vault_key(settings: Settings) -> bytes:
     return key
 
 
+def seal(settings: Settings) -> Seal:
+    """What keeps the key material of load balancers in the database. Raises SettingsError."""
+    return KeySeal(*map(_sealing_key, _sealing_secrets(settings)))
+
+
+def _sealing_secrets(settings: Settings) -> list[bytes]:
+    """The first seals, any opens: the vault's where there is one, and those that the operator gave."""
+    given = settings.certificates.server_certs_key_passphrase
+    wrong = next((number for number, each in enumerate(given, 1) if not _PASSPHRASE.fullmatch(each)), 0)
+    if wrong or not given:
+        raise SettingsError(
+            "[certificates] server_certs_key_passphrase is a list of texts of exactly 32 characters, each a letter, "
+            f"a digit or one of - _ =: {f'number {wrong} is not' if given else 'it is empty'}."
+        )
+    if settings.certificates.cert_manager != VAULT:
+        return [each.encode() for each in given]
+    # What everybody can seal would open the door to others' material.
+    return [_vault_key(settings), *(each.encode() for each in given if each != SAMPLE_PASSPHRASE)]
+
+
+def _sealing_key(secret: bytes) -> bytes:
+    """A key of its own for each purpose of a secret (RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=KEY_LENGTH, salt=None, info=b"livia bound material").derive(secret)
+
+
 _NETWORK: dict[str, Callable[[Settings, Database, Clock], NetworkDriver]] = {
     "network_local_driver": lambda _settings, database, clock: LocalNetworks(database, clock),
     "network_noop_driver": lambda _settings, _database, _clock: NoopNetworks(),
@@ -79,6 +108,7 @@ _AMPHORA: dict[str, Callable[[Settings], AmphoraDriver]] = {
 }
 #: the name of the built-in secret store
 VAULT = "local_vault"
+_FILES = "local_cert_manager"
 #: key managers of a cloud, the contract's default among them: who serves no TLS needs none
 _CLOUD_SECRETS = frozenset({"barbican_cert_manager", "castellan_cert_manager"})
 
@@ -87,9 +117,13 @@ def _absent(settings: Settings, _database: Database, _clock: Clock) -> SecretSto
     return AbsentSecrets(settings.certificates.cert_manager)
 
 
+#: contract 90, [certificates] server_certs_key_passphrase
+_PASSPHRASE = re.compile(r"[A-Za-z0-9_=-]{32}")
+
+
 _SECRETS: dict[str, Callable[[Settings, Database, Clock], SecretStore]] = {
     VAULT: vault,
-    "local_cert_manager": lambda settings, _database, _clock: FileSecrets(settings.certificates.storage_path),
+    _FILES: lambda settings, _database, _clock: FileSecrets(settings.certificates.storage_path),
     "noop_cert_manager": lambda _settings, _database, _clock: NoopSecrets(),
     **dict.fromkeys(_CLOUD_SECRETS, _absent),
 }
@@ -131,11 +165,17 @@ def secrets(settings: Settings, database: Database, clock: Clock) -> SecretStore
     return _chosen(settings, "cert_manager", _SECRETS)(settings, database, clock)
 
 
-def without_secrets(settings: Settings) -> list[str]:
-    """A warning where requests that name secrets will be refused."""
+def about_secrets(settings: Settings) -> list[str]:
+    """Warnings where requests that name secrets will be refused, or where everybody can open what is kept of them."""
     name = settings.certificates.cert_manager
     if name not in _CLOUD_SECRETS:
-        return []
+        if name != _FILES or settings.certificates.server_certs_key_passphrase[:1] != (SAMPLE_PASSPHRASE,):
+            return []
+        return [
+            "[certificates] server_certs_key_passphrase is not set, and its default is known to everybody: who reads "
+            "the database reads the private keys of load balancers. Set 32 characters of your own, e.g. of: "
+            "openssl rand -hex 16"
+        ]
     return [
         f"[certificates] cert_manager = {name} is not available yet: requests that name certificates or keys are "
         f"refused. Those of {_offered(_SECRETS)} can be used."
@@ -154,8 +194,8 @@ def problems(settings: Settings, options: Collection[str] = tuple(_OPTIONS)) -> 
     for option in options:
         try:
             _chosen(settings, option, _OPTIONS[option].choices)
-            if option == "cert_manager" and settings.certificates.cert_manager == VAULT:
-                _vault_key(settings)
+            if option == "cert_manager":
+                seal(settings)
         except SettingsError as error:
             found.append(str(error))
     return found

@@ -45,7 +45,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     ),
     "certificates": _names(
         f"{_SERVICE} cert_manager cert_generator barbican_auth ca_certificate ca_private_key "
-        "ca_private_key_passphrase server_certs_key_passphrase signing_digest cert_validity_time storage_path"
+        "ca_private_key_passphrase signing_digest cert_validity_time storage_path"
     ),
     "house_keeping": _names(
         "cert_interval cert_expiry_buffer cert_rotate_threads spare_amphora_pool_size spare_check_interval"

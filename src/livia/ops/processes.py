@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from livia.api.arrival import Wsgi, in_turn, whole_bodies
 from livia.core.clock import SystemClock
+from livia.core.spec import Offer, TlsDefaults
 from livia.drivers.wake.datagram import DatagramListener, DatagramWake
 from livia.health.fleet import Fleet
 from livia.health.service import HealthManager, Receiver
@@ -66,6 +67,7 @@ class Processes:
             database=database,
             network=drivers.network(self._settings, database, self._clock),
             secrets=drivers.secrets(self._settings, database, self._clock),
+            seal=drivers.seal(self._settings),
             wake=DatagramWake(self._wake_path),
             clock=self._clock,
             settings=self._settings.api,
@@ -100,8 +102,22 @@ class Processes:
             network=drivers.network(self._settings, database, self._clock),
             compute=drivers.compute(self._settings, database),
             amphorae=drivers.amphorae(self._settings),
+            secrets=drivers.secrets(self._settings, database, self._clock),
+            seal=drivers.seal(self._settings),
         )
-        options = self._settings.livia
+        options, api = self._settings.livia, self._settings.api
+        tls = TlsDefaults(
+            listener=Offer(
+                ciphers=api.default_listener_ciphers,
+                versions=api.default_listener_tls_versions,
+                alpn=api.default_listener_alpn_protocols,
+            ),
+            pool=Offer(
+                ciphers=api.default_pool_ciphers,
+                versions=api.default_pool_tls_versions,
+                alpn=api.default_pool_alpn_protocols,
+            ),
+        )
 
         def make(pool: ThreadPoolExecutor) -> Reconciler:
             return Reconciler(
@@ -111,6 +127,7 @@ class Processes:
                 pool,
                 advert_interval=options.advert_interval,
                 deadline=options.deadline,
+                tls=tls,
             )
 
         worker = Worker(

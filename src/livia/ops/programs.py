@@ -124,7 +124,7 @@ def api_process(program: str, settings: Settings) -> "Processes":
     _require(drivers.problems(settings, ("network_driver", "amphora_driver", "cert_manager")))
     _require(access.problems(settings))
     _check_schema(settings)
-    for warning in (*access.open_without_authentication(settings), *drivers.without_secrets(settings)):
+    for warning in (*access.open_without_authentication(settings), *drivers.about_secrets(settings)):
         print(f"{program}: {warning}", file=sys.stderr)
     return Processes(settings, _owner(settings))
 

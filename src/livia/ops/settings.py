@@ -81,11 +81,16 @@ class AgentSettings(Struct, frozen=True, kw_only=True):
     rest_request_read_timeout: float = 60.0
 
 
+#: what contract 90 has as the default of [certificates] server_certs_key_passphrase: everybody knows it
+SAMPLE_PASSPHRASE = "insecure-key-do-not-use-this-key"  # noqa: S105 - the point is that it is none
+
+
 class CertificateSettings(Struct, frozen=True, kw_only=True):
     """Where the key material of listeners and pools is: `cert_manager` names a driver, by `livia.ops.drivers`.
 
     `storage_path`: the directory of `local_cert_manager`. `vault_key`: a file with what `local_vault` seals secrets
-    with, 32 bytes in hexadecimal; `livia up` has it in its state directory.
+    with, 32 bytes in hexadecimal; `livia up` has it in its state directory. `server_certs_key_passphrase`: what seals
+    the material of load balancers where that key does not; the first seals, any opens.
     """
 
     cert_manager: str = "barbican_cert_manager"
@@ -93,6 +98,9 @@ class CertificateSettings(Struct, frozen=True, kw_only=True):
         default_factory=lambda: Path(os.environ.get("OS_OCTAVIA_TLS_STORAGE", "/var/lib/octavia/certificates/"))
     )
     vault_key: Path = Path("/etc/octavia/vault.key")
+    server_certs_key_passphrase: tuple[str, ...] = field(
+        default_factory=lambda: (os.environ.get("TLS_PASS_AMPS_DEFAULT", SAMPLE_PASSPHRASE),)
+    )
 
 
 class LiviaSettings(Struct, frozen=True, kw_only=True):

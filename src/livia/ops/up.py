@@ -40,7 +40,7 @@ def up(installation: Installation) -> None:
         problems = preflight.problems(installation.complete_settings)
         if problems:
             raise CannotStartError("\n".join(problems))
-        for warning in drivers.without_secrets(installation.complete_settings):
+        for warning in drivers.about_secrets(installation.complete_settings):
             print(f"warning: {warning}", file=sys.stderr)
         _prepare_database(installation)
         level = logs.level(debug=installation.settings.common.debug)

@@ -13,12 +13,13 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Connection
 
 from livia.core.model.event import Event, Severity
+from livia.core.model.secret import Named
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import state as rules
 from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported
 from livia.core.rules.verdict import Refuse
 from livia.services.context import Context, Deps, refuse
-from livia.store import events, listeners, load_balancers, objects, tags, work
+from livia.store import bindings, events, listeners, load_balancers, objects, tags, work
 from livia.store.batch import Batch
 
 _T = TypeVar("_T")
@@ -65,6 +66,7 @@ class Change:
         self._accepted = accepted
         self._objection = objection
         self._unsupported: Refuse | None = None
+        self._bound: dict[Named, str] = {}
 
     @property
     def connection(self) -> Connection:
@@ -89,6 +91,15 @@ class Change:
         if self._unsupported is not None:
             raise refuse(self._unsupported)
         self.new.flush(self._connection)
+        if self._bound:
+            seal, key = self.deps.seal, self.state.id
+            sealed = {each: seal.seal(pem.encode(), bindings.place(key, each)) for each, pem in self._bound.items()}
+            bindings.put(self._connection, key, sealed, self.now)
+
+    def bind(self, named: Named, pem: str) -> None:
+        """Keep material with the load balancer, where it is the worker's to use it (design, section 8)."""
+        if self.state.provider in BUILT_IN_PROVIDERS:
+            self._bound[named] = pem
 
     def add(self, kind: str, columns: Mapping[str, Any], wanted_tags: Iterable[str], *, ordinal: int = 0) -> str:
         """A new object, PENDING_CREATE, with its tags and event. Its id."""

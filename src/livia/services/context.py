@@ -6,7 +6,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from livia.core.clock import Clock
-from livia.core.drivers import NetworkDriver, SecretStore
+from livia.core.drivers import NetworkDriver, Seal, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.core.rules.verdict import Refuse, Verdict
 from livia.core.wake import Wake
@@ -44,6 +44,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     database: Database
     network: NetworkDriver
     secrets: SecretStore
+    seal: Seal
     wake: Wake
     clock: Clock
     settings: ApiSettings = ApiSettings()

@@ -89,6 +89,7 @@ def add(
     listener_id = change.add("listener", columns(complete), complete["tags"], ordinal=ordinal)
     listeners.add_cidrs(change.new, listener_id, complete["allowed_cidrs"] or ())
     listeners.add_sni(change.new, listener_id, complete["sni_container_refs"] or ())
+    references.bind(change, LISTENER, complete, readings)
     default_pool = complete["default_pool_id"]
     others.append(listeners.Neighbour(listener_id, protocol, port, default_pool, str(Provisioning.PENDING_CREATE)))
     return listener_id
@@ -111,6 +112,7 @@ def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str,
         change.require_supported("listener", {**wanted, "protocol": stored["protocol"]})
         change.update("listener", listener_id, columns(wanted), wanted)
         _set_lists(change, listener_id, wanted)
+        references.bind(change, LISTENER, _named(stored, wanted), readings)
 
     perform(deps, context, place.load_balancer_id, act)
 
@@ -209,7 +211,6 @@ def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str
     """
     settings = change.deps.settings
     merged = {**stored, **wanted}
-    named = {**{name: stored[name] for name in listeners.CLIENT_AUTHORITY}, **wanted}
     if set(wanted) & _CERTIFICATE_ATTRIBUTES:
         require(rules.certificates_fit(merged, wanted, updating=True))
     if set(wanted) & {"hsts_max_age", "hsts_include_subdomains", "hsts_preload"}:
@@ -220,11 +221,16 @@ def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str
     require(
         rules.headers_fit(merged["protocol"], wanted.get("insert_headers"), updating=True),
         tls.ciphers_allowed(wanted.get("tls_ciphers"), settings.tls_cipher_prohibit_list),
-        references.verdict(change, LISTENER, named, readings),
+        references.verdict(change, LISTENER, _named(stored, wanted), readings),
         _cidrs_fit(change, wanted),
         tls.versions_allowed(wanted.get("tls_versions"), settings.minimum_tls_version),
         tls.alpn_allowed(wanted.get("alpn_protocols")),
     )
+
+
+def _named(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The references that a change looks at: what it sets, and always the CA and its revocation list."""
+    return {**{name: stored[name] for name in listeners.CLIENT_AUTHORITY}, **wanted}
 
 
 _CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}

@@ -82,6 +82,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
     change.require_supported("pool", complete)
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
     pools.add_persistence(change.new, pool_id, complete["session_persistence"])
+    references.bind(change, POOL, complete, readings)
     return pool_id
 
 
@@ -107,6 +108,7 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
         if "session_persistence" in wanted:
             pools.set_persistence(change.connection, pool_id, wanted["session_persistence"])
         change.mark("listener", listeners.using_pool(change.connection, pool_id))
+        references.bind(change, POOL, _named(_stored_authority(stored), wanted), readings)
 
     perform(deps, context, place.load_balancer_id, act)
 
@@ -186,9 +188,13 @@ def _named(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str
     return {**stored, **changes} if set(pools.AUTHORITY) & set(changes) else changes
 
 
+def _stored_authority(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: row[column.name] for name, column in pools.AUTHORITY.items()}
+
+
 def _check_tls_update(change: Change, row: Mapping[str, Any], wanted: Mapping[str, Any], readings: Readings) -> None:
     settings = change.deps.settings
-    stored = {name: row[column.name] for name, column in pools.AUTHORITY.items()}
+    stored = _stored_authority(row)
     merged = {**stored, **wanted}
     removing = "ca_tls_container_ref" in wanted and wanted["ca_tls_container_ref"] is None
     require(

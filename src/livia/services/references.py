@@ -10,11 +10,11 @@ from typing import Any
 import structlog
 
 from livia.core.drivers import DriverError
-from livia.core.model.secret import Material
+from livia.core.model.secret import Material, Named
 from livia.core.rules import references as rules
 from livia.core.rules import state
 from livia.core.rules.certificates import Fault, Unusable
-from livia.core.rules.references import Named, Reading, Readings, Uses
+from livia.core.rules.references import Reading, Readings, Uses
 from livia.core.rules.verdict import Verdict
 from livia.services.change import Change
 from livia.services.context import Deps
@@ -38,6 +38,14 @@ def verdict(change: Change, uses: Uses, values: Mapping[str, Any], readings: Rea
         # Another request changed a stored reference after ours read it.
         return state.immutable("load_balancer", change.state.id)
     return rules.acceptable(uses, values, readings)
+
+
+def bind(change: Change, uses: Uses, values: Mapping[str, Any], readings: Readings) -> None:
+    """Keep what `values` name, which was accepted, with the load balancer."""
+    for each in rules.named(uses, values):
+        reading = readings[each]
+        assert not isinstance(reading, Unusable)  # noqa: S101 - it was accepted
+        change.bind(each, rules.pem(reading))
 
 
 def _fetch(deps: Deps, project_id: str | None, reference: str) -> Material | Unusable:

@@ -4,24 +4,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-_CIPHERS = ":".join(
-    (
-        "TLS_AES_128_GCM_SHA256",
-        "TLS_AES_256_GCM_SHA384",
-        "TLS_CHACHA20_POLY1305_SHA256",
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        "DHE-RSA-AES128-GCM-SHA256",
-        "DHE-RSA-AES256-GCM-SHA384",
-        "DHE-RSA-CHACHA20-POLY1305",
-    )
-)
-_TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
-_ALPN = ("h2", "http/1.1", "http/1.0")
+from livia.core.rules.tls import DEFAULT_ALPN, DEFAULT_CIPHERS, DEFAULT_VERSIONS
 
 
 class ApiSettings(Struct, frozen=True, kw_only=True):
@@ -49,14 +32,14 @@ class ApiSettings(Struct, frozen=True, kw_only=True):
     healthcheck_enabled: bool = False
     #: seconds
     healthcheck_refresh_interval: int = 5
-    default_listener_ciphers: str = _CIPHERS
-    default_pool_ciphers: str = _CIPHERS
+    default_listener_ciphers: str = DEFAULT_CIPHERS
+    default_pool_ciphers: str = DEFAULT_CIPHERS
     tls_cipher_prohibit_list: str = ""
-    default_listener_tls_versions: tuple[str, ...] = _TLS_VERSIONS
-    default_pool_tls_versions: tuple[str, ...] = _TLS_VERSIONS
+    default_listener_tls_versions: tuple[str, ...] = DEFAULT_VERSIONS
+    default_pool_tls_versions: tuple[str, ...] = DEFAULT_VERSIONS
     minimum_tls_version: str | None = None
-    default_listener_alpn_protocols: tuple[str, ...] = _ALPN
-    default_pool_alpn_protocols: tuple[str, ...] = _ALPN
+    default_listener_alpn_protocols: tuple[str, ...] = DEFAULT_ALPN
+    default_pool_alpn_protocols: tuple[str, ...] = DEFAULT_ALPN
     #: ours (design, section 5): 409 for every write while a change is under way
     immutable_while_pending: bool = False
     #: ours: the project of requests without one where nobody authenticates; None: such a create is a 400

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, select, update
 
 from livia.core.model.status import PENDING, Operating, Provisioning
-from livia.store import l7policies
+from livia.store import bindings, l7policies
 from livia.store import tables as t
 from livia.store.removal import drop
 
@@ -38,6 +38,7 @@ def confirm(connection: Connection, load_balancer_id: str, generation: int, now:
         connection.execute(
             update(table).where(ours, table.c.provisioning_status.in_(_SETTLED)).values(**_active(table, now))
         )
+    bindings.drop_unnamed(connection, load_balancer_id)
     newest = connection.execute(
         update(t.load_balancer)
         .where(
@@ -78,6 +79,7 @@ def remove(connection: Connection, load_balancer_id: str, now: datetime) -> None
     )
     for table in _CHILDREN:
         drop(connection, table, table.c.load_balancer_id == load_balancer_id)
+    bindings.forget(connection, load_balancer_id)
     connection.execute(delete(t.vip_security_group).where(t.vip_security_group.c.load_balancer_id == load_balancer_id))
     connection.execute(delete(t.additional_vip).where(t.additional_vip.c.load_balancer_id == load_balancer_id))
     connection.execute(delete(t.vip).where(t.vip.c.load_balancer_id == load_balancer_id))

@@ -39,6 +39,8 @@ def load_balancers(connection: Connection, before: datetime) -> int:
     connection.execute(delete(t.event).where(t.event.c.load_balancer_id.in_(ids)))
     connection.execute(delete(t.lease).where(t.lease.c.key.in_(ids)))
     connection.execute(delete(t.listener_statistics).where(t.listener_statistics.c.load_balancer_id.in_(ids)))
+    # A worker that was slow may have bound something since the load balancer went.
+    connection.execute(delete(t.bound_material).where(t.bound_material.c.load_balancer_id.in_(ids)))
     connection.execute(delete(t.load_balancer).where(t.load_balancer.c.id.in_(ids)))
     return len(ids)
 

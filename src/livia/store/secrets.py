@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, RowMapping, delete, insert, literal, select, union_all
+from sqlalchemy import Connection, RowMapping, delete, insert, literal, select, union_all, update
 
 from livia.store.tables import listener, pool, secret, sni
 
@@ -34,6 +34,11 @@ def one(connection: Connection, secret_id: str) -> RowMapping | None:
 def every(connection: Connection) -> Sequence[RowMapping]:
     """All secrets' rows, oldest first."""
     return connection.execute(select(secret).order_by(secret.c.created_at, secret.c.id)).mappings().all()
+
+
+def replace(connection: Connection, secret_id: str, sealed: bytes) -> None:
+    """Other material in a secret's row."""
+    connection.execute(update(secret).where(secret.c.id == secret_id).values(sealed=sealed))
 
 
 def remove(connection: Connection, secret_id: str) -> None:

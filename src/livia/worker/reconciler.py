@@ -16,6 +16,8 @@ from livia.core.drivers import DriverError, Unreachable
 from livia.core.model.event import Event, Severity
 from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Act, Action, Kind, Settled, Wait, decide, election_pause
+from livia.core.spec import CONTRACT_TLS, TlsDefaults
+from livia.services.binding import UNUSABLE
 from livia.store import amphorae, confirmation, events, trees
 from livia.store.engine import Database
 from livia.store.leases import Lease
@@ -27,8 +29,8 @@ log = structlog.get_logger()
 _STEP_LIMIT = 500
 _BACKOFF_FIRST = 0.2
 _BACKOFF_MOST = 30.0
-#: agents' answers that no repetition changes before the load balancer itself changes
-_FINAL_REFUSALS = frozenset({"invalid_spec", "haproxy_refused"})
+#: what no repetition changes before the load balancer itself changes, or somebody mends what it names
+_FINAL_REFUSALS = frozenset({"invalid_spec", "haproxy_refused", UNUSABLE})
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class Reconciler:
         *,
         advert_interval: float = 0.1,
         deadline: float = 300.0,
+        tls: TlsDefaults = CONTRACT_TLS,
         before: Step = no_step,
     ) -> None:
         self._database = database
@@ -93,6 +96,7 @@ class Reconciler:
         self._pool = pool
         self._advert_interval = advert_interval
         self._deadline = deadline
+        self._tls = tls
         self._before = before
 
     def reconcile(self, held: Held, *, attempts: int, age: float) -> Outcome:
@@ -101,7 +105,12 @@ class Reconciler:
         started = self._clock.monotonic()
         abandoned: set[str] = set()
         runner = Runner(
-            self._database, self._drivers, self._clock, advert_interval=self._advert_interval, fence=held.lease.fence
+            self._database,
+            self._drivers,
+            self._clock,
+            advert_interval=self._advert_interval,
+            tls=self._tls,
+            fence=held.lease.fence,
         )
         for step in range(_STEP_LIMIT):
             if not held.valid():

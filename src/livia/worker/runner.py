@@ -8,14 +8,24 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, case, update
 
 from livia.core.clock import Clock
-from livia.core.drivers import AmphoraDriver, ComputeDriver, DriverError, NetworkDriver, Placement, Port
+from livia.core.drivers import (
+    AmphoraDriver,
+    ComputeDriver,
+    DriverError,
+    NetworkDriver,
+    Placement,
+    Port,
+    Seal,
+    SecretStore,
+)
 from livia.core.model.amphora import Amphora
 from livia.core.model.event import Event, Severity
 from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Action, Kind, lasting
 from livia.core.report import Applied
-from livia.core.spec import Assignment, Plug, build
+from livia.core.spec import Assignment, Plug, TlsDefaults, build, named_in, wanted, with_tls
+from livia.services.binding import Material
 from livia.store import amphorae, confirmation, events
 from livia.store.engine import Database
 from livia.store.tables import load_balancer as load_balancer_table
@@ -27,19 +37,30 @@ class Drivers(Struct, frozen=True, kw_only=True):
     network: NetworkDriver
     compute: ComputeDriver
     amphorae: AmphoraDriver
+    secrets: SecretStore
+    seal: Seal
 
 
 class Runner:
     """Performs actions for one snapshot of one load balancer under one lease."""
 
     def __init__(
-        self, database: Database, drivers: Drivers, clock: Clock, *, advert_interval: float, fence: int
+        self,
+        database: Database,
+        drivers: Drivers,
+        clock: Clock,
+        *,
+        advert_interval: float,
+        tls: TlsDefaults,
+        fence: int,
     ) -> None:
         self._database = database
         self._drivers = drivers
         self._clock = clock
         self._advert_interval = advert_interval
+        self._tls = tls
         self._fence = fence
+        self._material = Material(database, drivers.secrets, drivers.seal, clock)
 
     def run(self, action: Action, tree: LoadBalancerTree) -> None:
         """Perform one action. Raises DriverError, or Unreachable where another try may help."""
@@ -93,9 +114,12 @@ class Runner:
 
     def _apply(self, tree: LoadBalancerTree, action: Action) -> None:
         amphora = _amphora(tree, action)
-        generation = tree.load_balancer.generation
         spec = build(lasting(tree), amphora, self._plugs(tree, amphora), self._advert_interval)
-        assignment = Assignment(fence=self._fence, generation=generation, spec=spec)
+        pems = self._material.pems(tree.load_balancer, wanted(spec, tree))
+        spec = with_tls(spec, tree, pems, self._tls)
+        assignment = Assignment(
+            fence=self._fence, generation=tree.load_balancer.generation, spec=spec, material=named_in(spec, pems)
+        )
         applied = self._drivers.amphorae.apply(self._placement(amphora), assignment)
         self._record(applied)
 

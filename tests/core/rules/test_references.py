@@ -1,11 +1,9 @@
 """References to key material: their syntax, and what the no-op store's material is good for."""
 
-from livia.core.model.secret import Authorities, KeyedCertificate, RevocationLists
+from livia.core.model.secret import Authorities, KeyedCertificate, Named, RevocationLists, Use
 from livia.core.rules.references import (
     LISTENER,
     POOL,
-    Named,
-    Use,
     acceptable,
     file_name,
     named,

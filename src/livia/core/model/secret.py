@@ -1,11 +1,27 @@
 """Key material that listeners and pools name by reference: as a secret store has it, and as it was read."""
 
 from datetime import datetime
+from enum import Enum
 
 from msgspec import Struct
 
 #: bytes of one part; a revocation list of a hundred thousand certificates is below
 LARGEST = 4 << 20
+
+
+class Use(Enum):
+    """What an attribute takes its material for."""
+
+    CERTIFICATE = "certificate"
+    AUTHORITY = "authority"
+    REVOCATION_LIST = "revocation list"
+
+
+class Named(Struct, frozen=True):
+    """A reference and what it is for: the same text may be meant in two ways."""
+
+    use: Use
+    reference: str
 
 
 class Material(Struct, frozen=True, kw_only=True):

@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any, TypeAlias
 
-from msgspec import Struct
-
-from livia.core.model.secret import Authorities, KeyedCertificate, Material, RevocationLists
+from livia.core.model.secret import Authorities, KeyedCertificate, Material, Named, RevocationLists, Use
 from livia.core.rules import certificates
 from livia.core.rules.certificates import Fault, Unusable
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict, invalid
@@ -16,14 +13,6 @@ _VAULT = "livia://secrets/"
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 #: neither a path nor a hidden file
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
-
-
-class Use(Enum):
-    """What an attribute takes its material for."""
-
-    CERTIFICATE = "certificate"
-    AUTHORITY = "authority"
-    REVOCATION_LIST = "revocation list"
 
 
 Uses: TypeAlias = Mapping[str, Use]
@@ -42,13 +31,6 @@ POOL: Uses = {
     "ca_tls_container_ref": Use.AUTHORITY,
     "crl_container_ref": Use.REVOCATION_LIST,
 }
-
-
-class Named(Struct, frozen=True):
-    """A reference and what it is for: the same text may be meant in two ways."""
-
-    use: Use
-    reference: str
 
 
 Readings: TypeAlias = Mapping[Named, Reading]
@@ -87,6 +69,13 @@ def read(use: Use, material: Material) -> Reading:
     if use is Use.AUTHORITY:
         return certificates.authorities(material)
     return certificates.revocation_lists(material)
+
+
+def pem(reading: KeyedCertificate | Authorities | RevocationLists) -> str:
+    """What the data plane is given: of a certificate also the intermediates, in order, and then the open key."""
+    if isinstance(reading, KeyedCertificate):
+        return b"".join((reading.certificate, *reading.intermediates, reading.private_key)).decode()
+    return b"".join(reading.certificates if isinstance(reading, Authorities) else reading.lists).decode()
 
 
 def acceptable(uses: Uses, values: Mapping[str, Any], readings: Readings) -> Verdict:

@@ -5,6 +5,25 @@ from collections.abc import Sequence
 
 from livia.core.rules.verdict import ACCEPT, Verdict, invalid
 
+#: contract 20, section 4.3
+DEFAULT_CIPHERS = ":".join(
+    (
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-CHACHA20-POLY1305",
+    )
+)
+DEFAULT_VERSIONS = ("TLSv1.2", "TLSv1.3")
+DEFAULT_ALPN = ("h2", "http/1.1", "http/1.0")
 #: oldest first
 VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CIPHERS = re.compile(r"[A-Za-z0-9\-+!:@=_.]*")

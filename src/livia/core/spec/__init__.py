@@ -7,11 +7,13 @@ The worker builds it from the model (`build`), the agent makes it so. It travels
 from livia.core.spec.assignment import SPEC_VERSION, Assignment, Spec, digest
 from livia.core.spec.build import PRIORITY, build
 from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
+from livia.core.spec.material import CONTRACT_TLS, Offer, TlsDefaults, Wanted, named_in, wanted, with_tls
 from livia.core.spec.place import Interface, InterfaceAddress, Peer, Plug, Route, VipAddress, Vrrp
 from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
 from livia.core.spec.tls import HstsSpec, MemberTlsSpec, TerminationSpec, name_of
 
 __all__ = [
+    "CONTRACT_TLS",
     "PRIORITY",
     "SPEC_VERSION",
     "Assignment",
@@ -22,6 +24,7 @@ __all__ = [
     "MemberSpec",
     "MemberTlsSpec",
     "MonitorSpec",
+    "Offer",
     "Peer",
     "PersistenceSpec",
     "Plug",
@@ -31,9 +34,14 @@ __all__ = [
     "RuleSpec",
     "Spec",
     "TerminationSpec",
+    "TlsDefaults",
     "VipAddress",
     "Vrrp",
+    "Wanted",
     "build",
     "digest",
     "name_of",
+    "named_in",
+    "wanted",
+    "with_tls",
 ]

@@ -38,6 +38,10 @@ class TerminationSpec(Struct, frozen=True, kw_only=True):
     alpn: tuple[str, ...]
     hsts: HstsSpec | None = None
 
+    def material(self) -> frozenset[str]:
+        """The names of all that it needs."""
+        return frozenset(each for each in (*self.certificates, self.client_ca, self.client_crl) if each is not None)
+
 
 class MemberTlsSpec(Struct, frozen=True, kw_only=True):
     """TLS towards a pool's members. Without `ca` their certificates are not verified (contract 30, A6)."""
@@ -48,3 +52,7 @@ class MemberTlsSpec(Struct, frozen=True, kw_only=True):
     ciphers: str
     versions: tuple[str, ...]
     alpn: tuple[str, ...]
+
+    def material(self) -> frozenset[str]:
+        """The names of all that it needs."""
+        return frozenset(each for each in (self.certificate, self.ca, self.crl) if each is not None)

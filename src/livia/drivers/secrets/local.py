@@ -1,25 +1,19 @@
 """The built-in vault: secrets in the database, sealed with a key that is not in it (AES-256-GCM)."""
 
-import os
 from datetime import datetime
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 from sqlalchemy import Connection, RowMapping
 
 from livia.core.clock import Clock
-from livia.core.drivers import SecretNotFound, SecretUnreadable
+from livia.core.drivers import SealBroken, SecretNotFound, SecretUnreadable
 from livia.core.model.secret import Material
 from livia.core.rules.references import vault_id, vault_reference
+from livia.drivers.secrets.seal import KeySeal
 from livia.store import secrets as store
 from livia.store.engine import Database
 from livia.store.secrets import User
-
-#: bytes of a key, and of a nonce (NIST SP 800-38D, section 8.2.2: random ones are good for 2**32 secrets)
-KEY_LENGTH = 32
-_NONCE_LENGTH = 12
 
 _decoder = msgspec.msgpack.Decoder(Material)
 
@@ -49,9 +43,9 @@ class LocalVault:
     """
 
     def __init__(self, database: Database, key: bytes, clock: Clock) -> None:
-        """`key`: `KEY_LENGTH` bytes."""
+        """`key`: `seal.KEY_LENGTH` bytes."""
         self._database = database
-        self._cipher = AESGCM(key)
+        self._seal = KeySeal(key)
         self._clock = clock
 
     def read(self, reference: str, project_id: str | None) -> Material:
@@ -69,9 +63,7 @@ class LocalVault:
 
     def add(self, secret_id: str, material: Material, *, name: str = "", project_id: str | None = None) -> str:
         """Keep a secret. Its reference."""
-        nonce = os.urandom(_NONCE_LENGTH)
-        # The id is sealed in too: rows cannot be exchanged by somebody who writes to the database.
-        sealed = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(material), secret_id.encode())
+        sealed = self._seal.seal(msgspec.msgpack.encode(material), secret_id)
 
         def insert(connection: Connection) -> None:
             now = self._clock.now()
@@ -79,6 +71,13 @@ class LocalVault:
 
         self._database.transaction(insert)
         return vault_reference(secret_id)
+
+    def replace(self, reference: str, material: Material) -> None:
+        """Keep other material under the reference of a secret that is there."""
+        secret_id = vault_id(reference)
+        assert secret_id is not None  # noqa: S101 - references come from `every`
+        sealed = self._seal.seal(msgspec.msgpack.encode(material), secret_id)
+        self._database.transaction(lambda connection: store.replace(connection, secret_id, sealed))
 
     def every(self) -> tuple[Entry, ...]:
         """All secrets, oldest first."""
@@ -106,10 +105,9 @@ class LocalVault:
             return store.one(connection, secret_id)
 
     def _unseal(self, row: RowMapping) -> Material:
-        nonce, sealed = row["sealed"][:_NONCE_LENGTH], row["sealed"][_NONCE_LENGTH:]
         try:
-            return _decoder.decode(self._cipher.decrypt(nonce, sealed, row["id"].encode()))
-        except (InvalidTag, ValueError) as error:
+            return _decoder.decode(self._seal.open(row["sealed"], row["id"]))
+        except (SealBroken, ValueError) as error:
             raise SecretUnreadable("was sealed with another key than this service's, or is damaged") from error
 
 
