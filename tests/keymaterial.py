@@ -33,10 +33,14 @@ class Holder:
         *,
         dns_names: Sequence[str] = (),
         issuer: "Holder | None" = None,
+        organization: str | None = None,
+        authority: bool = False,
         expired: bool = False,
     ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         parts = [] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+        if organization is not None:
+            parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
         name = x509.Name(parts)
         builder = (
             x509.CertificateBuilder()
@@ -50,6 +54,8 @@ class Holder:
         if dns_names:
             names = x509.SubjectAlternativeName([x509.DNSName(each) for each in dns_names])
             builder = builder.add_extension(names, critical=False)
+        if authority:
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.certificate: x509.Certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
 
     @property
@@ -66,16 +72,23 @@ class Holder:
         more = [each.certificate for each in chain]
         return pkcs12.serialize_key_and_certificates(b"x", self.key, self.certificate, more, _encryption(passphrase))
 
-    def revocation_list(self) -> bytes:
-        """An empty list that this holder signs."""
+    def text(self, *chain: "Holder") -> str:
+        """Certificate, intermediates and key in one PEM, as amphorae are sent it."""
+        return b"".join((self.pem, *(each.pem for each in chain), self.key_pem())).decode()
+
+    def revocation_list(self, *revoked: "Holder") -> bytes:
+        """A list that this holder signs, with the certificates of `revoked` in it."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        for each in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(_NOW - _LIFE / 2).build())
         signed = builder.last_update(_NOW).next_update(_NOW + _LIFE).sign(self.key, hashes.SHA256())
         return signed.public_bytes(Encoding.PEM)
 
 
 #: the same ones for all tests
-ROOT = Holder("root")
-INTERMEDIATE = Holder("intermediate", issuer=ROOT)
+ROOT = Holder("root", authority=True)
+INTERMEDIATE = Holder("intermediate", issuer=ROOT, authority=True)
 WEB = Holder("www.example.net", dns_names=("www.example.net", "example.net"), issuer=INTERMEDIATE)
 OTHER = Holder("other.example.net")
 NAMELESS = Holder(None)

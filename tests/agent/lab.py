@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -36,6 +36,7 @@ from livia.core.spec import (
     Spec,
     VipAddress,
     Vrrp,
+    name_of,
 )
 from livia.pki.authority import Authority
 
@@ -196,15 +197,16 @@ class Lab:
             timeout=30,
         )
 
-    def put(self, spec: Spec, generation: int = 1, fence: int = 1) -> Applied | Refused:
-        body = msgspec.json.encode(Assignment(fence=fence, generation=generation, spec=spec))
+    def put(self, spec: Spec, generation: int = 1, fence: int = 1, texts: Sequence[str] = ()) -> Applied | Refused:
+        material = {name_of(text): text for text in texts}
+        body = msgspec.json.encode(Assignment(fence=fence, generation=generation, spec=spec, material=material))
         answer = self.request("PUT", f"/v1/amphorae/{spec.amphora_id}", body)
         if answer.status == 200:
             return msgspec.json.decode(answer.data, type=Applied)
         return msgspec.json.decode(answer.data, type=Refused)
 
-    def apply(self, spec: Spec, generation: int = 1) -> Applied:
-        answer = self.put(spec, generation)
+    def apply(self, spec: Spec, generation: int = 1, texts: Sequence[str] = ()) -> Applied:
+        answer = self.put(spec, generation, texts=texts)
         assert isinstance(answer, Applied), answer
         return answer
 

@@ -4,23 +4,25 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 import structlog
+from msgspec.structs import replace
 
 from livia.agent import disk, services
-from livia.agent.acceptance import check
+from livia.agent.acceptance import check, check_material
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
-from livia.agent.haproxy.change import ByReload
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.process import Haproxy, expected_servers
 from livia.agent.haproxy.render import bound_addresses
 from livia.agent.haproxy.runtime import RuntimeApiError
 from livia.agent.host import Host
 from livia.agent.keepalived import render as keepalived
+from livia.agent.material import Material
 from livia.agent.plumbing import kernel
 from livia.agent.plumbing.amphora import AmphoraNetwork
 from livia.agent.supervise import write_service
@@ -37,7 +39,8 @@ class Amphora:
         self.id = amphora_id
         self.lock = Lock()
         self.directory = AmphoraDirectory(host.amphorae_directory / amphora_id)
-        self.haproxy = Haproxy(host, self.directory)
+        self._material = Material(host, self.directory, amphora_id)
+        self.haproxy = Haproxy(host, self.directory, self._material)
         self.record: Record | None = None
         #: removed: whoever waited for the lock must look for the amphora anew
         self.gone = False
@@ -55,16 +58,21 @@ class Amphora:
             raise StaleFenceError(assignment.fence, before.assignment.fence)
         spec = assignment.spec
         check(spec)
-        record = Record(assignment=assignment, digest=digest(spec))
+        check_material(spec, assignment.material)
+        record = Record(assignment=replace(assignment, material={}), digest=digest(spec))
         if before is None:
-            self._create(spec)
-        elif self.directory.pending.exists() or not self.whole():
-            self._rebuild(before.assignment.spec, spec)
-        elif before.digest != record.digest:
-            self._change(before.assignment.spec, spec)
+            self._create(spec, assignment.material)
+        else:
+            self._material.keep(spec, assignment.material)
+            try:
+                self._go_on(before, record)
+            except RefusalError:
+                self._material.prune(before.assignment.spec)
+                raise
         self.directory.write_record(record)
         self.record = record
         self.directory.clear_pending()
+        self._material.prune(spec)
         return self.observe(record)
 
     def observe(self, record: Record) -> Applied:
@@ -104,15 +112,19 @@ class Amphora:
             self._rebuild(spec, spec)
             self.directory.clear_pending()
         else:
+            self._material.lay_out(spec)
             self.haproxy.departures.find(expected_servers(spec))
 
     def prepare_restart(self) -> None:
-        """Before s6 starts anything: without its namespace no service of it can run."""
+        """Before s6 starts anything: no service runs without its namespace, no HAProxy without its key material."""
         self.record = self.directory.read_record()
-        if self.record is not None and not self._network.present():
+        if self.record is None:
+            return
+        if not self._network.present():
             # Processes that outlived the name of their namespace serve nobody.
             self._stop()
             self._network.apply(self.record.assignment.spec)
+        self._material.lay_out(self.record.assignment.spec)
 
     def let_go(self) -> None:
         """The agent ends; the amphora goes on."""
@@ -163,19 +175,29 @@ class Amphora:
 
     # -- how it changes ------------------------------------------------------------------------------------------
 
-    def _create(self, spec: Spec) -> None:
+    def _go_on(self, before: Record, record: Record) -> None:
+        running, wanted = before.assignment.spec, record.assignment.spec
+        if self.directory.pending.exists() or not self.whole():
+            self._rebuild(running, wanted)
+        elif before.digest != record.digest:
+            self._change(running, wanted)
+        else:
+            self._material.lay_out(wanted)
+
+    def _create(self, spec: Spec, material: Mapping[str, str]) -> None:
         text = self.haproxy.text(spec)
         vrrp = keepalived.render(spec, str(self.directory.track))
         self.directory.path.mkdir(mode=0o700, exist_ok=True)
         self.directory.mark_pending()
         try:
+            self._material.keep(spec, material)
             # The check takes as long as the plumbing: they run side by side.
-            trial = self.haproxy.try_out(text)
+            trial = self.haproxy.try_out(text, spec)
             try:
                 self._network.apply(spec)
             finally:
                 self.haproxy.judge(trial)
-            self.haproxy.accept(text)
+            self.haproxy.accept(text, spec)
             self._start(spec, vrrp)
         except RefusalError:
             self._dismantle(spec)
@@ -214,9 +236,9 @@ class Amphora:
             # From SINGLE to a pair or back is another amphora's life: nothing of it need be kept.
             self._rebuild(running, wanted)
             return
-        if isinstance(self.haproxy.plan(running, wanted), ByReload):
+        if self.haproxy.to_judge(running, wanted):
             # Before anything is touched: what HAProxy refuses changes nothing.
-            self.haproxy.judge(self.haproxy.try_out(text))
+            self.haproxy.judge(self.haproxy.try_out(text, wanted))
         self.directory.mark_pending()
         try:
             self._carry_out(running, wanted, text, vrrp)
@@ -252,7 +274,7 @@ class Amphora:
         """Whatever is there now, make it `wanted`; what runs well is not interrupted. Raises RefusalError."""
         text = self.haproxy.text(wanted)
         vrrp = keepalived.render(wanted, str(self.directory.track))
-        self.haproxy.judge(self.haproxy.try_out(text))
+        self.haproxy.judge(self.haproxy.try_out(text, wanted))
         self.directory.mark_pending()
         same_kind = (vrrp is None) == (running.vrrp is None)
         if not self._network.present() or not same_kind:
@@ -260,7 +282,7 @@ class Amphora:
             self._stop()
             self._close_addresses()
         self._network.apply(wanted)
-        self.haproxy.accept(text)
+        self.haproxy.accept(text, wanted)
         haproxy_name, keepalived_name = self._services
         if not (self._host.supervisor.has(haproxy_name) and self.haproxy.worker.answers()):
             self._start(wanted, vrrp)
@@ -289,6 +311,7 @@ class Amphora:
         self._stop()
         self._close_addresses()
         self._network.remove(spec)
+        self._material.remove()
         shutil.rmtree(self.directory.path, ignore_errors=True)
 
 

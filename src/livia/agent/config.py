@@ -22,6 +22,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     #: (address, port) of the health managers, used in turn
     controllers: tuple[tuple[str, int], ...] = ()
     heartbeat_key: str
+    #: on a tmpfs, for key material; None: the first of /run/livia, /dev/shm/livia and `state_directory` that is
+    material_directory: Path | None = None
     #: seconds between two heartbeats of one amphora
     heartbeat_interval: float = 10.0
     availability_zone: str | None = None

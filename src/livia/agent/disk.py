@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from livia.core.spec import Assignment
 
@@ -30,7 +31,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """What was last applied, as kept on disk."""
+    """What was last applied, as kept on disk: without key material, which is sealed elsewhere."""
 
     assignment: Assignment
     digest: str
@@ -60,6 +61,8 @@ class AmphoraDirectory:
         self.track = path / "track"
         self.vips = path / "vips"
         self.counters = path / "counters.json"
+        #: key material, each piece sealed under its name
+        self.sealed = path / "sealed"
         self.haproxy_service = path / "haproxy"
         self.keepalived_service = path / "keepalived"
 
@@ -75,7 +78,8 @@ class AmphoraDirectory:
 
     def write_record(self, record: Record) -> None:
         """Remember what was applied."""
-        write(self.record, msgspec.json.encode(record))
+        plain = replace(record, assignment=replace(record.assignment, material={}))
+        write(self.record, msgspec.json.encode(plain))
 
     def mark_pending(self) -> None:
         """A change begins."""

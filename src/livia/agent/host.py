@@ -1,11 +1,16 @@
 """What all amphorae of one agent share."""
 
+from functools import cached_property
+from pathlib import Path
+
+from livia.agent import tmpfs
 from livia.agent.cgroup import Groups
 from livia.agent.config import AgentConfig
 from livia.agent.haproxy import program
 from livia.agent.metrics import Metrics
 from livia.agent.names import Names
 from livia.agent.plumbing.fabric import Fabric
+from livia.agent.seal import Seal
 from livia.agent.supervise import Supervisor, require_programs
 
 
@@ -22,6 +27,15 @@ class Host:
         self.machine = program.machine()
         self.metrics = Metrics()
         self.haproxy_version = ""
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What key material is sealed with on disk. Raises PlumbingError."""
+        return Seal.open(self.config.state_directory / "seal.key")
+
+    def memory(self) -> Path:
+        """This agent's directory in memory, whether or not it is there yet. Raises PlumbingError."""
+        return tmpfs.find(self.config.material_directory, self.config.state_directory) / self.names.prefix
 
     def open(self) -> None:
         """Make sure of programs, directories and the fabric. Raises PlumbingError."""

@@ -9,6 +9,7 @@ from threading import Event, Thread
 import structlog
 
 from livia.agent.config import AgentConfig
+from livia.agent.errors import PlumbingError
 from livia.agent.heartbeat import Pulse, Sender
 from livia.agent.host import Host
 from livia.agent.https import HttpsServer, tls_context
@@ -68,3 +69,5 @@ def down(config: AgentConfig) -> None:
         kernel.delete(namespace)
     host.groups.remove_root()
     shutil.rmtree(config.state_directory / "s6", ignore_errors=True)
+    with suppress(PlumbingError):
+        shutil.rmtree(host.memory(), ignore_errors=True)

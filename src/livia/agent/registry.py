@@ -142,4 +142,4 @@ def _prepared(amphora: Amphora) -> None:
     try:
         amphora.prepare_restart()
     except (RefusalError, msgspec.DecodeError, OSError) as error:
-        log.error("network of an amphora could not be rebuilt", amphora=amphora.id, reason=str(error))
+        log.error("an amphora could not be made ready to start", amphora=amphora.id, reason=str(error))

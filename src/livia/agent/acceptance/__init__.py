@@ -4,9 +4,12 @@ from livia.agent.acceptance.fields import address, between, unique
 from livia.agent.acceptance.listener import check_listener
 from livia.agent.acceptance.place import check_interface
 from livia.agent.acceptance.pool import check_pool
+from livia.agent.acceptance.tls import check_listener_tls, check_material, check_pool_tls
 from livia.agent.errors import InvalidSpecError
 from livia.agent.names import checked_id
 from livia.core.spec import SPEC_VERSION, Spec
+
+__all__ = ["check", "check_material"]
 
 
 def check(spec: Spec) -> None:
@@ -28,8 +31,10 @@ def check(spec: Spec) -> None:
     pools = {pool.id for pool in spec.pools}
     for listener in spec.listeners:
         check_listener(listener, pools)
+        check_listener_tls(listener)
     for pool in spec.pools:
         check_pool(pool)
+        check_pool_tls(pool)
     unique("listener", (each.id for each in spec.listeners))
     unique("listener port", (str(each.port) for each in spec.listeners))
     unique("pool", (each.id for each in spec.pools))

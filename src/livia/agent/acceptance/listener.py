@@ -5,12 +5,15 @@ from ipaddress import ip_network
 
 from livia.agent.acceptance.fields import LONGEST, address, between
 from livia.agent.errors import InvalidSpecError
+from livia.agent.haproxy.wiring import is_http
 from livia.agent.names import checked_id
 from livia.core.model.l7 import MOST_RULES, REDIRECT_CODES, Action, RuleType
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PolicySpec, RuleSpec
 
-LISTENERS = frozenset({ListenerProtocol.HTTP, ListenerProtocol.TCP, ListenerProtocol.HTTPS})
+LISTENERS = frozenset(
+    {ListenerProtocol.HTTP, ListenerProtocol.TCP, ListenerProtocol.HTTPS, ListenerProtocol.TERMINATED_HTTPS}
+)
 _URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x20\x7f-\x9f]{1,248}")
 #: a header's name is a token, too: RFC 9110, section 5.1
 _KEYS = {
@@ -44,7 +47,7 @@ def check_listener(listener: ListenerSpec, pools: set[str]) -> None:
         listener.timeout_tcp_inspect,
     ):
         between(value, 0, LONGEST, f"timeout of listener {listener.id}")
-    if listener.policies and listener.protocol is not ListenerProtocol.HTTP:
+    if listener.policies and not is_http(listener):
         raise InvalidSpecError(f"L7 policies are for HTTP, not for the {listener.protocol} of listener {listener.id}.")
     for policy in listener.policies:
         _policy(policy, pools)

@@ -4,6 +4,7 @@ import re
 
 from livia.agent.haproxy.server import line_words, milliseconds, seconds
 from livia.agent.haproxy.text import Section, line, quoted_argument
+from livia.agent.haproxy.tls import server_words
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import ListenerSpec, MonitorSpec, PoolSpec
@@ -22,6 +23,19 @@ _HEADERS = {
     "X-Forwarded-IP": _CLIENT,
     "X-Client-IP": _CLIENT,
     "X-Real-IP": _CLIENT,
+}
+#: Likewise for listeners that end TLS: all of the client's certificate, and empty without one. A subject can hold
+#: any character, and a header's value cannot.
+_TLS_HEADERS = _HEADERS | {
+    "X-Forwarded-Proto": "https",
+    "X-SSL-Client-Verify": "%[ssl_c_verify]",
+    "X-SSL-Client-Has-Cert": "%[ssl_c_used]",
+    "X-SSL-Client-DN": "%[ssl_c_s_dn,regsub([[:cntrl:]],?,g)]",
+    "X-SSL-Client-CN": "%[ssl_c_s_dn(CN),regsub([[:cntrl:]],?,g)]",
+    "X-SSL-Issuer": "%[ssl_c_i_dn,regsub([[:cntrl:]],?,g)]",
+    "X-SSL-Client-SHA1": "%[ssl_c_sha1,hex]",
+    "X-SSL-Client-Not-Before": "%[ssl_c_notbefore]",
+    "X-SSL-Client-Not-After": "%[ssl_c_notafter]",
 }
 #: entries of a stick table (contract 90, haproxy_stick_size)
 _STICK_SIZE = "10k"
@@ -42,10 +56,11 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
             "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
         ]
         # Not in the frontend: L7 rules look at the headers that the client sent.
+        headers = _HEADERS if listener.tls is None else _TLS_HEADERS
         lines += [
-            line("http-request", "set-header", name, _HEADERS[name])
+            line("http-request", "set-header", name, headers[name])
             for name in listener.insert_headers
-            if name in _HEADERS
+            if name in headers
         ]
     if pool.persistence is None:
         # The next attempt goes to another member. With persistence only the last one does: a member that restarts
@@ -60,6 +75,9 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
         lines.append(line("fullconn", listener.connection_limit))
     lines += _persistence(listener, pool, peers if replicated else None)
     lines += _monitor(pool.monitor)
+    encryption = server_words(listener, pool)
+    if encryption:
+        lines.append(line("default-server", *encryption))
     lines += [line(*line_words(pool, member, http=http)) for member in pool.members]
     return Section(line("backend", backend_name(pool.id, listener.id)), tuple(lines))
 

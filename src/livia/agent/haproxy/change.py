@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from livia.agent.haproxy.render import Machine, skeleton
 from livia.agent.haproxy.server import words
 from livia.agent.haproxy.text import line
+from livia.agent.haproxy.tls import server_words
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.core.model.pool import PersistenceType
-from livia.core.spec import MemberSpec, PoolSpec, Spec
+from livia.core.spec import ListenerSpec, MemberSpec, PoolSpec, Spec
 
 
 class Command(Struct, frozen=True):
@@ -64,7 +65,7 @@ def plan(
                 step = _revive(path, leaving[path], member)
                 returns.append(path)
             else:
-                step = _add(path, pool, member)
+                step = _add(path, listener, pool, member, first=not old)
             if isinstance(step, ByReload):
                 return step
             commands += step
@@ -73,10 +74,17 @@ def plan(
     return AtRuntime(tuple(commands), tuple(departures), tuple(returns))
 
 
-def _add(path: str, pool: PoolSpec, member: MemberSpec) -> list[Command] | ByReload:
+def _add(
+    path: str, listener: ListenerSpec, pool: PoolSpec, member: MemberSpec, *, first: bool
+) -> list[Command] | ByReload:
     if pool.persistence is not None and pool.persistence.type is PersistenceType.HTTP_COOKIE:
         return ByReload("a member with a cookie cannot be added at run time")
-    commands = [Command(line("add", "server", path, *words(pool, member)), "New server registered")]
+    if first and pool.tls is not None and pool.tls.certificate is not None:
+        # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3).
+        return ByReload("the first member of a pool with a client certificate")
+    # A server that is added has nothing of the backend's default-server line.
+    every = [*words(pool, member), *server_words(listener, pool)]
+    commands = [Command(line("add", "server", path, *every), "New server registered")]
     if pool.monitor is not None:
         commands.append(Command(f"enable health {path}"))
     if member.enabled:

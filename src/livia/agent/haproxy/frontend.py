@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from livia.agent.haproxy.server import endpoint, milliseconds
 from livia.agent.haproxy.switching import policies
 from livia.agent.haproxy.text import Section, line
+from livia.agent.haproxy.tls import bind_words, strict_transport_security
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.spec import ListenerSpec, Spec
 
@@ -16,7 +17,8 @@ _LONGEST_HEAD = 60000
 
 def frontend(spec: Spec, listener: ListenerSpec) -> Section:
     lines = [mode(listener)]
-    lines += [line("bind", endpoint(vip.address, listener.port)) for vip in spec.vips]
+    encryption = bind_words(listener)
+    lines += [line("bind", endpoint(vip.address, listener.port), *encryption) for vip in spec.vips]
     if listener.connection_limit > 0:
         lines.append(line("maxconn", listener.connection_limit))
     lines.append(line("timeout", "client", milliseconds(listener.timeout_client_data)))
@@ -29,6 +31,10 @@ def frontend(spec: Spec, listener: ListenerSpec) -> Section:
         lines += _waiting(milliseconds(listener.timeout_client_data))
         # On reload the old process answers one more request on an idle connection instead of closing it.
         lines.append("option idle-close-on-response")
+        if listener.tls is not None and listener.tls.hsts is not None:
+            # Also on what HAProxy itself answers: redirects, refusals, errors.
+            value = strict_transport_security(listener.tls.hsts)
+            lines.append(line("http-after-response", "set-header", "Strict-Transport-Security", value))
         lines += policies(listener)
     if listener.default_pool_id is not None:
         lines.append(line("default_backend", backend_name(listener.default_pool_id, listener.id)))

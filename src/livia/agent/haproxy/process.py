@@ -12,6 +12,7 @@ from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
 from livia.agent.haproxy import render, runtime
+from livia.agent.haproxy.certificates import Certificates, renewals
 from livia.agent.haproxy.change import AtRuntime, ByReload, plan
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
@@ -19,6 +20,7 @@ from livia.agent.haproxy.runtime import RuntimeApiError, Worker
 from livia.agent.haproxy.statistics import Snapshot, parse
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.host import Host
+from livia.agent.material import Material
 from livia.core.spec import Spec
 
 log = structlog.get_logger()
@@ -32,12 +34,14 @@ _MOST_FAREWELLS = 100
 class Haproxy:
     """One master with its worker. The caller holds the amphora's lock."""
 
-    def __init__(self, host: Host, directory: AmphoraDirectory) -> None:
+    def __init__(self, host: Host, directory: AmphoraDirectory, material: Material) -> None:
         self._host = host
         self._directory = directory
+        self._material = material
         self.worker = Worker(directory.path)
         self.master = Master(directory.path)
         self.departures = Departures(self.worker)
+        self._certificates = Certificates(self.worker, material.pem)
         #: what workers had counted when a reload sent them away; whoever counts takes it from here
         self.farewells: deque[Snapshot] = deque(maxlen=_MOST_FAREWELLS)
 
@@ -45,10 +49,12 @@ class Haproxy:
         """Its configuration file. Raises InvalidSpecError."""
         return render.render(spec, self._host.machine)
 
-    def try_out(self, text: str) -> Trial:
-        """Have HAProxy judge a file that replaces nothing yet."""
+    def try_out(self, text: str, spec: Spec) -> Trial:
+        """Have HAProxy judge a file, and the key material of its spec, that replace nothing yet. Raises
+        PlumbingError."""
         disk.write(self._directory.candidate, text, durable=False)
-        return Trial(self._host.config.haproxy, self._directory.path, self._directory.candidate.name)
+        place = self._material.trial(spec)
+        return Trial(self._host.config.haproxy, place, self._directory.candidate.name)
 
     def judge(self, trial: Trial) -> None:
         """Wait for the verdict. A refused file is kept for whoever wants to know why. Raises HaproxyRefusedError."""
@@ -58,8 +64,10 @@ class Haproxy:
             self._directory.candidate.replace(self._directory.failed_config)
             raise
 
-    def accept(self, text: str) -> None:
-        """The file that every later start and reload reads."""
+    def accept(self, text: str, spec: Spec) -> None:
+        """The file, and the key material of its spec, that every later start and reload reads. Raises
+        PlumbingError."""
+        self._material.lay_out(spec)
         disk.write(self._directory.config, text, durable=False)
         self._directory.candidate.unlink(missing_ok=True)
 
@@ -82,18 +90,23 @@ class Haproxy:
         step = self.plan(running, wanted)
         if isinstance(step, AtRuntime):
             try:
+                self._certificates.change(renewals(running, wanted))
                 self._at_runtime(step)
             except RuntimeApiError as error:
                 log.warning("runtime change failed, reloading", reason=str(error), amphora=wanted.amphora_id)
             else:
-                self.accept(text)
+                self.accept(text, wanted)
                 return
-        self.accept(text)
+        self.accept(text, wanted)
         self.reload(running, wanted)
 
     def plan(self, running: Spec, wanted: Spec) -> AtRuntime | ByReload:
         """Which way a change would go."""
         return plan(running, wanted, self._host.machine, self.departures.members())
+
+    def to_judge(self, running: Spec, wanted: Spec) -> bool:
+        """Whether a change has parts that HAProxy can refuse: a reload, or other key material."""
+        return isinstance(self.plan(running, wanted), ByReload) or bool(renewals(running, wanted))
 
     def _at_runtime(self, step: AtRuntime) -> None:
         for command in step.commands:

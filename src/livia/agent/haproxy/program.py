@@ -9,6 +9,7 @@ from pathlib import Path
 
 from livia.agent.errors import HaproxyRefusedError, PlumbingError
 from livia.agent.haproxy.render import Machine
+from livia.agent.redaction import without_keys
 
 _PATIENCE = 30.0
 #: descriptors of one process that serve no client: sockets of its own, checks, pipes
@@ -81,4 +82,4 @@ class Trial:
 def telling(said: str) -> str:
     """The lines of HAProxy's output that matter, or all of it."""
     lines = [line for line in said.splitlines() if _TELLING.match(line)]
-    return "\n".join(lines or said.splitlines())[-4000:]
+    return without_keys("\n".join(lines or said.splitlines()))[-4000:]

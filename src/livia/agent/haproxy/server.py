@@ -36,7 +36,7 @@ def words(pool: PoolSpec, member: MemberSpec) -> list[str]:
     if pool.protocol in _INTRODUCED:
         result.append(_INTRODUCED[pool.protocol])
     if pool.monitor is not None:
-        result += _check(pool.monitor, member)
+        result += _check(pool, pool.monitor, member)
         if pool.protocol in _INTRODUCED and member.monitor_address is None and member.monitor_port is None:
             # What takes traffic with an introduction only takes checks with one only. HAProxy sees to it by itself for
             # servers of a file, and forgets it for those added at run time. A place of its own for checks is plain.
@@ -54,15 +54,16 @@ def line_words(pool: PoolSpec, member: MemberSpec, *, http: bool) -> list[str]:
     return result
 
 
-def _check(monitor: MonitorSpec, member: MemberSpec) -> list[str]:
+def _check(pool: PoolSpec, monitor: MonitorSpec, member: MemberSpec) -> list[str]:
     result = ["check", "inter", seconds(monitor.delay), "fall", str(monitor.fall), "rise", str(monitor.rise)]
     if member.monitor_address is not None:
         result += ["addr", str(ip_address(member.monitor_address))]
     if member.monitor_port is not None:
         result += ["port", str(member.monitor_port)]
     if monitor.type in (MonitorType.HTTPS, MonitorType.TLS_HELLO):
-        # Members' certificates are the tenant's own business (contract 40, section 10).
-        result += ["check-ssl", "verify", "none"]
+        if pool.tls is None:
+            # Members' certificates are the tenant's own business (contract 40, section 10).
+            result += ["check-ssl", "verify", "none"]
         if monitor.domain_name is not None:
             result += ["check-sni", monitor.domain_name]
     return result

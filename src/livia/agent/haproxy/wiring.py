@@ -21,7 +21,7 @@ def backends(spec: Spec) -> Iterator[tuple[ListenerSpec, PoolSpec]]:
 
 def is_http(listener: ListenerSpec) -> bool:
     """Whether HAProxy reads the listener's requests, instead of passing bytes on."""
-    return listener.protocol is ListenerProtocol.HTTP
+    return listener.protocol in (ListenerProtocol.HTTP, ListenerProtocol.TERMINATED_HTTPS)
 
 
 def mode(listener: ListenerSpec) -> str:
