@@ -45,6 +45,7 @@ VIP = "172.31.213.200"
 KEY = "a key of the tests"
 
 _MEMBER = """
+import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep
@@ -57,6 +58,8 @@ class Answer(BaseHTTPRequestHandler):
         if self.path == "/echo":
             lines += [f"{name}: {value}" for name, value in self.headers.items()]
         text = "\\n".join(lines).encode()
+        if self.path.startswith("/bytes/"):
+            text = b"x" * int(self.path.removeprefix("/bytes/"))
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -65,7 +68,8 @@ class Answer(BaseHTTPRequestHandler):
         pass
 ThreadingHTTPServer.request_queue_size = 256
 ThreadingHTTPServer.daemon_threads = True
-ThreadingHTTPServer(("", 80), Answer).serve_forever()
+ThreadingHTTPServer.address_family = socket.AF_INET6  # and IPv4 along with it, as the kernel has it by default
+ThreadingHTTPServer(("::", 80), Answer).serve_forever()
 """
 
 

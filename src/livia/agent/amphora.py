@@ -27,7 +27,7 @@ from livia.agent.plumbing import kernel
 from livia.agent.plumbing.amphora import AmphoraNetwork
 from livia.agent.supervise import write_service
 from livia.core.report import Applied
-from livia.core.spec import Assignment, Spec, digest
+from livia.core.spec import Assignment, Interface, Spec, digest
 
 log = structlog.get_logger()
 
@@ -247,13 +247,18 @@ class Amphora:
             raise _refusal(error) from error
 
     def _carry_out(self, running: Spec, wanted: Spec, text: str, vrrp: str | None) -> None:
-        if (running.interfaces, running.vips) != (wanted.interfaces, wanted.vips):
-            self._network.apply(wanted)
+        plumbed = (running.interfaces, running.vips) == (wanted.interfaces, wanted.vips)
+        surplus = _surplus(running, wanted)
+        if not plumbed:
+            # Before HAProxy needs what comes, and after it needed what goes.
+            self._network.apply(replace(wanted, interfaces=(*wanted.interfaces, *surplus)))
         if vrrp is not None and vrrp != keepalived.render(running, str(self.directory.track)):
             disk.write(self.directory.vips, keepalived.floating(wanted), durable=False)
             disk.write(self.directory.keepalived_config, vrrp, durable=False)
             self._reload_keepalived()
         self.haproxy.change(running, wanted, text)
+        if surplus:
+            self._network.apply(wanted)
 
     def _reload_keepalived(self) -> None:
         pid = self._keepalived()
@@ -313,6 +318,13 @@ class Amphora:
         self._network.remove(spec)
         self._material.remove()
         shutil.rmtree(self.directory.path, ignore_errors=True)
+
+
+def _surplus(running: Spec, wanted: Spec) -> tuple[Interface, ...]:
+    """Interfaces whose ports are no longer wanted, under no name."""
+    ports = {interface.port_id for interface in wanted.interfaces}
+    names = {interface.name for interface in wanted.interfaces}
+    return tuple(each for each in running.interfaces if each.port_id not in ports and each.name not in names)
 
 
 def _refusal(error: Exception) -> RefusalError:

@@ -80,7 +80,7 @@ def _network(installation: "Installation", options: argparse.Namespace) -> int:
         return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
     try:
         if options.action == "create":
-            network.create(installation, options.name, options.cidr, gateway=options.gateway, mtu=options.mtu)
+            network.create(installation, options.name, options.subnet, gateways=options.gateway, mtu=options.mtu)
         elif options.action == "delete":
             network.delete(installation, options.name)
     except network.NetworkError as error:
@@ -222,10 +222,17 @@ def _add_network_commands(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_network)
     actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
     actions.add_parser("list", help="show all networks")
-    create = actions.add_parser("create", help="a network with one subnet; this machine is its gateway")
+    create = actions.add_parser("create", help="a network with its subnets; this machine is their gateway")
     create.add_argument("name")
-    create.add_argument("cidr", help="e.g. 10.77.0.0/24")
-    create.add_argument("--gateway", help="this machine's address (default: the first of the network)")
+    create.add_argument(
+        "subnet", nargs="+", metavar="CIDR", help="e.g. 10.77.0.0/24, or 10.77.0.0/24 fd00:77::/64 for both IP versions"
+    )
+    create.add_argument(
+        "--gateway",
+        action="append",
+        default=[],
+        help="this machine's address on a subnet; once for each (default: the first address)",
+    )
     create.add_argument("--mtu", type=int, default=1500, help="largest packet, bytes (default: %(default)s)")
     delete = actions.add_parser("delete", help="remove a network without ports")
     delete.add_argument("name", help="name or id")

@@ -1,11 +1,13 @@
 """`livia network`: local networks, made and removed on this machine."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from pyroute2 import IPRoute
 from rich.console import Console
 from rich.table import Table
 
+from livia.agent.errors import PlumbingError
 from livia.agent.plumbing import segment
 from livia.core.drivers import DriverError, Network
 from livia.drivers.network.local import LocalNetworks, NetworkExistsError
@@ -17,21 +19,31 @@ class NetworkError(Exception):
     """Why it was not done, as one sentence."""
 
 
-def create(installation: Installation, name: str, cidr: str, *, gateway: str | None, mtu: int) -> Network:
-    """A network whose gateway is this machine. Raises NetworkError."""
-    try:
-        block = ip_network(cidr)
-    except ValueError as error:
-        raise NetworkError(f"{cidr} is no network: {error}.") from error
-    overlapping = _overlapping_route(str(block))
-    if overlapping is not None:
-        raise NetworkError(f"{cidr} overlaps with {overlapping}, which this machine reaches already: choose another.")
+def create(
+    installation: Installation, name: str, cidrs: Sequence[str], *, gateways: Sequence[str] = (), mtu: int = 1500
+) -> Network:
+    """A network with a subnet for each CIDR, whose gateway is this machine. Raises NetworkError."""
+    for cidr in cidrs:
+        try:
+            block = ip_network(cidr)
+        except ValueError as error:
+            raise NetworkError(f"{cidr} is no network: {error}.") from error
+        overlapping = _overlapping_route(str(block))
+        if overlapping is not None:
+            raise NetworkError(
+                f"{cidr} overlaps with {overlapping}, which this machine reaches already: choose another."
+            )
     networks = LocalNetworks(installation.database(), installation.clock)
     try:
-        network = networks.create(name, cidr, gateway=gateway, mtu=mtu)
+        network = networks.create(name, *cidrs, gateways=gateways, mtu=mtu)
     except (ValueError, NetworkExistsError) as error:
         raise NetworkError(str(error)) from error
-    attach(installation, networks, network)
+    try:
+        attach(installation, networks, network)
+    except PlumbingError as error:
+        networks.delete(network.id)
+        segment.detach_host(fabric_of(installation), network.id)
+        raise NetworkError(f"{error.message} {error.details or ''}".strip()) from error
     return network
 
 

@@ -115,7 +115,7 @@ def attach(installation: Installation, networks: LocalNetworks, network: Network
         subnet = networks.subnet(subnet_id)
         if subnet is not None and subnet.gateway is not None:
             length = ip_network(subnet.cidr).prefixlen
-            segment.attach_host(fabric, network.id, f"{subnet.gateway}/{length}")
+            segment.attach_host(fabric, network.id, f"{subnet.gateway}/{length}", network.mtu)
 
 
 def fabric_of(installation: Installation) -> Fabric:

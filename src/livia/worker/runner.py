@@ -114,13 +114,16 @@ class Runner:
 
     def _apply(self, tree: LoadBalancerTree, action: Action) -> None:
         amphora = _amphora(tree, action)
-        spec = build(lasting(tree), amphora, self._plugs(tree, amphora), self._advert_interval)
+        plugs = self._plugs(tree, amphora)
+        spec = build(lasting(tree), amphora, plugs, self._advert_interval)
         pems = self._material.pems(tree.load_balancer, wanted(spec, tree))
         spec = with_tls(spec, tree, pems, self._tls)
         assignment = Assignment(
             fence=self._fence, generation=tree.load_balancer.generation, spec=spec, material=named_in(spec, pems)
         )
         applied = self._drivers.amphorae.apply(self._placement(amphora), assignment)
+        # Unplugged by now, and before the record: what is recorded is not looked at again.
+        self._delete_ports(amphora, keep=frozenset(plug.port_id for plug in plugs))
         self._record(applied)
 
     def _observe(self, tree: LoadBalancerTree, action: Action) -> None:
@@ -138,19 +141,24 @@ class Runner:
 
     def _plugs(self, tree: LoadBalancerTree, amphora: Amphora) -> tuple[Plug, ...]:
         """The VIP port first, then one port for each further subnet with members."""
-        network = self._drivers.network
-        own = network.plug(network.ensure_amphora_port(tree.load_balancer, amphora))
-        vip_network = tree.load_balancer.vip.network_id
-        plugs = [own]
-        for subnet_id in sorted(
-            {member.subnet_id for pool in tree.pools for member in pool.members if member.subnet_id}
-        ):
-            subnet = network.subnet(subnet_id)
-            if subnet is not None and subnet.network_id != vip_network:
+        network, vip = self._drivers.network, tree.load_balancer.vip
+        own = network.ensure_amphora_port(tree.load_balancer, amphora)
+        # The default route is the one of the VIP's subnet.
+        primary_first = tuple(sorted(own.fixed_ips, key=lambda fixed: fixed.subnet_id != vip.subnet_id))
+        plugs = [network.plug(replace(own, fixed_ips=primary_first))]
+        reached = {fixed.subnet_id for fixed in own.fixed_ips}
+        for subnet_id in sorted(_member_subnets(tree) - reached):
+            if network.subnet(subnet_id) is not None:
                 port = network.ensure_member_port(amphora, subnet_id)
                 # The default route leads through the VIP network (contract 95, section 1.5).
-                plugs.append(replace(network.plug(port), gateway=None))
+                plugs.append(replace(network.plug(port), gateway=None, routes=()))
         return tuple(plugs)
+
+    def _delete_ports(self, amphora: Amphora, keep: frozenset[str] = frozenset()) -> None:
+        network = self._drivers.network
+        for port in network.ports_of(amphora.id):
+            if port.id not in keep:
+                network.delete_port(port.id)
 
     def _placement(self, amphora: Amphora) -> Placement:
         placement = self._drivers.compute.find(amphora)
@@ -167,8 +175,7 @@ class Runner:
         if placement is not None:
             self._drivers.amphorae.remove(placement, amphora.id, self._fence)
         self._drivers.compute.release(amphora)
-        for port in self._drivers.network.ports_of(amphora.id):
-            self._drivers.network.delete_port(port.id)
+        self._delete_ports(amphora)
         self._database.transaction(lambda connection: amphorae.forget(connection, amphora.id, self._clock.now()))
 
     def _confirm(self, tree: LoadBalancerTree, action: Action) -> None:
@@ -198,6 +205,17 @@ class Runner:
 
 def _amphora(tree: LoadBalancerTree, action: Action) -> Amphora:
     return next(amphora for amphora in tree.amphorae if amphora.id == action.amphora_id)
+
+
+def _member_subnets(tree: LoadBalancerTree) -> set[str]:
+    """Subnets of members that last: the port for the last member of a subnet goes with it."""
+    return {
+        member.subnet_id
+        for pool in tree.pools
+        if pool.provisioning_status is not Provisioning.PENDING_DELETE
+        for member in pool.members
+        if member.subnet_id and member.provisioning_status is not Provisioning.PENDING_DELETE
+    }
 
 
 def _address_on(port: Port, subnet_id: str | None) -> str:

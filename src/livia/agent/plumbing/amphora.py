@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from livia.agent.names import Names
-from livia.agent.plumbing import kernel
+from livia.agent.plumbing import bandwidth, kernel
 from livia.agent.plumbing.fabric import Fabric
-from livia.core.spec import Interface, Spec
+from livia.core.spec import Direction, Interface, Spec
 
 _EACH = ("all", "default")
 #: A new namespace can inherit values of the host: all that matter are written.
@@ -45,7 +45,8 @@ class AmphoraNetwork:
 
     def apply(self, spec: Spec) -> None:
         """Make interfaces, addresses and routes what the spec says. Touches what differs. Raises PlumbingError."""
-        if not self.present():
+        fresh = not self.present()
+        if fresh:
             kernel.add(self.namespace)
             kernel.inside(self.namespace, lambda: kernel.write_sysctls(_SYSCTLS))
             self._plug(spec, set())
@@ -55,6 +56,7 @@ class AmphoraNetwork:
         else:
             lines = self._change(spec)
         kernel.batch(self.namespace, lines)
+        self._limit(spec, fresh=fresh)
         kernel.inside(self.namespace, lambda: _announce(spec))
 
     def remove(self, spec: Spec | None) -> None:
@@ -63,13 +65,25 @@ class AmphoraNetwork:
         self._fabric.unplug(ports)
         kernel.delete(self.namespace)
 
+    def _limit(self, spec: Spec, *, fresh: bool) -> None:
+        for interface in spec.interfaces:
+            addresses = [vip.address for vip in spec.vips if vip.interface == interface.name]
+            if not addresses:
+                continue
+            limits = {each.direction: each for each in interface.limits}
+            outgoing, incoming = limits.get(Direction.EGRESS), limits.get(Direction.INGRESS)
+            port = self._names.port(interface.port_id)
+            bandwidth.limit(self.namespace, interface.name, "src", addresses, outgoing, fresh=fresh)
+            bandwidth.limit(self._fabric.namespace, port, "dst", addresses, incoming, fresh=fresh)
+
     def _plug(self, spec: Spec, present: set[str]) -> None:
         for interface in spec.interfaces:
             if interface.name not in present:
                 self._fabric.plug(
                     interface.network_id,
                     self._names.port(interface.port_id),
-                    f"name {interface.name} address {interface.mac} mtu {interface.mtu} netns {self.namespace}",
+                    f"name {interface.name} address {interface.mac} netns {self.namespace}",
+                    interface.mtu,
                 )
 
     def _change(self, spec: Spec) -> list[str]:

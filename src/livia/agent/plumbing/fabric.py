@@ -49,14 +49,15 @@ class Fabric:
         with self._alone():
             kernel.delete(self.namespace)
 
-    def plug(self, network_id: str, inner: str, peer: str) -> None:
+    def plug(self, network_id: str, inner: str, peer: str, mtu: int = 1500) -> None:
         """Make a veth pair: `inner` on the bridge of the network, and an end that `peer` describes to ip(8),
-        e.g. `name eth0 netns demo`."""
+        e.g. `name eth0 netns demo`. Both ends take packets of `mtu` bytes: a bridge drops what a port is too small for.
+        """
         bridge = self.names.bridge(network_id)
         with self._alone():
             lines = [] if kernel.has_link(self.namespace, bridge) else _bridge(bridge)
             lines += [
-                f"link add {inner} type veth peer {peer}",
+                f"link add {inner} mtu {mtu} type veth peer {peer} mtu {mtu}",
                 f"link set {inner} master {bridge} up",
             ]
             kernel.batch(self.namespace, lines)

@@ -67,6 +67,16 @@ def batch(namespace: str, lines: Iterable[str]) -> None:
         _run(["ip", "-n", namespace, "-batch", "-"], text + "\n")
 
 
+def traffic_control(namespace: str, lines: Iterable[str]) -> None:
+    """Run tc(8) commands inside a namespace. Stops at the first that fails. Raises PlumbingError."""
+    _run(["tc", "-n", namespace, "-batch", "-"], "\n".join(lines) + "\n")
+
+
+def show_queues(namespace: str, device: str) -> str:
+    """The queueing disciplines of a device and what they counted, as tc(8) prints it in JSON. Raises PlumbingError."""
+    return _run(["tc", "-n", namespace, "-json", "-statistics", "qdisc", "show", "dev", device], None)
+
+
 def _run(command: list[str], given: str | None) -> str:
     try:
         done = subprocess.run(

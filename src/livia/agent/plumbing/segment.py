@@ -16,7 +16,7 @@ from livia.agent.plumbing.fabric import Fabric
 _ROOT = "netns 1"
 
 
-def attach_host(fabric: Fabric, network_id: str, cidr_address: str) -> str:
+def attach_host(fabric: Fabric, network_id: str, cidr_address: str, mtu: int = 1500) -> str:
     """Give the host `cidr_address` (e.g. 10.0.0.1/24) on a network, through a veth pair into the fabric.
 
     Returns the name of the host's interface. Done twice, it changes nothing. Raises PlumbingError, also when the
@@ -27,7 +27,7 @@ def attach_host(fabric: Fabric, network_id: str, cidr_address: str) -> str:
     outer, inner = names.host_outer(network_id), names.host_inner(network_id)
     _refuse_overlap(address, outer)
     if inner not in fabric.links():
-        fabric.plug(network_id, inner, f"name {outer} {_ROOT}")
+        fabric.plug(network_id, inner, f"name {outer} {_ROOT}", mtu)
     dad = ["nodad"] if address.version == 6 else []
     kernel.ip(["address", "replace", str(address), "dev", outer, *dad])
     kernel.ip(["link", "set", outer, "up"])
@@ -64,6 +64,7 @@ def plug_namespace(
     addresses: tuple[str, ...],
     gateway: str | None = None,
     interface: str = "eth0",
+    mtu: int = 1500,
 ) -> None:
     """Connect a network namespace to a network. It is made if it is not there; `kernel.delete` removes it.
 
@@ -71,7 +72,7 @@ def plug_namespace(
     """
     kernel.add(namespace)
     inner = fabric.names.guest(network_id, namespace)
-    fabric.plug(network_id, inner, f"name {interface} address {mac} netns {namespace}")
+    fabric.plug(network_id, inner, f"name {interface} address {mac} netns {namespace}", mtu)
     lines = ["link set lo up", f"link set {interface} up"]
     for address in addresses:
         dad = " nodad" if ip_interface(address).version == 6 else ""

@@ -8,7 +8,17 @@ from livia.core.spec.assignment import SPEC_VERSION, Assignment, Spec, digest
 from livia.core.spec.build import PRIORITY, build
 from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
 from livia.core.spec.material import CONTRACT_TLS, Offer, TlsDefaults, Wanted, named_in, wanted, with_tls
-from livia.core.spec.place import Interface, InterfaceAddress, Peer, Plug, Route, VipAddress, Vrrp
+from livia.core.spec.place import (
+    BandwidthLimit,
+    Direction,
+    Interface,
+    InterfaceAddress,
+    Peer,
+    Plug,
+    Route,
+    VipAddress,
+    Vrrp,
+)
 from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
 from livia.core.spec.tls import HstsSpec, MemberTlsSpec, TerminationSpec, name_of
 
@@ -17,6 +27,8 @@ __all__ = [
     "PRIORITY",
     "SPEC_VERSION",
     "Assignment",
+    "BandwidthLimit",
+    "Direction",
     "HstsSpec",
     "Interface",
     "InterfaceAddress",

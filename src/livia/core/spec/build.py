@@ -1,5 +1,6 @@
 """The amphora spec, from the model: here and nowhere else."""
 
+import hashlib
 from ipaddress import ip_address
 
 from livia.core.model.amphora import Amphora, Role
@@ -18,10 +19,16 @@ from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolS
 PRIORITY = {Role.MASTER: 254, Role.BACKUP: 250, Role.STANDALONE: 254}
 
 
+#: the interface on the VIP's network
+VIP_INTERFACE = "eth0"
+
+
 def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], advert_interval: float) -> Spec:
     """The spec of `amphora`. `plugs[0]` is its port on the VIP network, further ones reach members."""
     load_balancer = tree.load_balancer
-    interfaces = tuple(_interface(f"eth{index}", plug) for index, plug in enumerate(plugs))
+    interfaces = tuple(
+        _interface(VIP_INTERFACE if index == 0 else _member_interface(plug), plug) for index, plug in enumerate(plugs)
+    )
     others = tuple(other for other in tree.amphorae if other.id != amphora.id and other.vrrp_ip)
     pair = amphora.role is not Role.STANDALONE
     listeners = tuple(
@@ -34,7 +41,7 @@ def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], adv
         project_id=load_balancer.project_id,
         interfaces=interfaces,
         vips=tuple(
-            VipAddress(address=address, interface="eth0")
+            VipAddress(address=str(ip_address(address)), interface=VIP_INTERFACE)
             for address in (
                 load_balancer.vip.address,
                 *(vip.ip_address for vip in load_balancer.additional_vips),
@@ -57,6 +64,11 @@ def _wanted(item: Listener | Pool | Member | HealthMonitor | L7Policy | L7Rule) 
     return item.admin_state_up and item.provisioning_status is not Provisioning.PENDING_DELETE
 
 
+def _member_interface(plug: Plug) -> str:
+    """A name that follows from the port: another subnet's coming or going renames, and so disturbs, no interface."""
+    return f"m{hashlib.sha256(plug.port_id.encode()).hexdigest()[:12]}"
+
+
 def _interface(name: str, plug: Plug) -> Interface:
     return Interface(
         name=name,
@@ -67,6 +79,7 @@ def _interface(name: str, plug: Plug) -> Interface:
         addresses=tuple(InterfaceAddress(address=address) for address in plug.addresses),
         gateway=plug.gateway,
         routes=plug.routes,
+        limits=plug.limits,
     )
 
 
@@ -75,7 +88,7 @@ def _vrrp(load_balancer_id: str, amphora: Amphora, others: tuple[Amphora, ...], 
         return None
     return Vrrp(
         instance=load_balancer_id.replace("-", ""),
-        interface="eth0",
+        interface=VIP_INTERFACE,
         router_id=1,
         priority=amphora.vrrp_priority or PRIORITY[amphora.role],
         advert_interval=advert_interval,

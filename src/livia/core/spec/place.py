@@ -1,5 +1,7 @@
 """Where an amphora is on the network: interfaces, virtual addresses, VRRP."""
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 
@@ -14,6 +16,21 @@ class InterfaceAddress(Struct, frozen=True, kw_only=True):
     address: str
 
 
+class Direction(StrEnum):
+    """As the port sees it: what leaves the amphora, and what arrives."""
+
+    EGRESS = "egress"
+    INGRESS = "ingress"
+
+
+class BandwidthLimit(Struct, frozen=True, kw_only=True):
+    """`kbps`: kilobits (1,000 bits) per second. `burst_kb`: kilobits that may go at once; 0: those of 0.8 s."""
+
+    direction: Direction
+    kbps: int
+    burst_kb: int = 0
+
+
 class Interface(Struct, frozen=True, kw_only=True):
     """One network interface of the amphora, plugged into the segment of `network_id` on its host."""
 
@@ -25,6 +42,8 @@ class Interface(Struct, frozen=True, kw_only=True):
     addresses: tuple[InterfaceAddress, ...]
     gateway: str | None = None
     routes: tuple[Route, ...] = ()
+    #: on the traffic of the VIPs of this interface, at most one a direction
+    limits: tuple[BandwidthLimit, ...] = ()
 
 
 class VipAddress(Struct, frozen=True, kw_only=True):
@@ -65,3 +84,5 @@ class Plug(Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     gateway: str | None = None
     routes: tuple[Route, ...] = ()
+    #: of the VIPs' traffic, on the port of the VIP's network
+    limits: tuple[BandwidthLimit, ...] = ()

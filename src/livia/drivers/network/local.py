@@ -4,8 +4,9 @@ The driver only books: names, addresses, MACs. The agent makes the bridge and th
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from uuid import NAMESPACE_URL, uuid5
 
@@ -16,7 +17,7 @@ from livia.core.clock import Clock
 from livia.core.drivers import DriverError, FixedIp, Network, Port, Subnet
 from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
-from livia.core.spec import Plug
+from livia.core.spec import Plug, Route
 from livia.store import local_networks as store
 from livia.store.engine import Database
 
@@ -25,6 +26,7 @@ _Cidr = IPv4Network | IPv6Network
 #: an allocation loses against at most this many others before it gives up
 _ATTEMPTS = 20
 DEVICE_OWNER = "Octavia"
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class NetworkExistsError(Exception):
@@ -38,32 +40,29 @@ class LocalNetworks:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str, cidr: str, *, gateway: str | None = None, mtu: int = 1500) -> Network:
-        """A network with one subnet. Its gateway, the first address unless given, is the host's own.
+    def create(self, name: str, *cidrs: str, gateways: Sequence[str] = (), mtu: int = 1500) -> Network:
+        """A network with a subnet for each CIDR. Their gateways, the first addresses unless `gateways` has one of the
+        subnet, are the host's own.
 
-        Raises ValueError for a bad CIDR or gateway, NetworkExistsError when the name is taken.
+        Raises ValueError for bad CIDRs or gateways, NetworkExistsError when the name is taken.
         """
-        block = ip_network(cidr)
-        if block.num_addresses < 8:
-            raise ValueError(f"{cidr} is too small: a network needs room for a gateway, a VIP and an amphora.")
-        first = str(next(block.hosts()))
-        chosen = str(ip_address(gateway)) if gateway else first
-        if ip_address(chosen) not in block:
-            raise ValueError(f"The gateway {chosen} is not inside {cidr}.")
-        network_id, subnet_id = (str(uuid5(NAMESPACE_URL, f"livia:{kind}:{name}")) for kind in ("network", "subnet"))
+        subnets = _planned(cidrs, gateways)
+        network_id = str(uuid5(NAMESPACE_URL, f"livia:network:{name}"))
 
         def insert(connection: Connection) -> None:
             now = self._clock.now()
             store.add_network(connection, network_id=network_id, name=name, mtu=mtu, now=now)
-            store.add_subnet(
-                connection,
-                subnet_id=subnet_id,
-                name=name,
-                network_id=network_id,
-                cidr=str(block),
-                gateway=chosen,
-                now=now,
-            )
+            for index, (block, gateway) in enumerate(subnets):
+                store.add_subnet(
+                    connection,
+                    subnet_id=str(uuid5(NAMESPACE_URL, f"livia:subnet:{name}" + (f":{block}" if index else ""))),
+                    name=f"{name}-{index + 1}" if index else name,
+                    network_id=network_id,
+                    cidr=str(block),
+                    gateway=str(gateway),
+                    # Subnets are listed by age: the first CIDR stays the first.
+                    now=now + timedelta(microseconds=index),
+                )
 
         try:
             self._database.transaction(insert)
@@ -157,6 +156,10 @@ class LocalNetworks:
         if network is None or not all(subnets):
             raise DriverError(f"Network {port.network_id} not found.", code="network_not_found", status=404)
         blocks = [subnet for subnet in subnets if subnet is not None]
+        gateways: dict[int, str] = {}
+        for subnet in blocks:
+            if subnet.gateway is not None:
+                gateways.setdefault(ip_address(subnet.gateway).version, subnet.gateway)
         return Plug(
             port_id=port.id,
             network_id=port.network_id,
@@ -166,7 +169,11 @@ class LocalNetworks:
                 f"{fixed.ip_address}/{ip_network(subnet.cidr).prefixlen}"
                 for fixed, subnet in zip(port.fixed_ips, blocks, strict=True)
             ),
-            gateway=blocks[0].gateway if blocks else None,
+            gateway=next(iter(gateways.values()), None),
+            routes=tuple(
+                Route(destination=_EVERYWHERE[version], nexthop=gateway)
+                for version, gateway in list(gateways.items())[1:]
+            ),
         )
 
     def delete_port(self, port_id: str) -> None:
@@ -254,6 +261,32 @@ class LocalNetworks:
             subnet_ids=tuple(each["id"] for each in store.subnets_of(connection, row["id"])),
             project_id=row["project_id"],
         )
+
+
+def _planned(cidrs: Sequence[str], gateways: Sequence[str]) -> list[tuple[_Cidr, _Address]]:
+    """Each subnet with its gateway. Raises ValueError."""
+    blocks = [ip_network(cidr) for cidr in cidrs]
+    if not blocks:
+        raise ValueError("A network needs at least one subnet.")
+    for index, block in enumerate(blocks):
+        if block.num_addresses < 8:
+            raise ValueError(f"{block} is too small: a network needs room for a gateway, a VIP and an amphora.")
+        if block.is_link_local or block.is_multicast or block.is_loopback:
+            raise ValueError(f"{block} is link-local, multicast or loopback: no load balancer can be there.")
+        for other in blocks[:index]:
+            if block.version == other.version and block.overlaps(other):
+                raise ValueError(f"{block} overlaps with {other}.")
+    chosen: dict[_Cidr, _Address] = {}
+    for gateway in map(ip_address, gateways):
+        block_of = next((block for block in blocks if gateway in block), None)
+        if block_of is None:
+            raise ValueError(f"The gateway {gateway} is not inside {', '.join(map(str, blocks))}.")
+        if not _is_host(block_of, gateway):
+            raise ValueError(f"The gateway {gateway} is the network or broadcast address of {block_of}.")
+        if block_of in chosen:
+            raise ValueError(f"{block_of} is given two gateways: {chosen[block_of]} and {gateway}.")
+        chosen[block_of] = gateway
+    return [(block, chosen.get(block) or block.network_address + 1) for block in blocks]
 
 
 def _book(connection: Connection, subnet_id: str, wanted: str | None) -> tuple[str, str]:

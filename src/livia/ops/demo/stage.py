@@ -42,7 +42,7 @@ class Stage:
         problems = []
         for cidr in _CIDRS:
             try:
-                return networks_command.create(self._installation, NETWORK, cidr, gateway=None, mtu=1500)
+                return networks_command.create(self._installation, NETWORK, [cidr])
             except networks_command.NetworkError as error:
                 problems.append(str(error))
         raise networks_command.NetworkError(" ".join(problems))
