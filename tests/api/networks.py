@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from livia.core.drivers import DriverError, FixedIp, Network, Port, Subnet
+from livia.core.drivers import DriverError, FixedIp, Network, Port, QosPolicy, Subnet
 from livia.drivers.network.noop import NoopNetworks
 
 NET, OTHER_NET, EMPTY_NET, SMALL_NET = (f"{n}0000000-0000-4000-8000-000000000000" for n in (1, 2, 3, 4))
@@ -59,8 +59,8 @@ class ListedNetworks(NoopNetworks):
     def port(self, port_id: str) -> Port | None:
         return self._ports.get(port_id)
 
-    def qos_policy_exists(self, policy_id: str) -> bool:
-        return policy_id in (QOS, PORT_QOS)
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
+        return super().qos_policy(policy_id) if policy_id in (QOS, PORT_QOS) else None
 
     def security_group_exists(self, group_id: str) -> bool:
         return group_id == GROUP

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from livia.core.drivers import QosPolicy
 from livia.drivers.network.noop import NoopNetworks
 from tests.api.client import Answer
 from tests.api.conftest import MakeHarness
@@ -169,10 +170,10 @@ class _Meanwhile(NoopNetworks):
     def __init__(self) -> None:
         self.act: Any = None
 
-    def qos_policy_exists(self, policy_id: str) -> bool:
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(self.act).result()
-        return True
+        return super().qos_policy(policy_id)
 
 
 def test_a_change_between_reading_and_writing_is_noticed(make: MakeHarness) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from livia.api import policy, query
 from livia.api.objects import Api, send
-from livia.core.drivers import Network, NetworkCatalogue, Port, Subnet
+from livia.core.drivers import Network, NetworkCatalogue, Port, QosPolicy, Subnet
 from livia.services.context import Context, Refused
 
 _ALIASES = ("/v2.0", "/v2")
@@ -89,8 +89,8 @@ def add_routes(app: falcon.App[Any, Any], api: Api, networks: NetworkCatalogue) 
         _Listing("networks", "network", "networks", lambda: map(_network, networks.networks())),
         _Listing("subnets", "subnet", "subnets", lambda: map(_subnet, networks.subnets())),
         _Listing("ports", "port", "ports", lambda: map(_port, networks.ports()), owned=True),
-        # Local networks have neither; the client asks, and is told that there is none of that name.
-        _Listing("qos/policies", "policy", "policies", list),
+        _Listing("qos/policies", "policy", "policies", lambda: map(_qos_policy, networks.qos_policies())),
+        # Local networks have none; the client asks, and is told that there is none of that name.
         _Listing("security-groups", "security_group", "security_groups", list),
     )
     for listing in listings:
@@ -152,4 +152,23 @@ def _port(port: Port) -> dict[str, Any]:
         "fixed_ips": [{"subnet_id": fixed.subnet_id, "ip_address": fixed.ip_address} for fixed in port.fixed_ips],
         "security_groups": [],
         **_owned(port.project_id),
+    }
+
+
+def _qos_policy(policy: QosPolicy) -> dict[str, Any]:
+    return {
+        "id": policy.id,
+        "name": policy.name,
+        "shared": True,
+        "is_default": False,
+        "rules": [
+            {
+                "type": "bandwidth_limit",
+                "direction": str(limit.direction),
+                "max_kbps": limit.kbps,
+                "max_burst_kbps": limit.burst_kb,
+            }
+            for limit in policy.limits
+        ],
+        **_owned(None),
     }

@@ -12,7 +12,7 @@ from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.secret import Material
 from livia.core.report import Applied
-from livia.core.spec import Assignment, Plug
+from livia.core.spec import Assignment, BandwidthLimit, Plug
 
 
 class DriverError(Exception):
@@ -69,6 +69,14 @@ class Port(Struct, frozen=True, kw_only=True):
     project_id: str | None = None
 
 
+class QosPolicy(Struct, frozen=True, kw_only=True):
+    """What a VIP's traffic is held to."""
+
+    id: str
+    name: str
+    limits: tuple[BandwidthLimit, ...]
+
+
 class NetworkDriver(Protocol):
     """Networks, subnets and ports. Names make `ensure_*` find their own earlier work."""
 
@@ -78,7 +86,7 @@ class NetworkDriver(Protocol):
 
     def port(self, port_id: str) -> Port | None: ...
 
-    def qos_policy_exists(self, policy_id: str) -> bool:
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
         """Raises DriverError (400) where the network service has no QoS at all."""
 
     def security_group_exists(self, group_id: str) -> bool: ...
@@ -100,6 +108,15 @@ class NetworkDriver(Protocol):
         fixed_ips: tuple[tuple[str, str | None], ...],
     ) -> Port:
         """What `create_vip_port` would answer now, or refuse. Makes nothing, and holds no address."""
+
+    def claim_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        """Make a port that the user brings the load balancer's, once, whoever else wants it at the same time.
+
+        Raises DriverError (409) when it is in use, or gone.
+        """
+
+    def release_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        """Undo `claim_vip_port`. A port that is not the load balancer's is left alone."""
 
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         """The port `octavia-lb-vrrp-<amphora id>` on the VIP network, made once."""
@@ -129,6 +146,8 @@ class NetworkCatalogue(Protocol):
     def subnets(self) -> tuple[Subnet, ...]: ...
 
     def ports(self) -> tuple[Port, ...]: ...
+
+    def qos_policies(self) -> tuple[QosPolicy, ...]: ...
 
 
 class Placement(Struct, frozen=True, kw_only=True):

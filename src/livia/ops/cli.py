@@ -74,7 +74,7 @@ def _demo(installation: "Installation", _options: argparse.Namespace) -> int:
 def _network(installation: "Installation", options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from livia.ops import network
+    from livia.ops import network, ports, qos_policies
 
     if not installation.state.exists():
         return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
@@ -83,9 +83,24 @@ def _network(installation: "Installation", options: argparse.Namespace) -> int:
             network.create(installation, options.name, options.subnet, gateways=options.gateway, mtu=options.mtu)
         elif options.action == "delete":
             network.delete(installation, options.name)
+        elif options.action == "port create":
+            ports.create(installation, options.name, options.network, options.address)
+        elif options.action == "port delete":
+            ports.delete(installation, options.name)
+        elif options.action == "qos create":
+            qos_policies.create(
+                installation,
+                options.name,
+                max_kbps=options.max_kbps,
+                burst_kb=options.burst_kb,
+                direction=options.direction,
+            )
+        elif options.action == "qos delete":
+            qos_policies.delete(installation, options.name)
     except network.NetworkError as error:
         return _fail(str(error))
-    network.show_all(installation, Console())
+    shown = {"port": ports.show_all, "qos": qos_policies.show_all}.get(options.action.split()[0], network.show_all)
+    shown(installation, Console())
     return 0
 
 
@@ -235,6 +250,44 @@ def _add_network_commands(parser: argparse.ArgumentParser) -> None:
     )
     create.add_argument("--mtu", type=int, default=1500, help="largest packet, bytes (default: %(default)s)")
     delete = actions.add_parser("delete", help="remove a network without ports")
+    delete.add_argument("name", help="name or id")
+    _add_port_commands(actions.add_parser("port", help="ports for VIPs (vip_port_id)"))
+    _add_qos_commands(actions.add_parser("qos", help="QoS policies for VIPs (vip_qos_policy_id)"))
+
+
+def _add_port_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("list", help="show all ports").set_defaults(action="port list")
+    create = actions.add_parser("create", help="a port that outlives the load balancer it is given to")
+    create.set_defaults(action="port create")
+    create.add_argument("name")
+    create.add_argument("network", help="name or id")
+    create.add_argument(
+        "--address", action="append", default=[], help="several times (default: a free one of the first subnet)"
+    )
+    delete = actions.add_parser("delete", help="remove a port that nothing uses")
+    delete.set_defaults(action="port delete")
+    delete.add_argument("name", help="name or id")
+
+
+def _add_qos_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("list", help="show all policies").set_defaults(action="qos list")
+    create = actions.add_parser("create", help="limit the traffic of the VIPs that name the policy, each by itself")
+    create.set_defaults(action="qos create")
+    create.add_argument("name")
+    create.add_argument("--max-kbps", type=int, required=True, metavar="N", help="kilobits per second")
+    create.add_argument(
+        "--burst-kb", type=int, default=0, metavar="N", help="kilobits that may go at once (default: those of 0.8 s)"
+    )
+    create.add_argument(
+        "--direction",
+        choices=("egress", "ingress", "both"),
+        default="egress",
+        help="egress: what VIPs send; ingress: what is sent to them (default: %(default)s)",
+    )
+    delete = actions.add_parser("delete", help="remove a policy that no VIP has")
+    delete.set_defaults(action="qos delete")
     delete.add_argument("name", help="name or id")
 
 

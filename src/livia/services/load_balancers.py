@@ -48,7 +48,7 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     load_balancer_id = deps.new_id()
     vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
     vip = replace(vip, vnic_type=str(granted.vnic_type))
-    with deps.database.undoing(lambda: vips.release(deps, context, vip)):
+    with deps.database.undoing(lambda: vips.release(deps, context, load_balancer_id, vip)):
         deps.database.transaction(
             lambda connection: _store(deps, context, connection, load_balancer_id, columns, vip, values["tags"], wanted)
         )

@@ -57,7 +57,7 @@ def find(deps: Deps, values: Mapping[str, Any], topology: str) -> Wanted:
 
 def check_qos_policy(deps: Deps, policy_id: str | None) -> None:
     """Raise the 400 of an unknown QoS policy."""
-    if policy_id is not None and not deps.network.qos_policy_exists(policy_id):
+    if policy_id is not None and deps.network.qos_policy(policy_id) is None:
         raise Refused(400, f"qos_policy {policy_id} not found.")
 
 
@@ -98,7 +98,10 @@ def book(
     """Make the VIP's port, or take the user's. Raises `Refused`, or `DriverError` with the far side's own code."""
     asked = [(each["subnet_id"], each["ip_address"]) for each in values["additional_vips"]]
     if wanted.port is not None:
-        return _on_users_port(wanted, wanted.port, asked, values)
+        vip = _on_users_port(wanted, wanted.port, asked, values)
+        if not context.dry_run:
+            deps.network.claim_vip_port(wanted.port.id, load_balancer_id)
+        return vip
     primary = (wanted.subnet_id, wanted.address)
     assert primary[0] is not None  # noqa: S101 - only a user's port can be without a subnet
     fixed_ips = ((primary[0], primary[1]), *asked)
@@ -118,13 +121,17 @@ def book(
     )
 
 
-def release(deps: Deps, context: Context, vip: NewVip) -> None:
+def release(deps: Deps, context: Context, load_balancer_id: str, vip: NewVip) -> None:
     """The load balancer was not stored: nothing of its address may stay."""
-    if vip.owned and not context.dry_run:
-        with suppress(DriverError):
+    if context.dry_run:
+        return
+    with suppress(DriverError):
+        if vip.owned:
             deps.network.delete_port(vip.port_id)
-            return
-        log.warning("vip port not deleted", port=vip.port_id)
+        else:
+            deps.network.release_vip_port(vip.port_id, load_balancer_id)
+        return
+    log.warning("vip port not released", port=vip.port_id)
 
 
 def _from_port(deps: Deps, values: Mapping[str, Any]) -> Wanted:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from livia.store.tables import local_address, local_network, local_port, local_subnet
 
@@ -98,6 +98,17 @@ def ports(connection: Connection, **where: str) -> list[tuple[RowMapping, list[R
         )
         found.append((row, list(addresses.mappings())))
     return found
+
+
+def change_device(connection: Connection, port_id: str, *, before: str, after: str, owner: str) -> bool:
+    """Give a port to another device, if it is still `before`'s; '' is nobody."""
+    table = local_port
+    changed = connection.execute(
+        update(table)
+        .where(table.c.id == port_id, table.c.device_id == before)
+        .values(device_id=after, device_owner=owner)
+    )
+    return changed.rowcount == 1
 
 
 def delete_port(connection: Connection, port_id: str) -> None:

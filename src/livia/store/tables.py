@@ -478,6 +478,18 @@ bound_material = Table(
     Column("bound_at", Moment, nullable=False),
 )
 
+#: `direction`: egress, ingress or both; `max_kbps` in kilobits per second, `burst_kb` in kilobits
+local_qos_policy = Table(
+    "local_qos_policy",
+    metadata,
+    id_column(),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("direction", String(16), nullable=False),
+    Column("max_kbps", Integer, nullable=False),
+    Column("burst_kb", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
 #: the built-in vault; `sealed`: nonce and ciphertext of the material
 secret = Table(
     "secret",

@@ -24,7 +24,7 @@ from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Action, Kind, lasting
 from livia.core.report import Applied
-from livia.core.spec import Assignment, Plug, TlsDefaults, build, named_in, wanted, with_tls
+from livia.core.spec import Assignment, BandwidthLimit, Plug, TlsDefaults, build, named_in, wanted, with_tls
 from livia.services.binding import Material
 from livia.store import amphorae, confirmation, events
 from livia.store.engine import Database
@@ -145,7 +145,8 @@ class Runner:
         own = network.ensure_amphora_port(tree.load_balancer, amphora)
         # The default route is the one of the VIP's subnet.
         primary_first = tuple(sorted(own.fixed_ips, key=lambda fixed: fixed.subnet_id != vip.subnet_id))
-        plugs = [network.plug(replace(own, fixed_ips=primary_first))]
+        limits = () if vip.qos_policy_id is None else self._limits(vip.qos_policy_id)
+        plugs = [replace(network.plug(replace(own, fixed_ips=primary_first)), limits=limits)]
         reached = {fixed.subnet_id for fixed in own.fixed_ips}
         for subnet_id in sorted(_member_subnets(tree) - reached):
             if network.subnet(subnet_id) is not None:
@@ -153,6 +154,12 @@ class Runner:
                 # The default route leads through the VIP network (contract 95, section 1.5).
                 plugs.append(replace(network.plug(port), gateway=None, routes=()))
         return tuple(plugs)
+
+    def _limits(self, policy_id: str) -> tuple[BandwidthLimit, ...]:
+        policy = self._drivers.network.qos_policy(policy_id)
+        if policy is None:
+            raise DriverError(f"qos_policy {policy_id} not found.", code="qos_policy_not_found", status=404)
+        return policy.limits
 
     def _delete_ports(self, amphora: Amphora, keep: frozenset[str] = frozenset()) -> None:
         network = self._drivers.network
@@ -192,8 +199,11 @@ class Runner:
 
     def _remove_load_balancer(self, tree: LoadBalancerTree, action: Action) -> None:
         load_balancer = tree.load_balancer
-        if load_balancer.vip.owned:
-            self._drivers.network.delete_port(load_balancer.vip.port_id)
+        network, vip = self._drivers.network, load_balancer.vip
+        if vip.owned:
+            network.delete_port(vip.port_id)
+        else:
+            network.release_vip_port(vip.port_id, load_balancer.id)
 
         def settle(connection: Connection) -> None:
             now = self._clock.now()

@@ -3,26 +3,25 @@
 The driver only books: names, addresses, MACs. The agent makes the bridge and the interface from the spec.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.clock import Clock
-from livia.core.drivers import DriverError, FixedIp, Network, Port, Subnet
+from livia.core.drivers import DriverError, FixedIp, Network, Port, QosPolicy, Subnet
 from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.spec import Plug, Route
+from livia.drivers.network.addresses import book, mac, planned
+from livia.drivers.network.qos import QosPolicies
 from livia.store import local_networks as store
 from livia.store.engine import Database
 
-_Address = IPv4Address | IPv6Address
-_Cidr = IPv4Network | IPv6Network
 #: an allocation loses against at most this many others before it gives up
 _ATTEMPTS = 20
 DEVICE_OWNER = "Octavia"
@@ -39,6 +38,7 @@ class LocalNetworks:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self.qos = QosPolicies(database, clock)
 
     def create(self, name: str, *cidrs: str, gateways: Sequence[str] = (), mtu: int = 1500) -> Network:
         """A network with a subnet for each CIDR. Their gateways, the first addresses unless `gateways` has one of the
@@ -46,7 +46,7 @@ class LocalNetworks:
 
         Raises ValueError for bad CIDRs or gateways, NetworkExistsError when the name is taken.
         """
-        subnets = _planned(cidrs, gateways)
+        subnets = planned(cidrs, gateways)
         network_id = str(uuid5(NAMESPACE_URL, f"livia:network:{name}"))
 
         def insert(connection: Connection) -> None:
@@ -110,9 +110,12 @@ class LocalNetworks:
             found = store.ports(connection, id=port_id)
         return _port(*found[0]) if found else None
 
-    def qos_policy_exists(self, policy_id: str) -> bool:
-        """Local networks have no QoS: naming a policy is refused as such (contract 10, section 4)."""
-        raise DriverError("VIP QoS policy is not allowed in this deployment.", code="no_qos", status=400)
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
+        return self.qos.find(policy_id)
+
+    def qos_policies(self) -> tuple[QosPolicy, ...]:
+        """All QoS policies, oldest first."""
+        return self.qos.every()
 
     def security_group_exists(self, group_id: str) -> bool:
         """Local networks have no security groups."""
@@ -122,15 +125,33 @@ class LocalNetworks:
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
         return self._ensure(
-            f"octavia-lb-{load_balancer_id}", f"lb-{load_balancer_id}", project_id, network_id, fixed_ips
+            f"octavia-lb-{load_balancer_id}", _device_of(load_balancer_id), project_id, network_id, fixed_ips
         )
 
     def preview_vip_port(
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
-        names = f"octavia-lb-{load_balancer_id}", f"lb-{load_balancer_id}"
+        names = f"octavia-lb-{load_balancer_id}", _device_of(load_balancer_id)
         with self._database.read() as connection:
             return self._new(connection, *names, project_id, network_id, fixed_ips)
+
+    def claim_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        device = _device_of(load_balancer_id)
+        if not self._give(port_id, before="", after=device, owner=DEVICE_OWNER):
+            found = self.port(port_id)
+            if found is None:
+                raise DriverError(f"Port {port_id} not found.", code="port_not_found", status=409)
+            if found.device_id != device:
+                used = f"Port {port_id} is already used by device {found.device_id}"
+                raise DriverError(used, code="port_in_use", status=409)
+
+    def release_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        self._give(port_id, before=_device_of(load_balancer_id), after="", owner="")
+
+    def _give(self, port_id: str, *, before: str, after: str, owner: str) -> bool:
+        return self._database.transaction(
+            lambda connection: store.change_device(connection, port_id, before=before, after=after, owner=owner)
+        )
 
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         vip = load_balancer.vip
@@ -179,9 +200,39 @@ class LocalNetworks:
     def delete_port(self, port_id: str) -> None:
         self._database.transaction(lambda connection: store.delete_port(connection, port_id))
 
+    def delete_idle_port(self, port_id: str) -> None:
+        """Remove a port of the user's. Raises DriverError (409) while something uses it."""
+
+        def remove(connection: Connection) -> bool:
+            # Taken first: a load balancer that claims it meanwhile finds it used.
+            idle = store.change_device(connection, port_id, before="", after="deleted", owner="")
+            if idle:
+                store.delete_port(connection, port_id)
+            return idle
+
+        if not self._database.transaction(remove):
+            raise DriverError("The port is in use.", code="port_in_use", status=409)
+
     def ports_of(self, device_id: str) -> tuple[Port, ...]:
         with self._database.read() as connection:
             return tuple(_port(*found) for found in store.ports(connection, device_id=device_id))
+
+    def create_port(self, name: str, network: Network, addresses: Sequence[str] = ()) -> Port:
+        """A port that nobody uses yet, for a VIP to be given later: with these addresses, or one of the first subnet.
+
+        Raises DriverError, also (409) when the name or an address is taken.
+        """
+        blocks = [(subnet_id, subnet) for subnet_id in network.subnet_ids if (subnet := self.subnet(subnet_id))]
+        wanted: list[tuple[str, str | None]] = []
+        for address in addresses:
+            on = next((key for key, subnet in blocks if ip_address(address) in ip_network(subnet.cidr)), None)
+            if on is None:
+                raise DriverError(f"{address} is not an address of network {network.name}.", status=400)
+            wanted.append((on, address))
+        with self._database.read() as connection:
+            if store.ports(connection, name=name):
+                raise DriverError(f"A port named {name} exists already.", code="port_exists", status=409)
+        return self._ensure(name, "", None, network.id, tuple(wanted) or ((network.subnet_ids[0], None),))
 
     def ensure_port(self, name: str, network_id: str, subnet_id: str) -> Port:
         """A port for something that is no amphora, e.g. a backend of the demo; found again by its name."""
@@ -240,15 +291,15 @@ class LocalNetworks:
         fixed_ips: tuple[tuple[str, str | None], ...],
     ) -> Port:
         """A port with addresses that are free now."""
-        booked = [_book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
+        booked = [book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
         return Port(
             id=str(uuid5(NAMESPACE_URL, f"livia:port:{name}")),
             name=name,
             network_id=network_id,
-            mac=_mac(network_id, booked[0][1] if booked else name),
+            mac=mac(network_id, booked[0][1] if booked else name),
             fixed_ips=tuple(FixedIp(subnet_id=subnet_id, ip_address=address) for subnet_id, address in booked),
             device_id=device_id,
-            device_owner=DEVICE_OWNER,
+            device_owner=DEVICE_OWNER if device_id else "",
             project_id=project_id,
         )
 
@@ -263,69 +314,8 @@ class LocalNetworks:
         )
 
 
-def _planned(cidrs: Sequence[str], gateways: Sequence[str]) -> list[tuple[_Cidr, _Address]]:
-    """Each subnet with its gateway. Raises ValueError."""
-    blocks = [ip_network(cidr) for cidr in cidrs]
-    if not blocks:
-        raise ValueError("A network needs at least one subnet.")
-    for index, block in enumerate(blocks):
-        if block.num_addresses < 8:
-            raise ValueError(f"{block} is too small: a network needs room for a gateway, a VIP and an amphora.")
-        if block.is_link_local or block.is_multicast or block.is_loopback:
-            raise ValueError(f"{block} is link-local, multicast or loopback: no load balancer can be there.")
-        for other in blocks[:index]:
-            if block.version == other.version and block.overlaps(other):
-                raise ValueError(f"{block} overlaps with {other}.")
-    chosen: dict[_Cidr, _Address] = {}
-    for gateway in map(ip_address, gateways):
-        block_of = next((block for block in blocks if gateway in block), None)
-        if block_of is None:
-            raise ValueError(f"The gateway {gateway} is not inside {', '.join(map(str, blocks))}.")
-        if not _is_host(block_of, gateway):
-            raise ValueError(f"The gateway {gateway} is the network or broadcast address of {block_of}.")
-        if block_of in chosen:
-            raise ValueError(f"{block_of} is given two gateways: {chosen[block_of]} and {gateway}.")
-        chosen[block_of] = gateway
-    return [(block, chosen.get(block) or block.network_address + 1) for block in blocks]
-
-
-def _book(connection: Connection, subnet_id: str, wanted: str | None) -> tuple[str, str]:
-    """An address of the subnet that no port has: the wanted one, or the lowest."""
-    row = store.subnet(connection, subnet_id)
-    if row is None:
-        raise DriverError(f"Subnet {subnet_id} not found.", code="subnet_not_found", status=404)
-    block = ip_network(row["cidr"])
-    used = store.used_addresses(connection, subnet_id)
-    if wanted is None:
-        free = next((str(each) for each in _usable(block, row["gateway"]) if str(each) not in used), None)
-        if free is None:
-            raise DriverError(f"Subnet {row['name']} ({block}) has no free address.", code="no_address", status=409)
-        return subnet_id, free
-    address = str(ip_address(wanted))
-    if ip_address(address) not in block:
-        raise DriverError(f"{wanted} is not an address of subnet {row['name']} ({block}).", status=400)
-    if address == row["gateway"] or not _is_host(block, ip_address(address)):
-        raise DriverError(f"{wanted} is the gateway, network or broadcast address of {block}.", status=400)
-    if address in used:
-        raise DriverError(f"The VIP IP address is already in use: {wanted}", code="address_in_use", status=409)
-    return subnet_id, address
-
-
-def _usable(block: _Cidr, gateway: str | None) -> Iterator[_Address]:
-    return (each for each in block.hosts() if str(each) != gateway)
-
-
-def _is_host(block: _Cidr, address: _Address) -> bool:
-    return address not in (block.network_address, block.broadcast_address)
-
-
-def _mac(network_id: str, address: str) -> str:
-    """A MAC that an address always has: neighbours that remember it stay right when a port is made again.
-
-    The two low bits of the first byte say: locally administered, unicast (IEEE 802).
-    """
-    raw = hashlib.sha256(f"{network_id}:{address}".encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *raw[:5]))
+def _device_of(load_balancer_id: str) -> str:
+    return f"lb-{load_balancer_id}"
 
 
 def _subnet(row: RowMapping) -> Subnet:

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from uuid import NAMESPACE_URL, uuid5
 
-from livia.core.drivers import FixedIp, Network, Port, Subnet
+from livia.core.drivers import FixedIp, Network, Port, QosPolicy, Subnet
 from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.spec import Plug
@@ -49,8 +49,8 @@ class NoopNetworks:
     def port(self, port_id: str) -> Port | None:
         return self._port(port_id, f"port-{port_id}", _made("network"), ())
 
-    def qos_policy_exists(self, policy_id: str) -> bool:
-        return True
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
+        return QosPolicy(id=policy_id, name=f"qos-{policy_id}", limits=())
 
     def security_group_exists(self, group_id: str) -> bool:
         return True
@@ -65,6 +65,12 @@ class NoopNetworks:
     ) -> Port:
         name = f"octavia-lb-{load_balancer_id}"
         return self._port(_made("port", name), name, network_id, fixed_ips)
+
+    def claim_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        """Nothing is held."""
+
+    def release_vip_port(self, port_id: str, load_balancer_id: str) -> None:
+        """Nothing is held."""
 
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         name = f"octavia-lb-vrrp-{amphora.id}"
