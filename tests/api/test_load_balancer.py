@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from livia.core.clock import SystemClock
-from livia.drivers.network.local import LocalNetworks
+from livia.core.drivers import DriverError, QosPolicy
+from livia.drivers.network.noop import NoopNetworks
 from livia.store import tables as t
-from livia.store.engine import Database
 from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 from tests.api.networks import (
@@ -244,14 +243,19 @@ def test_update_checks_what_it_refers_to(make: MakeHarness) -> None:
     assert harness.client.put(path, {"loadbalancer": {"vip_qos_policy_id": QOS, "vip_sg_ids": [GROUP]}}).status == 200
 
 
-def test_networks_without_qos(make: MakeHarness, database: Database) -> None:
-    networks = LocalNetworks(database, SystemClock())
-    harness = make(network=networks)
-    (subnet_id,) = networks.create("private", "10.77.0.0/24").subnet_ids
+class _WithoutQos(NoopNetworks):
+    """A network service that lacks the extension (contract 10, section 4)."""
+
+    def qos_policy(self, policy_id: str) -> QosPolicy | None:
+        raise DriverError("VIP QoS policy is not allowed in this deployment.", code="no_qos", status=400)
+
+
+def test_networks_without_qos(make: MakeHarness) -> None:
+    harness = make(network=_WithoutQos())
     text = "VIP QoS policy is not allowed in this deployment."
-    body = {"loadbalancer": {"vip_subnet_id": subnet_id, "vip_qos_policy_id": QOS}}
+    body = {"loadbalancer": {"vip_subnet_id": V4, "vip_qos_policy_id": QOS}}
     harness.refused("POST", "/loadbalancers", body, 400, text)
-    path = f"/loadbalancers/{harness.load_balancer(vip_subnet_id=subnet_id, vip_qos_policy_id=None)['id']}"
+    path = f"/loadbalancers/{harness.load_balancer(vip_subnet_id=V4, vip_qos_policy_id=None)['id']}"
     harness.refused("PUT", path, {"loadbalancer": {"vip_qos_policy_id": QOS}}, 400, text)
     assert harness.client.put(path, {"loadbalancer": {"vip_qos_policy_id": None}}).status == 200
 

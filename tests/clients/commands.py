@@ -112,8 +112,9 @@ QUOTAS = (
 LOAD_BALANCERS = (
     do(
         "create --name shop --description front --vip-subnet-id {subnet} --vip-address {vip} --project shop "
-        "--provider amphora --enable --tag web --tag live --wait",
+        "--provider amphora --enable --tag web --tag live --vip-qos-policy-id gold --wait",
         provisioning_status="ACTIVE",
+        vip_qos_policy_id="{gold}",
         vip_address="{vip}",
         project_id="shop",
         tags=["live", "web"],
@@ -129,9 +130,11 @@ LOAD_BALANCERS = (
     finds("list --any-tags live,dead", "shop"),
     finds("list --not-tags live", "second"),
     finds("list --not-any-tags web,live"),
-    Step("unset second --name --description --tag web"),
+    Step("set second --vip-qos-policy-id gold"),
+    do("show second", vip_qos_policy_id="{gold}"),
+    Step("unset second --name --description --tag web --vip-qos-policy-id"),
     Step("set {second} --name second"),
-    do("show second", description="", tags=[]),
+    do("show second", description="", tags=[], vip_qos_policy_id=None),
     settled("list"),
     finds("list --provisioning-status ACTIVE --operating-status ONLINE --name second", "second"),
     keep("show shop", shop="id", port="vip_port_id"),

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert
 
+from livia.drivers.network.qos import QosPolicies
 from livia.ops.demo.stage import BACKEND_PORT
 from livia.store import tables as t
 from tests.clients.commands import AMPHORAE, SERVED, STORY, Step
@@ -34,11 +35,15 @@ class Telling:
         self.system = system
         self.shell = shell
         subnet = system.stage.subnet
+        database = system.livia.installation.database()
+        gold = QosPolicies(database, system.livia.installation.clock).create("gold", max_kbps=1_000_000)
+        database.engine.dispose()
         self.places: dict[str, Any] = {
             "subnet": subnet.id,
             "network": subnet.network_id,
             "cidr": subnet.cidr,
             "vip": subnet.cidr.rpartition(".")[0] + ".200",
+            "gold": gold.id,
             "port-of-backends": BACKEND_PORT,
             **{name: system.stage.start_backend(name) for name in ("web-1", "web-2")},
         }
