@@ -25,6 +25,7 @@ from livia.agent.keepalived import render as keepalived
 from livia.agent.material import Material
 from livia.agent.plumbing import kernel
 from livia.agent.plumbing.amphora import AmphoraNetwork
+from livia.agent.probes.target import MemberKey
 from livia.agent.supervise import write_service
 from livia.core.report import Applied
 from livia.core.spec import Assignment, Interface, Spec, digest
@@ -40,12 +41,14 @@ class Amphora:
         self.lock = Lock()
         self.directory = AmphoraDirectory(host.amphorae_directory / amphora_id)
         self._material = Material(host, self.directory, amphora_id)
-        self.haproxy = Haproxy(host, self.directory, self._material)
         self.record: Record | None = None
         #: removed: whoever waited for the lock must look for the amphora anew
         self.gone = False
         self._host = host
         self._network = AmphoraNetwork(host.fabric, host.names, amphora_id)
+        #: the verdicts on members that the agent checks itself
+        self.probes = host.prober.watch(self._network.namespace, self.directory.verdicts, self._heed)
+        self.haproxy = Haproxy(host, self.directory, self._material, self.probes)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self._addresses: socket.socket | None = None
 
@@ -73,6 +76,7 @@ class Amphora:
         self.record = record
         self.directory.clear_pending()
         self._material.prune(spec)
+        self._check_members(spec)
         return self.observe(record)
 
     def observe(self, record: Record) -> Applied:
@@ -114,6 +118,7 @@ class Amphora:
         else:
             self._material.lay_out(spec)
             self.haproxy.departures.find(expected_servers(spec))
+        self._check_members(spec)
 
     def prepare_restart(self) -> None:
         """Before s6 starts anything: no service runs without its namespace, no HAProxy without its key material."""
@@ -128,6 +133,7 @@ class Amphora:
 
     def let_go(self) -> None:
         """The agent ends; the amphora goes on."""
+        self._host.prober.forget(self.probes)
         self._close_addresses()
 
     # -- how it is -----------------------------------------------------------------------------------------------
@@ -286,6 +292,7 @@ class Amphora:
             # Processes in a namespace that has lost its name serve nobody.
             self._stop()
             self._close_addresses()
+            self._host.prober.suspend(self.probes)
         self._network.apply(wanted)
         self.haproxy.accept(text, wanted)
         haproxy_name, keepalived_name = self._services
@@ -303,6 +310,22 @@ class Amphora:
         except (RuntimeApiError, ReloadFailedError) as error:
             raise _refusal(error) from error
 
+    def _check_members(self, spec: Spec) -> None:
+        """Have the agent check what HAProxy cannot, from now on. A reload, a start or a change at run time may have
+        left HAProxy with older verdicts: the next look corrects it."""
+        self._host.prober.follow(self.probes, spec)
+        self.haproxy.keep_verdicts(spec)
+
+    def _heed(self, members: frozenset[MemberKey]) -> None:
+        """Members that the agent checks went up or down."""
+        record = self.record
+        if record is None or self.gone:
+            return
+        try:
+            self.haproxy.heed(record.assignment.spec, members)
+        except RuntimeApiError as error:
+            log.warning("HAProxy was not told of its members", amphora=self.id, reason=str(error))
+
     def _stop(self) -> None:
         """End its processes and their supervisors."""
         self._host.supervisor.forget(*self._services)
@@ -315,6 +338,7 @@ class Amphora:
     def _dismantle(self, spec: Spec | None) -> None:
         self._stop()
         self._close_addresses()
+        self._host.prober.forget(self.probes)
         self._network.remove(spec)
         self._material.remove()
         shutil.rmtree(self.directory.path, ignore_errors=True)

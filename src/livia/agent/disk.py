@@ -53,6 +53,10 @@ class AmphoraDirectory:
         self.failed_config = path / "haproxy.cfg.failed"
         self.candidate = path / "haproxy.cfg.candidate"
         self.server_state = path / "state"
+        #: the server state that HAProxy starts with when nobody reloads it
+        self.start_state = path / "state.start"
+        #: what the agent's own checks found
+        self.verdicts = path / "verdicts.json"
         self.haproxy_log = path / "h.log"
         self.haproxy_exit = path / "h.exit"
         self.keepalived_config = path / "keepalived.conf"

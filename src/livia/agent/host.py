@@ -10,6 +10,7 @@ from livia.agent.haproxy import program
 from livia.agent.metrics import Metrics
 from livia.agent.names import Names
 from livia.agent.plumbing.fabric import Fabric
+from livia.agent.probes.prober import Prober
 from livia.agent.seal import Seal
 from livia.agent.supervise import Supervisor, require_programs
 
@@ -26,6 +27,7 @@ class Host:
         self.amphorae_directory = config.state_directory / "amphorae"
         self.machine = program.machine()
         self.metrics = Metrics()
+        self.prober = Prober(self.metrics.faults.inc)
         self.haproxy_version = ""
 
     @cached_property
@@ -38,8 +40,13 @@ class Host:
         return tmpfs.find(self.config.material_directory, self.config.state_directory) / self.names.prefix
 
     def open(self) -> None:
-        """Make sure of programs, directories and the fabric. Raises PlumbingError."""
+        """Make sure of programs, directories and the fabric, and check members. Raises PlumbingError."""
         require_programs()
         self.haproxy_version = program.version(self.config.haproxy)
         self.amphorae_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.fabric.open()
+        self.prober.open()
+
+    def close(self) -> None:
+        """Check members no more."""
+        self.prober.close()

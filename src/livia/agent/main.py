@@ -1,6 +1,7 @@
 """The life of an agent: take over what is there, serve, go, and leave the data plane running."""
 
 import shutil
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,8 +28,18 @@ def run(config: AgentConfig, *, ready: Callable[[], None] | None = None, stop: E
     its certificate cannot be used.
     """
     host = Host(config)
-    host.open()
     context = tls_context(config.certificate, config.client_ca)
+    host.open()
+    try:
+        _serve(config, host, context, ready, stop)
+    finally:
+        host.close()
+    log.info("agent ends; load balancers run on")
+
+
+def _serve(
+    config: AgentConfig, host: Host, context: ssl.SSLContext, ready: Callable[[], None] | None, stop: Event
+) -> None:
     sender = Sender(config.heartbeat_key, config.controllers, time.time)
     urgent: list[Callable[[str], None]] = []
     registry = Registry(host, lambda amphora_id: urgent[0](amphora_id))
@@ -47,7 +58,6 @@ def run(config: AgentConfig, *, ready: Callable[[], None] | None = None, stop: E
         server.shutdown()
     pulse.stop()
     registry.close()
-    log.info("agent ends; load balancers run on")
 
 
 def down(config: AgentConfig) -> None:

@@ -45,6 +45,7 @@ class Observer:
             return None
         try:
             seen = statistics.parse(amphora.haproxy.worker.ask("show info;show stat"))
+            amphora.haproxy.correct(spec, seen.statuses)
         except RuntimeApiError:
             return None
         farewells = amphora.haproxy.farewells
@@ -65,7 +66,7 @@ class Observer:
                 if name in known
             },
             connections={name: count for name, count in connections.items() if name in known},
-            pools=statistics.pools(spec, seen.statuses),
+            pools=statistics.pools(spec, seen.statuses, amphora.probes),
         )
 
     def reports(self, observation: Observation) -> dict[str, ListenerReport]:

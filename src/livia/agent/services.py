@@ -14,6 +14,7 @@ cd .. || exit 111
 : > h.log
 exec >> h.log 2>&1
 {join}rm -f h.sock m.sock state
+cp state.start state 2> /dev/null
 {waiter}exec nsenter --net=/run/netns/{namespace} -- {haproxy} -W -f haproxy.cfg -S unix@m.sock,mode,600
 """
 # The socket appears when all listeners are bound. The waiter is orphaned at once: HAProxy is to have no child

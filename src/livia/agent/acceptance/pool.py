@@ -9,7 +9,9 @@ from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolP
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
 POOLS = frozenset({PoolProtocol.HTTP, PoolProtocol.TCP, PoolProtocol.HTTPS, PoolProtocol.PROXY, PoolProtocol.PROXYV2})
-MONITORS = frozenset({MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TCP, MonitorType.TLS_HELLO})
+MONITORS = frozenset({MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TCP, MonitorType.TLS_HELLO, MonitorType.PING})
+#: of UDP and SCTP pools (contract 40, section 5)
+DATAGRAM_MONITORS = frozenset({MonitorType.UDP_CONNECT, MonitorType.SCTP, MonitorType.TCP, MonitorType.HTTP})
 ALGORITHMS = frozenset({Algorithm.ROUND_ROBIN, Algorithm.LEAST_CONNECTIONS, Algorithm.SOURCE_IP})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"})
 _PATH = re.compile(r"/[\x21-\x7e]{0,254}")
@@ -34,7 +36,7 @@ def check_pool(pool: PoolSpec) -> None:
         _member(member)
     unique("member", (member.id for member in pool.members))
     if pool.monitor is not None:
-        _monitor(pool.monitor, pool.id)
+        _monitor(pool.monitor, pool)
 
 
 def _member(member: MemberSpec) -> None:
@@ -48,9 +50,11 @@ def _member(member: MemberSpec) -> None:
         between(member.monitor_port, 1, 65535, "monitor port")
 
 
-def _monitor(monitor: MonitorSpec, pool_id: str) -> None:
-    if monitor.type not in MONITORS:
-        raise InvalidSpecError(f"This agent makes no {monitor.type} health monitors (pool {pool_id}).")
+def _monitor(monitor: MonitorSpec, pool: PoolSpec) -> None:
+    pool_id = pool.id
+    possible = DATAGRAM_MONITORS if pool.protocol in (PoolProtocol.UDP, PoolProtocol.SCTP) else MONITORS
+    if monitor.type not in possible:
+        raise InvalidSpecError(f"This agent makes no {monitor.type} health monitors for {pool.protocol} ({pool_id}).")
     between(monitor.delay, 0, LONGEST // 1000, "delay of a health monitor")
     between(monitor.timeout, 0, LONGEST // 1000, "timeout of a health monitor")
     between(monitor.rise, 1, 50, "number of successes of a health monitor")

@@ -5,6 +5,7 @@ import re
 from livia.agent.haproxy.server import line_words, milliseconds, seconds
 from livia.agent.haproxy.text import Section, line, quoted_argument
 from livia.agent.haproxy.tls import server_words
+from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import ListenerSpec, MonitorSpec, PoolSpec
@@ -74,7 +75,7 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
     if listener.connection_limit > 0:
         lines.append(line("fullconn", listener.connection_limit))
     lines += _persistence(listener, pool, peers if replicated else None)
-    lines += _monitor(pool.monitor)
+    lines += _monitor(pool.monitor) if checked(pool) else []
     encryption = server_words(listener, pool)
     if encryption:
         lines.append(line("default-server", *encryption))

@@ -9,6 +9,7 @@ from livia.agent.haproxy.render import Machine, skeleton
 from livia.agent.haproxy.server import words
 from livia.agent.haproxy.text import line
 from livia.agent.haproxy.tls import server_words
+from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.core.model.pool import PersistenceType
 from livia.core.spec import ListenerSpec, MemberSpec, PoolSpec, Spec
@@ -85,7 +86,7 @@ def _add(
     # A server that is added has nothing of the backend's default-server line.
     every = [*words(pool, member), *server_words(listener, pool)]
     commands = [Command(line("add", "server", path, *every), "New server registered")]
-    if pool.monitor is not None:
+    if checked(pool):
         commands.append(Command(f"enable health {path}"))
     if member.enabled:
         # Up at once, as HAProxy starts its servers; the first failed check takes it down.

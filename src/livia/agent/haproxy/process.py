@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -11,16 +12,19 @@ from livia.agent import disk
 from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
-from livia.agent.haproxy import render, runtime
+from livia.agent.haproxy import render, runtime, verdicts
 from livia.agent.haproxy.certificates import Certificates, renewals
 from livia.agent.haproxy.change import AtRuntime, ByReload, plan
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
 from livia.agent.haproxy.runtime import RuntimeApiError, Worker
 from livia.agent.haproxy.statistics import Snapshot, parse
+from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.host import Host
 from livia.agent.material import Material
+from livia.agent.probes.target import MemberKey
+from livia.agent.probes.watch import Watch
 from livia.core.spec import Spec
 
 log = structlog.get_logger()
@@ -29,13 +33,16 @@ log = structlog.get_logger()
 _PATIENCE = 10.0
 #: more than one look of the heartbeat thread can miss
 _MOST_FAREWELLS = 100
+#: HAProxy reads one line of commands into one buffer (16 kB); one of these has some 150 bytes
+_MOST_VERDICTS = 50
 
 
 class Haproxy:
     """One master with its worker. The caller holds the amphora's lock."""
 
-    def __init__(self, host: Host, directory: AmphoraDirectory, material: Material) -> None:
+    def __init__(self, host: Host, directory: AmphoraDirectory, material: Material, probes: Watch) -> None:
         self._host = host
+        self._probes = probes
         self._directory = directory
         self._material = material
         self.worker = Worker(directory.path)
@@ -118,7 +125,8 @@ class Haproxy:
     def reload(self, running: Spec, wanted: Spec) -> None:
         """Load the accepted file. Raises ReloadFailedError or RuntimeApiError."""
         state = runtime.server_state(self.worker.ask("show servers state"), _lasting(running, wanted))
-        disk.write(self._directory.server_state, state, durable=False)
+        dead = verdicts.state_rows(wanted, self._probes.up)
+        disk.write(self._directory.server_state, "\n".join([state.rstrip(), *dead, ""]), durable=False)
         before = parse(self.worker.ask("show info;show stat"))
         self.farewells.append(before)
         self.master.reload()
@@ -129,6 +137,28 @@ class Haproxy:
                 self.farewells.append(replace(after, pid=before.pid))
         self.departures.clear()
         self._host.metrics.reloads.inc()
+
+    def heed(self, spec: Spec, members: Iterable[MemberKey]) -> None:
+        """The agent's own checks found these members up or down: tell the worker, and the next one that starts.
+        Needs no lock. Raises RuntimeApiError; `correct` makes up for it."""
+        self.keep_verdicts(spec)
+        self._tell(verdicts.commands(spec, members, self._probes.up))
+
+    def correct(self, spec: Spec, statuses: Mapping[tuple[str, str], str]) -> None:
+        """Tell the worker where it is not of the agent's opinion. Needs no lock. Raises RuntimeApiError."""
+        self._tell(verdicts.corrections(spec, statuses, self._probes.up))
+
+    def keep_verdicts(self, spec: Spec) -> None:
+        """So that a HAProxy that starts without the agent knows the dead members."""
+        rows = verdicts.state_rows(spec, self._probes.up)
+        if rows:
+            disk.write(self._directory.start_state, verdicts.state_file(rows), durable=False)
+        else:
+            self._directory.start_state.unlink(missing_ok=True)
+
+    def _tell(self, commands: list[str]) -> None:
+        for start in range(0, len(commands), _MOST_VERDICTS):
+            self.worker.ask(";".join(commands[start : start + _MOST_VERDICTS]))
 
 
 def expected_servers(spec: Spec) -> frozenset[str]:
@@ -146,7 +176,7 @@ def _lasting(running: Spec, wanted: Spec) -> dict[tuple[str, str], int]:
     lasting: dict[tuple[str, str], int] = {}
     for listener, pool in backends(wanted):
         old = before.get(pool.id)
-        if old is None or old.monitor is None or pool.monitor is None:
+        if old is None or not checked(old) or not checked(pool):
             continue
         places = {member.id: (member.address, member.port) for member in old.members if member.enabled}
         for member in pool.members:

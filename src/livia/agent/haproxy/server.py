@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 from livia.agent.acceptance.fields import LONGEST
+from livia.agent.probes.target import probed
 from livia.core.model.pool import MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
@@ -35,7 +36,7 @@ def words(pool: PoolSpec, member: MemberSpec) -> list[str]:
         result.append("backup")
     if pool.protocol in _INTRODUCED:
         result.append(_INTRODUCED[pool.protocol])
-    if pool.monitor is not None:
+    if pool.monitor is not None and not probed(pool):
         result += _check(pool, pool.monitor, member)
         if pool.protocol in _INTRODUCED and member.monitor_address is None and member.monitor_port is None:
             # What takes traffic with an introduction only takes checks with one only. HAProxy sees to it by itself for

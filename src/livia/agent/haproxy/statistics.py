@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.meter import Reading
+from livia.agent.probes.watch import Watch
 from livia.core.report import PoolReport
 from livia.core.spec import Spec
 
@@ -59,8 +60,9 @@ def listener_status(status: str) -> Literal["OPEN", "FULL"]:
     return "FULL" if status == "FULL" else "OPEN"
 
 
-def pools(spec: Spec, statuses: dict[tuple[str, str], str]) -> dict[str, PoolReport]:
-    """Reports of the pools that listeners use, by `{pool}:{listener}`. Servers that only finish are left out."""
+def pools(spec: Spec, statuses: dict[tuple[str, str], str], probes: Watch) -> dict[str, PoolReport]:
+    """Reports of the pools that listeners use, by `{pool}:{listener}`. Servers that only finish are left out, and
+    `probes` knows better of those that HAProxy does not check."""
     reports: dict[str, PoolReport] = {}
     for listener, pool in backends(spec):
         name = backend_name(pool.id, listener.id)
@@ -68,7 +70,7 @@ def pools(spec: Spec, statuses: dict[tuple[str, str], str]) -> dict[str, PoolRep
         reports[name] = PoolReport(
             status="UP" if up else "DOWN",
             members={
-                member.id: _member(statuses[name, member.id], member.weight)
+                member.id: _member(statuses[name, member.id], probes.text(pool.id, member.id), member.weight)
                 for member in pool.members
                 if (name, member.id) in statuses
             },
@@ -76,12 +78,13 @@ def pools(spec: Spec, statuses: dict[tuple[str, str], str]) -> dict[str, PoolRep
     return reports
 
 
-def _member(status: str, weight: int) -> str:
+def _member(status: str, probed: str | None, weight: int) -> str:
     """One of the texts of contract 95, section 2.1."""
     if status.startswith("MAINT"):
         return "MAINT"
     if status.startswith("DRAIN") or status == "NOLB":
         return "DRAIN"
+    status = probed or status
     # HAProxy calls a server of weight 0 by its health; it takes no new clients all the same.
     if weight == 0 and not status.startswith("DOWN"):
         return "DRAIN"

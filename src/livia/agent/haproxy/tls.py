@@ -7,6 +7,7 @@ for they come and go one by one.
 
 from collections.abc import Sequence
 
+from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import is_http
 from livia.core.model.listener import ClientAuthentication
 from livia.core.model.pool import PoolProtocol
@@ -125,7 +126,7 @@ def _member_words(listener: ListenerSpec, pool: PoolSpec, tls: MemberTlsSpec) ->
     if is_http(listener):
         # Where bytes are passed on as they are, only the client knows which protocol they are of.
         words += [*_alpn("alpn", tls.alpn), *_alpn("check-alpn", tls.alpn)]
-    if pool.monitor is not None:
+    if checked(pool):
         words.append("check-ssl")
     return words
 

@@ -89,6 +89,27 @@ def _run(command: list[str], given: str | None) -> str:
     return done.stdout
 
 
+def here() -> int:
+    """A descriptor of the calling thread's network namespace, for `enter`."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def enter(descriptor: int) -> None:
+    """Move the calling thread, and it alone, to a network namespace. Raises OSError."""
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def enter_named(namespace: str) -> None:
+    """Move the calling thread to the network namespace of this name. Raises OSError."""
+    descriptor = os.open(_NAMESPACES / namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class _Visit(Thread, Generic[_T]):
     """A thread of its own: setns(2) moves only the calling thread, and this one ends there."""
 
@@ -101,13 +122,7 @@ class _Visit(Thread, Generic[_T]):
 
     def run(self) -> None:
         try:
-            descriptor = os.open(_NAMESPACES / self._namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-                    number = ctypes.get_errno()
-                    raise OSError(number, os.strerror(number))
-            finally:
-                os.close(descriptor)
+            enter_named(self._namespace)
             self.result = self._work()
         except Exception as error:  # carried to the thread that waits
             self.error = error
