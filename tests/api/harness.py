@@ -8,7 +8,7 @@ from livia.api.app import create
 from livia.api.auth import Authenticator
 from livia.api.policy import Policy
 from livia.core.clock import Clock, SystemClock
-from livia.core.drivers import NetworkDriver, SecretStore
+from livia.core.drivers import NetworkDriver, Seal, SecretStore
 from livia.core.rules.capabilities import AGENT_LIMITS, Limits
 from livia.drivers.network.noop import NoopNetworks
 from livia.drivers.secrets.noop import NoopSecrets
@@ -50,6 +50,7 @@ class Harness:
         *,
         network: NetworkDriver | None = None,
         secrets: SecretStore | None = None,
+        seal: Seal | None = None,
         authenticator: Authenticator | None = None,
         policy: Policy | None = None,
         cors: CorsSettings | None = None,
@@ -64,7 +65,7 @@ class Harness:
             database=database,
             network=network or NoopNetworks(),
             secrets=secrets or NoopSecrets(),
-            seal=KeySeal(b"s" * 32),
+            seal=seal or KeySeal(b"s" * 32),
             wake=self.wake,
             clock=clock or SystemClock(),
             settings=ApiSettings(**settings),

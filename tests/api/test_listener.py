@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from livia.core.rules.capabilities import NO_LIMITS
 from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 
@@ -238,6 +239,38 @@ def test_protocols_that_the_deployment_forbids(
     body = {"loadbalancer_id": harness.load_balancer()["id"], "protocol_port": 1, **values}
     expected = f"The selected protocol is not allowed in this deployment: {text}"
     assert harness.refused("POST", "/listeners", {"listener": body}, 400) == expected
+
+
+def test_no_way_around_by_a_change(make: MakeHarness) -> None:
+    permissive, strict = make(limits=NO_LIMITS), make(limits=NO_LIMITS, allow_tls_terminated_listeners=False)
+    load_balancer = permissive.load_balancer()["id"]
+
+    def path(port: int, **values: Any) -> str:
+        made = permissive.listener(load_balancer, protocol="PROMETHEUS", protocol_port=port, **values)
+        return f"/listeners/{made['id']}"
+
+    plain, encrypted = path(1), path(2, default_tls_container_ref=REF)
+    text = "The selected protocol is not allowed in this deployment: PROMETHEUS with TLS"
+    for values in ({"default_tls_container_ref": REF}, {"sni_container_refs": [REF]}):
+        strict.refused("PUT", plain, {"listener": values}, 400, text)
+        # What was allowed once can be renewed.
+        strict.accepted(strict.client.put(encrypted, {"listener": values}), 200)
+        permissive.accepted(permissive.client.put(plain, {"listener": values}), 200)
+        permissive.accepted(
+            permissive.client.put(plain, {"listener": {"sni_container_refs": [], "default_tls_container_ref": None}}),
+            200,
+        )
+    strict.accepted(strict.client.put(plain, {"listener": {"name": "n"}}), 200)
+
+
+def test_what_openssl_has_not(harness: Harness, tree: Tree) -> None:
+    text = (
+        f"{NOT_ABLE}listener with tls_versions SSLv3 is not available yet (it does TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)."
+    )
+    versions = {"tls_versions": ["SSLv3", "TLSv1.2"]}
+    harness.refused("PUT", tree.paths["listener"], {"listener": versions}, 501, text)
+    harness.refused("POST", "/listeners", {"listener": {**tree.minimal("listener"), **versions}}, 501, text)
+    harness.refused("PUT", tree.paths["pool"], {"pool": versions}, 501, text.replace("listener with", "pool with"))
 
 
 def test_tls_that_the_deployment_forbids(make: MakeHarness) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from livia.core.rules.capabilities import NO_LIMITS
+from livia.core.wake import NoWake
 from livia.ops import cli, drivers, secrets
+from livia.ops.processes import Processes
 from livia.ops.services import Installation
 from livia.ops.settings import EMBEDDED
 from livia.ops.state import State
-from livia.store import schema
+from livia.store import bindings, schema
 from tests.api.harness import Harness
 from tests.keymaterial import INTERMEDIATE, NAMELESS, OTHER, ROOT, WEB, Holder
 
@@ -28,6 +30,7 @@ FILES = {
     "web.p12": WEB.pkcs12(b"s3cret", [INTERMEDIATE]),
     "ca.pem": b"# two of them\n" + ROOT.pem + OTHER.pem,
     "crl.pem": ROOT.revocation_list(),
+    "foreign.pem": INTERMEDIATE.revocation_list(),
     "empty": b"",
     "escape.pem": (escape := Holder("\x1b[2Jx")).pem + escape.key_pem(),
 }
@@ -210,6 +213,71 @@ def test_a_secret_in_use(livia: Place) -> None:
     assert (status, err.startswith("2 secrets are named twin: ")) == (1, True)
     assert livia("delete", foreign.rpartition("/")[2]) == (0, "", "")
     assert livia("delete", "web") == (1, "", "There is no secret web.\n")
+
+
+def test_renewal(livia: Place) -> None:
+    reference = livia.create("--certificate", "all.pem", "--name", "web")
+    authority = livia.create("--file", "ca.pem", "--name", "ours")
+    revoked = livia.create("--file", "crl.pem", "--name", "revoked")
+    deps = Processes(livia.installation.complete_settings, "test").dependencies(NoWake())
+    harness = Harness(deps.database, secrets=deps.secrets, seal=deps.seal, limits=NO_LIMITS)
+    assert livia("replace", "web", "--certificate", "other.pem")[1] == (
+        f"{reference}: replaced; no load balancer uses it.\n"
+    )
+
+    def listener(**values: Any) -> tuple[str, str]:
+        key = harness.load_balancer()["id"]
+        made = harness.listener(key, protocol="TERMINATED_HTTPS", protocol_port=443, **values)
+        harness.pool(loadbalancer_id=key)
+        harness.confirm(key)
+        return key, made["id"]
+
+    mutual = {
+        "client_ca_tls_container_ref": authority,
+        "client_crl_container_ref": revoked,
+        "client_authentication": "MANDATORY",
+    }
+    unrelated, _ = listener(default_tls_container_ref=livia.create("--certificate", "all.pem"))
+    by_name, _ = listener(
+        default_tls_container_ref=livia.create("--certificate", "all.pem"), sni_container_refs=[reference]
+    )
+    by_default, own = listener(default_tls_container_ref=reference, **mutual)
+    leaving, _ = listener(default_tls_container_ref=reference)
+    assert harness.client.delete(f"/loadbalancers/{leaving}", cascade="true").status == 204
+
+    def pems(key: str) -> dict[str, str]:
+        with deps.database.read() as connection:
+            kept = bindings.every(connection, key).items()
+        return {named.reference: deps.seal.open(sealed, bindings.place(key, named)).decode() for named, sealed in kept}
+
+    bound = {key: pems(key) for key in (unrelated, by_name, by_default)}
+    generations = {key: harness.generation("load_balancer", key) for key in bound}
+    before = harness.rows()
+    for way, why in (
+        (("web", "--file", "ca.pem"), f"Could not retrieve certificate: ['{reference}']"),
+        (("revoked", "--file", "foreign.pem"), "The CRL specified is not valid for client certificate authority"),
+        (("web", "--certificate", "nameless.pem"), "neither a common name nor a DNS name"),
+        (("nobody", "--file", "ca.pem"), "There is no secret nobody."),
+    ):
+        status, _out, err = livia("replace", *way)
+        assert (status, why in err) == (1, True), err
+        assert harness.rows() == before
+
+    status, out, err = livia("replace", "web", "--certificate", "old.pem")
+    assert (status, out) == (0, f"{reference}: replaced; 2 load balancers will use it from now on.\n")
+    assert "warning: The certificate expired on" in err
+    assert pems(unrelated) == bound[unrelated]
+    for key in (by_name, by_default):
+        assert pems(key) == {**bound[key], reference: (old.pem + old.key_pem()).decode()}
+        assert harness.generation("load_balancer", key) == generations[key] + 1
+    assert harness.generation("load_balancer", unrelated) == generations[unrelated]
+    assert harness.statuses(by_default)["listener"] == "PENDING_UPDATE"
+    told = harness.client.get(f"/loadbalancers/{by_default}/events").json["events"]
+    (sentence,) = [each["message"] for each in told if each["code"] == "listener.renew"]
+    assert sentence == f"What {reference} stands for was replaced."
+    assert own in str(told)
+    status, out, _err = livia("replace", "revoked", "--file", "crl.pem")
+    assert (status, "1 load balancer will use it" in out) == (0, True)
 
 
 def test_another_key_is_told(livia: Place) -> None:

@@ -117,21 +117,36 @@ def _secret(installation: "Installation", options: argparse.Namespace) -> int:
         elif options.action == "delete":
             secrets.delete(installation, options.secret, force=options.force)
         else:
-            files = {name: getattr(options, name) for name in secrets.Files.__struct_fields__}
-            created = secrets.create(
-                installation,
-                secrets.Files(**files),
-                name=options.name,
-                project_id=options.project,
-                passphrase=options.passphrase,
-                ask=(lambda: getpass("Passphrase: ")) if sys.stdin.isatty() else None,
-            )
-            print(created.reference)
-            for note in created.notes:
+            files = secrets.Files(**{name: getattr(options, name) for name in secrets.Files.__struct_fields__})
+            ask = (lambda: getpass("Passphrase: ")) if sys.stdin.isatty() else None
+            if options.action == "replace":
+                replaced = secrets.replace_material(
+                    installation, options.secret, files, passphrase=options.passphrase, ask=ask
+                )
+                said, notes = f"{replaced.reference}: {_users(replaced.load_balancers)}", replaced.notes
+            else:
+                created = secrets.create(
+                    installation,
+                    files,
+                    name=options.name,
+                    project_id=options.project,
+                    passphrase=options.passphrase,
+                    ask=ask,
+                )
+                said, notes = created.reference, created.notes
+            print(said)
+            for note in notes:
                 print(f"warning: {note}", file=sys.stderr)
     except secrets.SecretError as error:
         return _fail(str(error))
     return 0
+
+
+def _users(load_balancers: int) -> str:
+    if not load_balancers:
+        return "replaced; no load balancer uses it."
+    many = "1 load balancer" if load_balancers == 1 else f"{load_balancers} load balancers"
+    return f"replaced; {many} will use it from now on."
 
 
 def _user(installation: "Installation", options: argparse.Namespace) -> int:
@@ -214,7 +229,20 @@ def _add_secret_commands(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser(
         "create", help="keep a certificate, a CA bundle or a revocation list; print its reference"
     )
-    kind = create.add_mutually_exclusive_group(required=True)
+    _add_material(create)
+    create.add_argument("--name", default="", help="what people call it")
+    create.add_argument("--project", metavar="ID", help="only this project may use it (default: every project)")
+    renew = actions.add_parser("replace", help="renew: keep other material under a reference, for whatever uses it")
+    renew.add_argument("secret", help="reference, id or name")
+    _add_material(renew)
+    for name, about in (("show", "everything about a secret but its key"), ("delete", "forget a secret")):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("secret", help="reference, id or name")
+    action.add_argument("--force", action="store_true", help="also while listeners or pools use it")
+
+
+def _add_material(parser: argparse.ArgumentParser) -> None:
+    kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument(
         "--certificate", type=Path, metavar="FILE", help="PEM; its key and intermediates may follow in it"
     )
@@ -222,15 +250,9 @@ def _add_secret_commands(parser: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--file", type=Path, dest="bundle", metavar="FILE", help="PEM: CA certificates, or certificate revocation lists"
     )
-    create.add_argument("--private-key", type=Path, metavar="FILE", help="PEM")
-    create.add_argument("--intermediates", type=Path, metavar="FILE", help="PEM")
-    create.add_argument("--passphrase", help="of the key or the PKCS12 bundle; asked for if left out")
-    create.add_argument("--name", default="", help="what people call it")
-    create.add_argument("--project", metavar="ID", help="only this project may use it (default: every project)")
-    for name, about in (("show", "everything about a secret but its key"), ("delete", "forget a secret")):
-        action = actions.add_parser(name, help=about)
-        action.add_argument("secret", help="reference, id or name")
-    action.add_argument("--force", action="store_true", help="also while listeners or pools use it")
+    parser.add_argument("--private-key", type=Path, metavar="FILE", help="PEM")
+    parser.add_argument("--intermediates", type=Path, metavar="FILE", help="PEM")
+    parser.add_argument("--passphrase", help="of the key or the PKCS12 bundle; asked for if left out")
 
 
 def _add_network_commands(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from livia.api.arrival import Wsgi, in_turn, whole_bodies
 from livia.core.clock import SystemClock
 from livia.core.spec import Offer, TlsDefaults
+from livia.core.wake import Wake
 from livia.drivers.wake.datagram import DatagramListener, DatagramWake
 from livia.health.fleet import Fleet
 from livia.health.service import HealthManager, Receiver
@@ -61,19 +62,22 @@ class Processes:
         """The API as a WSGI application. Raises SettingsError."""
         return whole_bodies(self._answering(), self._settings.api.max_request_body_size)
 
-    def _answering(self) -> Wsgi:
+    def dependencies(self, wake: Wake) -> Deps:
+        """What use cases work with. Raises SettingsError."""
         database = self.database()
-        deps = Deps(
+        return Deps(
             database=database,
             network=drivers.network(self._settings, database, self._clock),
             secrets=drivers.secrets(self._settings, database, self._clock),
             seal=drivers.seal(self._settings),
-            wake=DatagramWake(self._wake_path),
+            wake=wake,
             clock=self._clock,
             settings=self._settings.api,
             limits=drivers.limits(self._settings),
         )
-        return access.application(self._settings, deps)
+
+    def _answering(self) -> Wsgi:
+        return access.application(self._settings, self.dependencies(DatagramWake(self._wake_path)))
 
     def run_api(self) -> None:
         """The life of the API's parent process; Granian forks the one that answers."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from livia.core.rules import certificates
 from livia.core.rules.certificates import Unusable
 from livia.core.rules.references import vault_id
 from livia.drivers.secrets.local import Entry, InUseError, LocalVault
+from livia.drivers.wake.datagram import DatagramWake
 from livia.ops import drivers
+from livia.ops.processes import Processes
 from livia.ops.services import Installation
 from livia.ops.settings import SettingsError
-from livia.services.context import new_uuid
+from livia.services import renewal
+from livia.services.context import Context, Refused, new_uuid
+from livia.services.waking import WakeAfterCommit
 from livia.store import schema
 
 
@@ -58,14 +63,51 @@ def create(
     vault = _vault(installation)
     if len(name) > 255 or len(project_id or "") > 36:
         raise SecretError("A name has at most 255 characters, a project's id at most 36.")
-    if files.bundle is not None:
-        if files.private_key or files.intermediates or passphrase:
-            raise SecretError("A file of CA certificates or revocation lists has no key, intermediates or passphrase.")
-        return Created(vault.add(new_uuid(), _bundle(files.bundle), name=name, project_id=project_id))
-    read = _read_keyed(files, passphrase, ask)
-    return Created(
-        vault.add(new_uuid(), _kept(read), name=name, project_id=project_id), tuple(_notes(read, _now(installation)))
-    )
+    material, notes = _given(installation, files, passphrase, ask)
+    return Created(vault.add(new_uuid(), material, name=name, project_id=project_id), notes)
+
+
+class Replaced(Struct, frozen=True):
+    """A secret that stands for something else now. `load_balancers`: how many use it; `notes`: as in `Created`."""
+
+    reference: str
+    load_balancers: int
+    notes: tuple[str, ...] = ()
+
+
+def replace_material(
+    installation: Installation,
+    name: str,
+    files: Files,
+    *,
+    passphrase: str | None = None,
+    ask: Callable[[], str] | None = None,
+) -> Replaced:
+    """Keep other material under a secret's reference, and give it to whatever uses it: all or nothing.
+
+    `name`: reference, id or name. Raises SecretError, also where it does not do for what the secret is used for.
+    """
+    entry = _find(_vault(installation), name)
+    material, notes = _given(installation, files, passphrase, ask)
+    settings = installation.complete_settings
+    with closing(DatagramWake(Path(settings.livia.wake_socket))) as wake:
+        try:
+            deps = Processes(settings, "livia secret").dependencies(wake)
+            vault = drivers.vault(settings, deps.database, installation.clock)
+        except SettingsError as error:
+            raise SecretError(str(error)) from error
+        deps = replace(deps, wake=WakeAfterCommit(deps.database, wake))
+
+        def act() -> int:
+            vault.replace(entry.reference, material)
+            return len(renewal.renew(deps, Context(is_admin=True), entry.reference))
+
+        try:
+            return Replaced(entry.reference, deps.database.together(act), notes)
+        except Refused as error:
+            raise SecretError(f"{error.text} Nothing was replaced.") from error
+        finally:
+            deps.database.close()
 
 
 def show_all(installation: Installation) -> None:
@@ -119,6 +161,18 @@ def _find(vault: LocalVault, name: str) -> Entry:
     if len(found) > 1:
         raise SecretError(f"{len(found)} secrets are named {name}: {', '.join(each.reference for each in found)}.")
     return found[0]
+
+
+def _given(
+    installation: Installation, files: Files, passphrase: str | None, ask: Callable[[], str] | None
+) -> tuple[Material, tuple[str, ...]]:
+    """What the files hold, and what their owner may not have meant. Raises SecretError."""
+    if files.bundle is None:
+        read = _read_keyed(files, passphrase, ask)
+        return _kept(read), tuple(_notes(read, _now(installation)))
+    if files.private_key or files.intermediates or passphrase:
+        raise SecretError("A file of CA certificates or revocation lists has no key, intermediates or passphrase.")
+    return _bundle(files.bundle), ()
 
 
 def _read_keyed(files: Files, passphrase: str | None, ask: Callable[[], str] | None) -> KeyedCertificate:

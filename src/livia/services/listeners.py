@@ -212,7 +212,10 @@ def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str
     settings = change.deps.settings
     merged = {**stored, **wanted}
     if set(wanted) & _CERTIFICATE_ATTRIBUTES:
-        require(rules.certificates_fit(merged, wanted, updating=True))
+        require(
+            rules.certificate_allowed(stored, wanted, allow_tls=settings.allow_tls_terminated_listeners),
+            rules.certificates_fit(merged, wanted, updating=True),
+        )
     if set(wanted) & {"hsts_max_age", "hsts_include_subdomains", "hsts_preload"}:
         # Taking the age away switches HSTS off, flags and all.
         off = "hsts_max_age" in wanted and wanted["hsts_max_age"] is None

@@ -1,13 +1,30 @@
 """Key material that a load balancer's listeners and pools name, kept sealed beside them."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, union_all, update
+from msgspec import Struct
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.secret import Named, Use
+from livia.core.model.status import Provisioning
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS
 from livia.store import tables as t
 from livia.store.batch import Batch
 
@@ -105,6 +122,52 @@ def _named(connection: Connection, load_balancer_id: str) -> set[str]:
         ),
     )
     return {_name(Named(Use(use), reference)) for use, reference in connection.execute(columns)}
+
+
+class Naming(Struct, frozen=True):
+    """A listener or pool (`kind`) of a load balancer names a reference for these uses."""
+
+    load_balancer_id: str
+    kind: str
+    object_id: str
+    uses: frozenset[Use]
+
+
+def naming(connection: Connection, reference: str) -> list[Naming]:
+    """Who names a reference, in load balancers of the built-in provider that are there to stay; those of one load
+    balancer follow each other."""
+    columns = union_all(
+        *(_objects_naming(column.table, use, column == reference) for use, column in _COLUMNS),
+        _objects_naming(
+            t.listener,
+            Use.CERTIFICATE,
+            t.listener.c.id.in_(select(t.sni.c.listener_id).where(t.sni.c.tls_container_id == reference)),
+        ),
+    )
+    found: defaultdict[tuple[str, str, str], set[Use]] = defaultdict(set)
+    for row in connection.execute(columns):
+        load_balancer_id, kind, object_id, use = row
+        found[load_balancer_id, kind, object_id].add(Use(use))
+    return [Naming(*place, frozenset(uses)) for place, uses in sorted(found.items())]
+
+
+def _objects_naming(table: FromClause, use: Use, where: ColumnElement[bool]) -> Select[Any]:
+    lb = t.load_balancer
+    return (
+        select(
+            table.c.load_balancer_id,
+            bindparam(None, table.description, unique=True).label("kind"),
+            table.c.id,
+            bindparam(None, use.value, unique=True).label("use"),
+        )
+        .join_from(table, lb, lb.c.id == table.c.load_balancer_id)
+        .where(
+            where,
+            table.c.provisioning_status != Provisioning.PENDING_DELETE,
+            lb.c.provisioning_status.not_in((Provisioning.PENDING_DELETE, Provisioning.DELETED)),
+            lb.c.provider.in_(BUILT_IN_PROVIDERS),
+        )
+    )
 
 
 def forget(connection: Connection, load_balancer_id: str) -> None:

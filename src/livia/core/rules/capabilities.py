@@ -14,11 +14,14 @@ NOOP_PROVIDERS = frozenset({"noop_driver", "noop_driver-alt"})
 #: those that can be loaded
 PROVIDERS = BUILT_IN_PROVIDERS | NOOP_PROVIDERS
 
-#: object type, attribute, and the values that the data plane has; None: the attribute must be empty
+#: object type, attribute, and the values (of a list: its items) that the data plane has; None: it must be empty
 Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
 
 #: a data plane that takes everything: the no-op one
 NO_LIMITS: Limits = ()
+#: OpenSSL is built without SSLv3 since its version 1.1
+_TLS_VERSIONS = frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"})
+_ALPN = frozenset({"h2", "http/1.1", "http/1.0"})
 #: amphorae of this program's agent; later issues empty this table
 AGENT_LIMITS: Limits = (
     ("load balancer", "vip_vnic_type", frozenset({"normal"})),
@@ -30,6 +33,10 @@ AGENT_LIMITS: Limits = (
     ("pool", "tls_container_ref", None),
     ("pool", "ca_tls_container_ref", None),
     ("pool", "crl_container_ref", None),
+    ("listener", "tls_versions", _TLS_VERSIONS),
+    ("pool", "tls_versions", _TLS_VERSIONS),
+    ("listener", "alpn_protocols", _ALPN),
+    ("pool", "alpn_protocols", _ALPN),
     ("health monitor", "type", frozenset({"HTTP", "HTTPS", "TCP", "TLS-HELLO"})),
 )
 #: what the built-in provider refuses whatever data plane it has (contract 50, section 1.7)
@@ -42,9 +49,13 @@ def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any
         return ACCEPT
     for subject, attribute, able in (*limits, *_ALWAYS):
         value = values.get(attribute)
-        if subject != kind or not value or (able is not None and value in able):
+        if subject != kind or not value:
             continue
-        wanted = f"{attribute} {value}" if able is not None else attribute
+        asked = value if isinstance(value, (list, tuple)) else (value,)
+        lacking = [str(each) for each in asked if able is None or each not in able]
+        if not lacking:
+            continue
+        wanted = f"{attribute} {', '.join(lacking)}" if able is not None else attribute
         choices = f" (it does {', '.join(sorted(able))})" if able is not None else ""
         return Refuse(
             501,

@@ -92,6 +92,14 @@ def protocol_allowed(protocol: str, *, encrypted: bool, allow_tls: bool, allow_p
     return Refuse(400, f"The selected protocol is not allowed in this deployment: {shown}")
 
 
+def certificate_allowed(stored: Mapping[str, Any], wanted: Mapping[str, Any], *, allow_tls: bool) -> Verdict:
+    """The same where a listener without a certificate gets one. What has one may change it."""
+    encrypted = any(wanted.get(name) for name in CERTIFICATES) and not any(stored.get(name) for name in CERTIFICATES)
+    return protocol_allowed(
+        stored["protocol"], encrypted=encrypted, allow_tls=allow_tls or not encrypted, allow_prometheus=True
+    )
+
+
 def cidrs_fit(cidrs: Iterable[str] | None, vips: Sequence[str], *, security_groups: bool) -> Verdict:
     """Rows 26 and 27. `vips`: every address of the load balancer."""
     if not cidrs:

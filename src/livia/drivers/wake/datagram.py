@@ -22,6 +22,9 @@ class DatagramWake:
         with suppress(OSError):
             self._socket.sendto(key.encode(), self._path)
 
+    def close(self) -> None:
+        self._socket.close()
+
 
 class DatagramListener:
     """The receiving side. Owns the path: an earlier owner's socket there is replaced."""
