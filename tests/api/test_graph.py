@@ -209,7 +209,11 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
         400,
         "The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'.",
     ),
-    ({"pools": [{**POOL, "tls_enabled": True}]}, 501, "Provider 'amphora' does not support a requested option: "),
+    (
+        {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}]},
+        501,
+        "Provider 'amphora' does not support a requested option: ",
+    ),
     (
         {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}, {**POOL, "members": [MEMBER, MEMBER]}]},
         409,

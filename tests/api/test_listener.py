@@ -109,7 +109,6 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"hsts_include_subdomains": True}, 400, "hsts_max_age is set as well"),
     ({"default_pool": {"name": "x"}}, 400, "Unknown attribute for argument listener_.listener: default_pool"),
     ({"l7policies": [{"action": "REJECT"}]}, 400, "Unknown attribute for argument listener_.listener: l7policies"),
-    ({"protocol": "TERMINATED_HTTPS", "default_tls_container_ref": REF}, 501, NOT_ABLE),
     ({"protocol": "UDP"}, 501, NOT_ABLE),
     ({"protocol": "UDP", "protocol_port": 80}, 501, NOT_ABLE),
     ({"protocol": "SCTP"}, 501, NOT_ABLE),
@@ -263,14 +262,23 @@ def test_no_way_around_by_a_change(make: MakeHarness) -> None:
     strict.accepted(strict.client.put(plain, {"listener": {"name": "n"}}), 200)
 
 
-def test_what_openssl_has_not(harness: Harness, tree: Tree) -> None:
-    text = (
-        f"{NOT_ABLE}listener with tls_versions SSLv3 is not available yet (it does TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)."
-    )
-    versions = {"tls_versions": ["SSLv3", "TLSv1.2"]}
-    harness.refused("PUT", tree.paths["listener"], {"listener": versions}, 501, text)
-    harness.refused("POST", "/listeners", {"listener": {**tree.minimal("listener"), **versions}}, 501, text)
-    harness.refused("PUT", tree.paths["pool"], {"pool": versions}, 501, text.replace("listener with", "pool with"))
+def test_versions_that_the_data_plane_has_not(harness: Harness, tree: Tree) -> None:
+    old = f"{NOT_ABLE}listener with tls_versions SSLv3 is not available yet (it does TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)."
+    gap = f"{NOT_ABLE}listener with a gap in tls_versions is not available yet."
+    encrypted = {"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": REF}
+    path = f"/listeners/{harness.listener(tree.load_balancer, **encrypted)['id']}"
+    body = {**encrypted, "loadbalancer_id": tree.load_balancer, "protocol_port": 444}
+    for versions, text in ((["SSLv3", "TLSv1"], old), (["TLSv1.3", "TLSv1.1"], gap)):
+        values = {"tls_versions": versions}
+        harness.refused("PUT", path, {"listener": values}, 501, text)
+        harness.refused("POST", "/listeners", {"listener": {**body, **values}}, 501, text)
+        # Where nothing is encrypted they are kept, and mean nothing.
+        harness.accepted(harness.client.put(tree.paths["listener"], {"listener": values}), 200)
+        harness.accepted(harness.client.put(tree.paths["pool"], {"pool": values}), 200)
+        text = text.replace("listener with", "pool with")
+        harness.refused("PUT", tree.paths["pool"], {"pool": {"tls_enabled": True}}, 501, text)
+        harness.refused("PUT", tree.paths["pool"], {"pool": {"tls_enabled": True, **values}}, 501, text)
+        harness.refused("POST", "/pools", {"pool": {**tree.minimal("pool"), "tls_enabled": True, **values}}, 501, text)
 
 
 def test_tls_that_the_deployment_forbids(make: MakeHarness) -> None:

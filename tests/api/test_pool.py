@@ -37,8 +37,6 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"lb_algorithm": "SOURCE_IP_PORT"}, 501, NOT_ABLE),
     ({"protocol": "UDP"}, 501, NOT_ABLE),
     ({"protocol": "SCTP"}, 501, NOT_ABLE),
-    ({"tls_enabled": True}, 501, NOT_ABLE),
-    ({"tls_container_ref": REF}, 501, NOT_ABLE),
 ]
 
 

@@ -312,13 +312,6 @@ def test_an_authority_that_changes_meanwhile(make: MakeHarness, vault: Vault) ->
     assert (shown["name"], shown["client_ca_tls_container_ref"]) == ("", other)
 
 
-def test_the_data_plane_still_says_what_it_cannot(make: MakeHarness, vault: Vault) -> None:
-    harness = make(secrets=vault.store)
-    tree = harness.tree()
-    body = {"listener": listener_body(tree, vault, GOOD)}
-    harness.refused("POST", "/listeners", body, 501, "does not support a requested option")
-
-
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reference=st.text(max_size=300), content=st.binary(max_size=200))
 def test_no_reference_and_no_material_is_too_much(

@@ -82,7 +82,7 @@ def add(
     """
     complete = _with_tls_defaults(change.deps, values)
     _check_new(change, complete, readings, others)
-    change.require_supported("listener", complete)
+    change.require_supported("listener", _asked(complete, complete["protocol"]))
     protocol, port = complete["protocol"], complete["protocol_port"]
     if any((each.protocol, each.protocol_port) == (protocol, port) for each in others):
         listeners.make_way(change.connection, change.state.id, protocol, port)
@@ -109,7 +109,7 @@ def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str,
         if wanted.get("default_pool_id") is not None:
             check_pool(change, stored["protocol"], wanted["default_pool_id"])
         _require_present(change, stored["provisioning_status"])
-        change.require_supported("listener", {**wanted, "protocol": stored["protocol"]})
+        change.require_supported("listener", _asked(wanted, stored["protocol"]))
         change.update("listener", listener_id, columns(wanted), wanted)
         _set_lists(change, listener_id, wanted)
         references.bind(change, LISTENER, _named(stored, wanted), readings)
@@ -237,6 +237,12 @@ def _named(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str,
 
 
 _CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}
+
+
+def _asked(values: Mapping[str, Any], protocol: str) -> dict[str, Any]:
+    """What the data plane has to be able to do."""
+    encrypted = protocol in ("TERMINATED_HTTPS", "PROMETHEUS")
+    return {**values, "protocol": protocol, **tls.asked_of_data_plane(values, encrypted=encrypted)}
 
 
 def _port_is_free(protocol: str, port: int, others: Iterable[listeners.Neighbour]) -> Verdict:

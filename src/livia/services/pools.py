@@ -79,7 +79,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
             tls.versions_allowed(complete["tls_versions"], settings.minimum_tls_version),
             tls.alpn_allowed(complete["alpn_protocols"]),
         )
-    change.require_supported("pool", complete)
+    change.require_supported("pool", _asked(complete, {}))
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
     pools.add_persistence(change.new, pool_id, complete["session_persistence"])
     references.bind(change, POOL, complete, readings)
@@ -103,7 +103,7 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
         change.require_mutable()
         if pool.provisioning_status == objects.DELETING:
             raise Refused(409, f"Load Balancer {change.state.id} is immutable and cannot be updated.")
-        change.require_supported("pool", wanted)
+        change.require_supported("pool", _asked(wanted, stored))
         change.update("pool", pool_id, columns(wanted), wanted)
         if "session_persistence" in wanted:
             pools.set_persistence(change.connection, pool_id, wanted["session_persistence"])
@@ -165,6 +165,14 @@ def _with_tls_defaults(deps: Deps, values: Mapping[str, Any]) -> dict[str, Any]:
             if complete[name] is None:
                 complete[name] = getattr(deps.settings, setting)
     return complete
+
+
+def _asked(values: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data plane has to be able to do. `row`: the pool as it is stored."""
+    lists = {name: row[name].split(",") for name in _WORD_LISTS if row.get(name)}
+    merged = {**lists, **{name: value for name, value in values.items() if name not in lists or value}}
+    encrypted = bool(values.get("tls_enabled", row.get("tls_enabled")))
+    return {**merged, **tls.asked_of_data_plane(merged, encrypted=encrypted)}
 
 
 def _with_nulls(deps: Deps, encrypted: bool, changes: Mapping[str, Any]) -> dict[str, Any]:

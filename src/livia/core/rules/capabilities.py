@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from livia.core.rules.tls import GAP
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 
 #: names under which the built-in provider goes (contract 90, `enabled_provider_drivers`)
@@ -26,15 +27,14 @@ _ALPN = frozenset({"h2", "http/1.1", "http/1.0"})
 AGENT_LIMITS: Limits = (
     ("load balancer", "vip_vnic_type", frozenset({"normal"})),
     ("member", "request_sriov", None),
-    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS"})),
+    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS", "TERMINATED_HTTPS"})),
     ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
     ("pool", "lb_algorithm", frozenset({"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"})),
-    ("pool", "tls_enabled", None),
-    ("pool", "tls_container_ref", None),
-    ("pool", "ca_tls_container_ref", None),
-    ("pool", "crl_container_ref", None),
     ("listener", "tls_versions", _TLS_VERSIONS),
     ("pool", "tls_versions", _TLS_VERSIONS),
+    # HAProxy takes the oldest and the newest (manual, section 5.1, ssl-min-ver).
+    ("listener", GAP, None),
+    ("pool", GAP, None),
     ("listener", "alpn_protocols", _ALPN),
     ("pool", "alpn_protocols", _ALPN),
     ("health monitor", "type", frozenset({"HTTP", "HTTPS", "TCP", "TLS-HELLO"})),

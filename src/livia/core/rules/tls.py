@@ -1,7 +1,8 @@
 """Ciphers, protocol versions and ALPN of listeners and pools (contract 20, rows 19, 20, 28 to 31)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from livia.core.rules.verdict import ACCEPT, Verdict, invalid
 
@@ -55,6 +56,20 @@ def versions_allowed(versions: Sequence[str] | None, minimum: str | None) -> Ver
         if old:
             return invalid(f"Requested TLS versions are less than the minimum: {', '.join(old)} < {minimum}")
     return ACCEPT
+
+
+#: what a data plane may lack: to leave out a version between two others
+GAP = "a gap in tls_versions"
+
+
+def asked_of_data_plane(values: Mapping[str, Any], *, encrypted: bool) -> dict[str, Any]:
+    """What versions and protocols mean to a data plane: nothing where there is no encryption."""
+    if not encrypted:
+        return {"tls_versions": None, "alpn_protocols": None}
+    versions = values.get("tls_versions") or ()
+    places = [VERSIONS.index(version) for version in versions if version in VERSIONS]
+    between = VERSIONS[min(places) : max(places)] if places else ()
+    return {GAP: [version for version in between if version not in versions]}
 
 
 def alpn_allowed(protocols: Sequence[str] | None) -> Verdict:
