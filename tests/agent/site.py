@@ -1,6 +1,7 @@
 """A lab that a whole module of tests uses: an agent, a namespace for clients and one for members."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from livia.agent.haproxy.runtime import Worker
@@ -21,12 +22,13 @@ class Site:
         self.client = lab.namespace("client", CLIENT)
         self._generation = 0
 
-    def apply(self, pools: tuple[PoolSpec, ...], *listeners: ListenerSpec) -> None:
-        self.apply_spec(single(pools, listeners))
+    def apply(self, pools: tuple[PoolSpec, ...], *listeners: ListenerSpec, texts: Sequence[str] = ()) -> None:
+        """`texts`: the key material that listeners and pools name."""
+        self.apply_spec(single(pools, listeners), texts)
 
-    def apply_spec(self, spec: Spec) -> None:
+    def apply_spec(self, spec: Spec, texts: Sequence[str] = ()) -> None:
         self._generation += 1
-        self.lab.apply(spec, self._generation)
+        self.lab.apply(spec, self._generation, texts)
 
     def ask(self, port: int, *lines: str, method: str = "GET", target: str = "/") -> tuple[int, str]:
         """(status, body) of one request; status 0 when there is no answer."""

@@ -1,0 +1,115 @@
+"""gRPC and HTTP/2 from client to member: through listeners that end TLS and pools that begin it, and as plain bytes."""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import grpc
+import pytest
+
+from livia.agent.plumbing import kernel
+from livia.core.model.listener import ListenerProtocol
+from livia.core.model.pool import PoolProtocol
+from livia.core.spec import name_of
+from tests.agent import grpc_client
+from tests.agent.lab import VIP, eventually, listener, member, pool
+from tests.agent.site import Site
+from tests.agent.tls_site import member_tls, termination, tls_listener
+from tests.keymaterial import INTERMEDIATE, ROOT, WEB
+
+#: ports of the listeners: ends TLS, passes it on, passes plain bytes on
+ENDED, PASSED, PLAIN = 443, 444, 80
+_PEM = WEB.text(INTERMEDIATE)
+
+
+class Talk(grpc.GenericRpcHandler):
+    """Answers in bytes, and notes which calls were ended by the client."""
+
+    def __init__(self) -> None:
+        self.ended: list[bytes] = []
+        self._over = Event()
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return {
+            "Echo": grpc.unary_unary_rpc_method_handler(self._echo),
+            "Fail": grpc.unary_unary_rpc_method_handler(self._fail),
+            "Talk": grpc.stream_stream_rpc_method_handler(lambda messages, _context: messages),
+            "Sleep": grpc.unary_unary_rpc_method_handler(self._sleep),
+            "Stream": grpc.unary_stream_rpc_method_handler(self._stream),
+        }.get(handler_call_details.method.rpartition("/")[2])
+
+    def _echo(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        asked = dict(context.invocation_metadata())["x-asked"]
+        context.set_trailing_metadata((("x-seen", str(asked)),))
+        return message
+
+    def _fail(self, _message: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not today")
+
+    def _await_end(self, message: bytes, context: grpc.ServicerContext) -> None:
+        over = Event()
+        context.add_callback(over.set)
+        if over.wait(5):
+            self.ended.append(message)
+
+    def _sleep(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        self._await_end(message, context)
+        return b""
+
+    def _stream(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield b"first"
+        self._await_end(message, context)
+
+
+@pytest.fixture(scope="module")
+def talk(site: Site) -> Iterator[Talk]:
+    """A gRPC server with TLS on port 8443 and without on 8080 of the members' namespace."""
+    talk = Talk()
+    server = grpc.server(ThreadPoolExecutor(8), handlers=(talk,))
+    key, chain = WEB.key_pem(), WEB.pem + INTERMEDIATE.pem
+    kernel.inside(site.members, lambda: server.add_insecure_port("0.0.0.0:8080"))
+    credentials = grpc.ssl_server_credentials([(key, chain)])
+    kernel.inside(site.members, lambda: server.add_secure_port("0.0.0.0:8443", credentials))
+    server.start()
+    try:
+        yield talk
+    finally:
+        server.stop(0).wait()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(site: Site, talk: Talk) -> Site:
+    bytes_ = {"protocol": ListenerProtocol.TCP}
+    authority = ROOT.pem.decode()
+    (site.lab.directory / "root.pem").write_text(authority)
+    site.apply(
+        (
+            pool(member(1, port=8443), id="encrypted", tls=member_tls(alpn=("h2",), ca=name_of(authority))),
+            pool(member(1, port=8443), id="passed", protocol=PoolProtocol.TCP),
+            pool(member(1, port=8080), id="plain", protocol=PoolProtocol.TCP),
+        ),
+        tls_listener(termination(_PEM), id="ended", default_pool_id="encrypted"),
+        listener(id="passed", port=PASSED, default_pool_id="passed", **bytes_),
+        listener(id="plain", port=PLAIN, default_pool_id="plain", **bytes_),
+        texts=(_PEM, authority),
+    )
+    return site
+
+
+@pytest.mark.parametrize("port", [ENDED, PASSED, PLAIN])
+def test_every_kind_of_call_ends_as_it_should(site: Site, talk: Talk, port: int) -> None:
+    talk.ended.clear()
+    authority = "-" if port == PLAIN else str(site.lab.directory / "root.pem")
+    said = json.loads(site.run(sys.executable, str(Path(grpc_client.__file__)), f"{VIP}:{port}", authority))
+    assert said == {
+        "unary": {"length": 100_000, "trailer": "yes", "code": "OK"},
+        "failure": {"code": "FAILED_PRECONDITION", "details": "not today"},
+        "both_ways": [str(number) for number in range(20)],
+        "deadline": "DEADLINE_EXCEEDED",
+        "cancel": "CANCELLED",
+    }
+    # The member hears of it, too: it need not work on for nobody.
+    eventually(lambda: sorted(talk.ended) == [b"cancel", b"deadline"])

@@ -1,0 +1,103 @@
+"""WebSockets through a VIP: the upgrade, how long they may be silent, and that they outlive reloads."""
+
+import socket
+import time
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as open_websocket
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from livia.agent.plumbing import kernel
+from livia.core.spec import ListenerSpec, PoolSpec
+from tests.agent.lab import VIP, listener, member, pool
+from tests.agent.site import Site
+
+#: ports of the listeners
+WEB, IMPATIENT = 80, 81
+_SILENCE = 700
+_CHAT = Subprotocol("chat")
+
+
+def _talk(connection: ServerConnection) -> None:
+    """Echo; "push" asks for ten messages, one every 0.1 s."""
+    for message in connection:
+        if message != "push":
+            connection.send(message)
+            continue
+        for number in range(10):
+            time.sleep(0.1)
+            connection.send(str(number))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def members(site: Site) -> Iterator[None]:
+    listening = kernel.inside(site.members, lambda: socket.create_server(("", 8001)))
+    with serve(_talk, sock=listening, subprotocols=[_CHAT], ping_interval=None) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            site.apply(*_wanted(50000))
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _wanted(timeout: int) -> tuple[tuple[PoolSpec, ...], ListenerSpec, ListenerSpec]:
+    silence = {"timeout_client_data": _SILENCE, "timeout_member_data": _SILENCE}
+    return (
+        (pool(member(1, port=8001)),),
+        listener(timeout_client_data=timeout),
+        listener(id="impatient", port=IMPATIENT, **silence),
+    )
+
+
+def _open(site: Site, port: int) -> ClientConnection:
+    plain = kernel.inside(site.client, lambda: socket.create_connection((VIP, port), 5))
+    plain.settimeout(None)
+    return open_websocket(f"ws://{VIP}:{port}/talk", sock=plain, subprotocols=[_CHAT], ping_interval=None)
+
+
+def test_messages_go_both_ways(site: Site) -> None:
+    with _open(site, WEB) as websocket:
+        assert websocket.subprotocol == "chat"
+        for message in ("hello", b"\0\1", "x" * 500_000):
+            websocket.send(message)
+            assert websocket.recv(5) == message
+        assert websocket.ping().wait(5)
+
+
+def test_silence_of_both_sides_ends_a_websocket_and_a_word_of_either_does_not(site: Site) -> None:
+    with _open(site, IMPATIENT) as websocket:
+        # The member alone speaks for longer than either may be silent.
+        websocket.send("push")
+        assert [websocket.recv(5) for _ in range(10)] == [str(number) for number in range(10)]
+        started = time.monotonic()
+        with pytest.raises(ConnectionClosed):
+            websocket.recv(5)
+        assert time.monotonic() - started >= _SILENCE / 1000 - 0.1
+    with _open(site, IMPATIENT) as websocket:
+        # So do pings, which browsers and libraries send by themselves.
+        for _ in range(4):
+            time.sleep(0.3)
+            assert websocket.ping().wait(5)
+
+
+def test_websockets_outlive_reloads(site: Site) -> None:
+    worker = site.worker.pid()
+    with _open(site, WEB) as websocket:
+        for timeout in range(40000, 40003):
+            site.apply(*_wanted(timeout))
+            websocket.send(str(timeout))
+            assert websocket.recv(5) == str(timeout)
+        with _open(site, WEB) as other:
+            other.send("to the one that serves now")
+            assert other.recv(5) == "to the one that serves now"
+        websocket.send("still here")
+        assert websocket.recv(5) == "still here"
+    assert site.worker.pid() != worker
