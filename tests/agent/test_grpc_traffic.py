@@ -25,7 +25,7 @@ ENDED, PASSED, PLAIN = 443, 444, 80
 _PEM = WEB.text(INTERMEDIATE)
 
 
-class Talk(grpc.GenericRpcHandler):
+class Talk(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers in bytes, and notes which calls were ended by the client."""
 
     def __init__(self) -> None:
@@ -47,7 +47,9 @@ class Talk(grpc.GenericRpcHandler):
         return message
 
     def _fail(self, _message: bytes, context: grpc.ServicerContext) -> bytes:
-        context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not today")
+        context.set_code(grpc.StatusCode.FAILED_PRECONDITION)
+        context.set_details("not today")
+        return b""
 
     def _await_end(self, message: bytes, context: grpc.ServicerContext) -> None:
         over = Event()

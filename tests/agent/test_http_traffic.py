@@ -181,6 +181,13 @@ def test_what_heads_may_be_like(site: Site, lines: tuple[str, ...], status: int)
     assert len(server.requests) == (status == 200)
 
 
+def test_no_client_gets_past_the_rules_by_an_upgrade_to_http2(site: Site) -> None:
+    with HttpServer(site.members, 8001) as server:
+        said = site.run("curl", "-sS", "--http2", "-w", " %{http_version} %{http_code}", f"http://{VIP}/")
+    assert said == "8001 1.1 200"
+    assert "upgrade" not in server.requests[0].headers
+
+
 def test_http2_without_tls_is_spoken_with_those_who_know(site: Site) -> None:
     with HttpServer(site.members, 8001) as server:
         command = ["curl", "-sS", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}", f"http://{VIP}/"]

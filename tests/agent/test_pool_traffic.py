@@ -6,15 +6,24 @@ from contextlib import ExitStack, suppress
 from threading import Event
 
 import pytest
+from msgspec.structs import replace
 
 from livia.agent.plumbing import kernel
 from livia.core.model.l7 import Action, CompareType, RuleType
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
-from livia.core.spec import MemberSpec, PersistenceSpec, PolicySpec, PoolSpec, RuleSpec
-from tests.agent.lab import VIP, eventually, listener, member, monitor, pool
+from livia.core.spec import (
+    InterfaceAddress,
+    MemberSpec,
+    PersistenceSpec,
+    PolicySpec,
+    PoolSpec,
+    RuleSpec,
+    VipAddress,
+)
+from tests.agent.lab import VIP, eventually, listener, member, monitor, pool, single
 from tests.agent.members import HttpServer, Request, Stream, answer, ask, connect, request, response
-from tests.agent.site import MEMBERS, Site
+from tests.agent.site import CLIENT, MEMBERS, Site
 
 ONE, TWO, THREE, GONE = 8001, 8002, 8003, 8009
 
@@ -145,6 +154,23 @@ def test_bytes_go_to_pools_of_every_protocol(site: Site, protocol: PoolProtocol)
     kind = ListenerProtocol.HTTPS if protocol is PoolProtocol.HTTPS else ListenerProtocol.TCP
     site.apply((pool(_member(ONE), protocol=protocol),), listener(protocol=kind))
     assert ask(site.client, VIP, 80).body == b"8001"
+
+
+def test_inserted_headers_say_who_asks_over_ipv6_too(site: Site) -> None:
+    names = ("X-Client-IP", "X-Forwarded-For", "X-Forwarded-IP", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP")
+    kernel.batch(site.client, ["address replace fd31::64/64 dev eth0 nodad"])
+    spec = single((pool(_member(8005)),), (listener(insert_headers=names),))
+    own = InterfaceAddress(address="fd31::5/64")
+    interface = replace(spec.interfaces[0], addresses=(*spec.interfaces[0].addresses, own))
+    vips = (*spec.vips, VipAddress(address="fd31::c8", interface="eth0"))
+    site.apply_spec(replace(spec, interfaces=(interface,), vips=vips))
+    with HttpServer(site.members, 8005) as server:
+        lies = [f"{name}: 6.6.6.6" for name in names]
+        for vip in (VIP, "fd31::c8"):
+            assert ask(site.client, vip, 80, *lies, *lies).status == 200
+    for seen, address in zip(server.requests, (CLIENT, "fd31::64"), strict=True):
+        said = {name: seen.headers[name.lower()] for name in names}
+        assert said == dict.fromkeys(names, address) | {"X-Forwarded-Port": "80", "X-Forwarded-Proto": "http"}
 
 
 def test_without_listeners_connections_are_refused(site: Site) -> None:

@@ -14,6 +14,8 @@ from livia.core.spec import InterfaceAddress, VipAddress
 from tests.agent.lab import VIP, eventually, listener, member, monitor, pool, single
 from tests.agent.members import Server, Stream, answer, ask, connect, head, request, response
 from tests.agent.site import CLIENT, MEMBERS, Site
+from tests.agent.tls_site import termination, tls_listener
+from tests.keymaterial import INTERMEDIATE, WEB
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 CLIENT6, VIP6 = "fd31::64", "fd31::c8"
@@ -96,6 +98,17 @@ def test_ipv6_clients_are_told_apart(site: Site, protocol: PoolProtocol) -> None
     with Strict(site.members, 8001) as strict:
         assert [ask(site.client, VIP6, port).body for port in (80, 81)] == [b"met", b"met"]
     assert strict.met == [(CLIENT6, VIP6, 80), (CLIENT6, VIP6, 81)]
+
+
+@pytest.mark.parametrize("protocol", [PoolProtocol.PROXY, PoolProtocol.PROXYV2])
+def test_members_behind_the_end_of_tls_are_told_too(site: Site, protocol: PoolProtocol) -> None:
+    pem = WEB.text(INTERMEDIATE)
+    site.apply((pool(member(1, port=8001), protocol=protocol),), tls_listener(termination(pem)), texts=(pem,))
+    with Strict(site.members, 8001) as strict:
+        # Two requests of one connection are two streams of HTTP/2.
+        said = site.run("curl", "-sSk", "--http2", f"https://{VIP}/", f"https://{VIP}/again")
+    assert said == "metmet"
+    assert set(strict.met) == {(CLIENT, VIP, 443)}
 
 
 def test_connections_are_not_shared_between_clients_nor_opened_for_each_request(site: Site) -> None:

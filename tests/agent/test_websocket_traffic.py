@@ -1,6 +1,7 @@
 """WebSockets through a VIP: the upgrade, how long they may be silent, and that they outlive reloads."""
 
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from threading import Thread
@@ -16,9 +17,13 @@ from livia.agent.plumbing import kernel
 from livia.core.spec import ListenerSpec, PoolSpec
 from tests.agent.lab import VIP, listener, member, pool
 from tests.agent.site import Site
+from tests.agent.tls_site import termination, tls_listener
+from tests.keymaterial import INTERMEDIATE, ROOT
+from tests.keymaterial import WEB as WWW
 
 #: ports of the listeners
-WEB, IMPATIENT = 80, 81
+WEB, IMPATIENT, ENCRYPTED = 80, 81, 443
+_PEM = WWW.text(INTERMEDIATE)
 _SILENCE = 700
 _CHAT = Subprotocol("chat")
 
@@ -41,30 +46,39 @@ def members(site: Site) -> Iterator[None]:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
-            site.apply(*_wanted(50000))
+            site.apply(*_wanted(50000), texts=(_PEM,))
             yield
         finally:
             server.shutdown()
             thread.join()
 
 
-def _wanted(timeout: int) -> tuple[tuple[PoolSpec, ...], ListenerSpec, ListenerSpec]:
+def _wanted(timeout: int) -> tuple[tuple[PoolSpec, ...], ListenerSpec, ListenerSpec, ListenerSpec]:
     silence = {"timeout_client_data": _SILENCE, "timeout_member_data": _SILENCE}
     return (
         (pool(member(1, port=8001)),),
         listener(timeout_client_data=timeout),
         listener(id="impatient", port=IMPATIENT, **silence),
+        tls_listener(termination(_PEM), id="encrypted"),
     )
 
 
 def _open(site: Site, port: int) -> ClientConnection:
     plain = kernel.inside(site.client, lambda: socket.create_connection((VIP, port), 5))
     plain.settimeout(None)
-    return open_websocket(f"ws://{VIP}:{port}/talk", sock=plain, subprotocols=[_CHAT], ping_interval=None)
+    if port != ENCRYPTED:
+        return open_websocket(f"ws://{VIP}:{port}/talk", sock=plain, subprotocols=[_CHAT], ping_interval=None)
+    context = ssl.create_default_context(cadata=ROOT.pem.decode())
+    # As browsers do: a WebSocket has a connection of HTTP/1.1 to itself.
+    context.set_alpn_protocols(["http/1.1"])
+    return open_websocket(
+        "wss://www.example.net/talk", sock=plain, ssl=context, subprotocols=[_CHAT], ping_interval=None
+    )
 
 
-def test_messages_go_both_ways(site: Site) -> None:
-    with _open(site, WEB) as websocket:
+@pytest.mark.parametrize("port", [WEB, ENCRYPTED])
+def test_messages_go_both_ways(site: Site, port: int) -> None:
+    with _open(site, port) as websocket:
         assert websocket.subprotocol == "chat"
         for message in ("hello", b"\0\1", "x" * 500_000):
             websocket.send(message)
@@ -92,7 +106,7 @@ def test_websockets_outlive_reloads(site: Site) -> None:
     worker = site.worker.pid()
     with _open(site, WEB) as websocket:
         for timeout in range(40000, 40003):
-            site.apply(*_wanted(timeout))
+            site.apply(*_wanted(timeout), texts=(_PEM,))
             websocket.send(str(timeout))
             assert websocket.recv(5) == str(timeout)
         with _open(site, WEB) as other:

@@ -50,6 +50,9 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
         lines.append("hash-type consistent")
     if http:
         lines.append("http-reuse never" if _sends_proxy(pool) else "http-reuse safe")
+        # A member that took it up would speak HTTP/2 to the client past every L7 rule. No client needs it: RFC 9113,
+        # section 3.1, has taken it out.
+        lines.append("http-request del-header Upgrade if { req.hdr(Upgrade) -i -m sub h2c }")
         # A member that ends the connection without a word may have acted: only what is safe to do twice is sent to
         # another (RFC 9110, section 9.2.2). METH_GET includes HEAD.
         lines += [

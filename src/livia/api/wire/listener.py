@@ -112,7 +112,7 @@ LISTENER = Resource(
             "2.0",
             default=-1,
             on_update_null=Null.DEFAULT,
-            about="The most connections at one time; -1 for no limit of its own.",
+            about="The most connections at one time; -1 or 0 for no limit of its own.",
         ),
         _option(
             "default_pool_id",
@@ -167,7 +167,8 @@ LISTENER = Resource(
         _timeout("timeout_member_connect", "How long connecting to a member may take, in milliseconds."),
         _timeout("timeout_member_data", "How long a member may be silent, in milliseconds."),
         _timeout(
-            "timeout_tcp_inspect", "How long to wait for more of a connection before judging it, in milliseconds."
+            "timeout_tcp_inspect",
+            "How long a TCP or HTTPS listener waits for a client to begin before it asks a member, in milliseconds.",
         ),
         common.TAGS,
         common.text(
