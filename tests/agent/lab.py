@@ -44,7 +44,7 @@ NETWORK = "11111111-0000-4000-8000-000000000001"
 VIP = "172.31.213.200"
 KEY = "a key of the tests"
 
-_MEMBER = """
+MEMBER = """
 import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -233,7 +233,7 @@ class Lab:
         return namespace
 
     def serve(self, namespace: str, name: str) -> None:
-        command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", _MEMBER, name]
+        command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", MEMBER, name]
         self._members.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
 
     def get(
