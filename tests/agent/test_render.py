@@ -11,11 +11,13 @@ from msgspec.structs import replace
 
 from livia.agent.acceptance import check
 from livia.agent.errors import InvalidSpecError
-from livia.agent.haproxy.change import AtRuntime, ByReload, plan
+from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.render import Machine, render
+from livia.agent.haproxy.server import ids
+from livia.agent.haproxy.servers import AtRuntime, ByReload, Surroundings
 from livia.agent.haproxy.text import line, word
 from livia.agent.keepalived.render import render as keepalived
-from livia.core.model.pool import MonitorType, PersistenceType
+from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
 from livia.core.spec import PersistenceSpec, Spec
 from tests.agent.lab import listener, member, monitor, pair, pool, single
 
@@ -117,21 +119,38 @@ def test_ids_that_could_be_paths_are_refused() -> None:
 def test_only_members_change_at_runtime() -> None:
     before = single((pool(member(1), member(2)),))
     after = single((pool(member(1, weight=5), member(3)),))
-    step = plan(before, after, MACHINE, {})
+    step = plan(before, after, Surroundings())
     assert isinstance(step, AtRuntime)
     assert [command.text.split()[0] for command in step.commands] == ["set", "add", "enable"]
     assert [each.path for each in step.departures] == ["pool-1:listener-1/m2"]
-    assert plan(before, before, MACHINE, {}) == AtRuntime()
-    cookie = PersistenceSpec(type=PersistenceType.HTTP_COOKIE)
-    for left, right in (
-        (before, replace(before, listeners=(listener(port=81),))),
-        (before, single((pool(member(1), member(2, backup=True)),))),
-        (
-            single((pool(member(1), persistence=cookie),)),
-            single((pool(member(1), member(2), persistence=cookie),)),
-        ),
-    ):
-        assert isinstance(plan(left, right, MACHINE, {}), ByReload)
+    assert plan(before, before, Surroundings()) == AtRuntime()
+    assert isinstance(plan(before, replace(before, listeners=(listener(port=81),)), Surroundings()), ByReload)
+
+
+def _roles(**changes: object) -> AtRuntime | ByReload:
+    """How a member of such a pool becomes a backup."""
+    before = single((pool(member(1), member(2), **changes),))
+    after = single((pool(member(1), member(2, backup=True), **changes),))
+    return plan(before, after, Surroundings())
+
+
+def test_a_member_that_clients_are_bound_to_is_not_replaced_at_runtime() -> None:
+    step = _roles()
+    assert isinstance(step, AtRuntime)
+    assert [each.twin for each in step.replacements] == ["pool-1:listener-1/m2:twin"]
+    for algorithm in (Algorithm.SOURCE_IP, Algorithm.SOURCE_IP_PORT):
+        assert isinstance(_roles(algorithm=algorithm), ByReload)
+    for kind in (PersistenceType.HTTP_COOKIE, PersistenceType.SOURCE_IP):
+        assert isinstance(_roles(persistence=PersistenceSpec(type=kind)), ByReload)
+
+
+def test_members_of_one_checksum_have_ids_of_their_own() -> None:
+    # CRC-32 of "plumless" and "buckeroo" is the same.
+    both = pool(member(1, id="plumless"), member(2, id="buckeroo"))
+    first, second = ids(both)["buckeroo"], ids(both)["plumless"]
+    assert second == first + 1
+    before, after = single((pool(member(1, id="plumless")),)), single((both,))
+    assert isinstance(plan(before, after, Surroundings()), ByReload)
 
 
 def test_keepalived_carries_the_other_ip_version_along() -> None:

@@ -34,7 +34,6 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
         "Unknown attribute for argument pool_.pool: members",
     ),
     ({"healthmonitor": {"type": "TCP"}}, 400, "Mandatory field missing."),
-    ({"lb_algorithm": "SOURCE_IP_PORT"}, 501, NOT_ABLE),
     ({"protocol": "UDP"}, 501, NOT_ABLE),
     ({"protocol": "SCTP"}, 501, NOT_ABLE),
 ]
@@ -136,8 +135,6 @@ def test_persistence_updates(harness: Harness, tree: Tree, stored: Any, sent: An
 
 
 REFUSED_UPDATES: list[tuple[dict[str, Any], int, str]] = [
-    ({"lb_algorithm": "SOURCE_IP_PORT"}, 501, NOT_ABLE),
-    ({"tls_enabled": True}, 501, NOT_ABLE),
     ({"crl_container_ref": REF}, 400, "CA certificate reference is required"),
     ({"ca_tls_container_ref": None, "crl_container_ref": REF}, 400, "A CA reference cannot be removed"),
     ({"tls_versions": []}, 400, "Empty TLS version list"),

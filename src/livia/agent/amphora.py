@@ -17,7 +17,7 @@ from livia.agent.acceptance import check, check_material
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
 from livia.agent.haproxy.master import ReloadFailedError
-from livia.agent.haproxy.process import Haproxy, expected_servers
+from livia.agent.haproxy.process import Haproxy
 from livia.agent.haproxy.render import bound_addresses
 from livia.agent.haproxy.runtime import RuntimeApiError
 from livia.agent.host import Host
@@ -117,7 +117,10 @@ class Amphora:
             self.directory.clear_pending()
         else:
             self._material.lay_out(spec)
-            self.haproxy.departures.find(expected_servers(spec))
+            try:
+                self.haproxy.adopt(spec)
+            except (RuntimeApiError, ReloadFailedError) as error:
+                raise _refusal(error) from error
         self._check_members(spec)
 
     def prepare_restart(self) -> None:

@@ -4,9 +4,8 @@ import time
 
 from msgspec import Struct
 
-from livia.agent.haproxy.change import Departure
 from livia.agent.haproxy.runtime import Worker
-from livia.core.spec import MemberSpec
+from livia.agent.haproxy.servers import Departure
 
 #: seconds that a change waits for requests in flight before it leaves the rest to the background
 _BRIEFLY = 0.05
@@ -15,7 +14,7 @@ _AT_LAST = 12 * 3600.0
 
 
 class _Leaving(Struct):
-    member: MemberSpec | None
+    origin: Departure | None
     deadline: float
     tries: int = 0
 
@@ -30,9 +29,9 @@ class Departures:
     def __bool__(self) -> bool:
         return bool(self._leaving)
 
-    def members(self) -> dict[str, MemberSpec | None]:
-        """Who is leaving: `backend/server` to the member it was for, where that is known."""
-        return {path: leaving.member for path, leaving in self._leaving.items()}
+    def origins(self) -> dict[str, Departure | None]:
+        """Who is leaving: `backend/server` to what it was made from, where that is known."""
+        return {path: leaving.origin for path, leaving in self._leaving.items()}
 
     def clear(self) -> None:
         """A new worker serves, which never knew them."""
@@ -48,7 +47,7 @@ class Departures:
         now = time.monotonic()
         for departure in departures:
             self._worker.expect(f"set server {departure.path} state maint")
-            self._leaving[departure.path] = _Leaving(departure.member, now + _AT_LAST)
+            self._leaving[departure.path] = _Leaving(departure, now + _AT_LAST)
         pause = 0.001
         while not self.proceed() and time.monotonic() < now + _BRIEFLY:
             time.sleep(pause)

@@ -5,6 +5,7 @@ from msgspec import Struct
 from livia.agent.amphora import Amphora
 from livia.agent.disk import Record
 from livia.agent.haproxy import statistics
+from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.runtime import RuntimeApiError
 from livia.agent.meter import Meter
 from livia.core.report import ListenerReport, PoolReport
@@ -85,10 +86,12 @@ class Observer:
                 # They are open for appending: what is written next begins at zero.
                 with log.open("r+b") as file:
                     file.truncate(0)
-        if self.amphora.haproxy.departures and self.amphora.lock.acquire(blocking=False):
+        haproxy = self.amphora.haproxy
+        if haproxy.unsettled and self.amphora.lock.acquire(blocking=False):
             try:
-                self.amphora.haproxy.departures.proceed()
-            except RuntimeApiError:
+                if self.amphora.record is not None and not self.amphora.gone:
+                    haproxy.settle(self.amphora.record.assignment.spec)
+            except (RuntimeApiError, ReloadFailedError):
                 return
             finally:
                 self.amphora.lock.release()

@@ -12,7 +12,7 @@ POOLS = frozenset({PoolProtocol.HTTP, PoolProtocol.TCP, PoolProtocol.HTTPS, Pool
 MONITORS = frozenset({MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TCP, MonitorType.TLS_HELLO, MonitorType.PING})
 #: of UDP and SCTP pools (contract 40, section 5)
 DATAGRAM_MONITORS = frozenset({MonitorType.UDP_CONNECT, MonitorType.SCTP, MonitorType.TCP, MonitorType.HTTP})
-ALGORITHMS = frozenset({Algorithm.ROUND_ROBIN, Algorithm.LEAST_CONNECTIONS, Algorithm.SOURCE_IP})
+ALGORITHMS = frozenset(Algorithm)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"})
 _PATH = re.compile(r"/[\x21-\x7e]{0,254}")
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,255}")

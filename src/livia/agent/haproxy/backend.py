@@ -2,19 +2,23 @@
 
 import re
 
-from livia.agent.haproxy.server import line_words, milliseconds, seconds
-from livia.agent.haproxy.text import Section, line, quoted_argument
+from livia.agent.haproxy.persistence import persistence
+from livia.agent.haproxy.server import ids, line_words, milliseconds, seconds
+from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.tls import server_words
 from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
-from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
+from livia.core.model.pool import Algorithm, MonitorType, PoolProtocol
 from livia.core.spec import ListenerSpec, MonitorSpec, PoolSpec
 
 _BALANCE = {
     Algorithm.ROUND_ROBIN: ("roundrobin",),
     Algorithm.LEAST_CONNECTIONS: ("leastconn",),
     Algorithm.SOURCE_IP: ("source",),
+    Algorithm.SOURCE_IP_PORT: ("hash", "var(txn.client)"),
 }
+#: algorithms that find the member from the client alone
+HASHES = frozenset({Algorithm.SOURCE_IP, Algorithm.SOURCE_IP_PORT})
 _CLIENT = "%[src]"
 #: what each header of contract 20, section 4.1, is set to; what the client sent under that name is replaced
 _HEADERS = {
@@ -38,14 +42,16 @@ _TLS_HEADERS = _HEADERS | {
     "X-SSL-Client-Not-Before": "%[ssl_c_notbefore]",
     "X-SSL-Client-Not-After": "%[ssl_c_notafter]",
 }
-#: entries of a stick table (contract 90, haproxy_stick_size)
-_STICK_SIZE = "10k"
+#: what SOURCE_IP_PORT is a hash of
+_CLIENT_AND_PORT = "tcp-request content set-var-fmt(txn.client) %[src]:%[src_port]"
 
 
 def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str) -> Section:
     http = is_http(listener)
     lines = [mode(listener), line("balance", *_BALANCE[pool.algorithm])]
-    if pool.algorithm is Algorithm.SOURCE_IP:
+    if pool.algorithm is Algorithm.SOURCE_IP_PORT:
+        lines.append(_CLIENT_AND_PORT)
+    if pool.algorithm in HASHES:
         # A map-based hash would take no members at run time (HAProxy manual, section 9.3, add server).
         lines.append("hash-type consistent")
     if http:
@@ -75,39 +81,19 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
         line("timeout", "connect", milliseconds(listener.timeout_member_connect)),
         line("timeout", "server", milliseconds(listener.timeout_member_data)),
     ]
-    if listener.connection_limit > 0:
-        lines.append(line("fullconn", listener.connection_limit))
-    lines += _persistence(listener, pool, peers if replicated else None)
+    # No `fullconn`: it only scales `minconn` of servers, which have none.
+    lines += persistence(listener, pool, peers if replicated else None)
     lines += _monitor(pool.monitor) if checked(pool) else []
     encryption = server_words(listener, pool)
     if encryption:
         lines.append(line("default-server", *encryption))
-    lines += [line(*line_words(pool, member, http=http)) for member in pool.members]
+    numbers = ids(pool)
+    lines += [line(*line_words(pool, member, numbers[member.id])) for member in pool.members]
     return Section(line("backend", backend_name(pool.id, listener.id)), tuple(lines))
 
 
 def _sends_proxy(pool: PoolSpec) -> bool:
     return pool.protocol in (PoolProtocol.PROXY, PoolProtocol.PROXYV2)
-
-
-def _persistence(listener: ListenerSpec, pool: PoolSpec, peers: str | None) -> list[str]:
-    persistence = pool.persistence
-    replication = ["peers", peers] if peers is not None else []
-    if persistence is None:
-        return []
-    if persistence.type is PersistenceType.SOURCE_IP:
-        return [line("stick-table", "type", "ipv6", "size", _STICK_SIZE, *replication), "stick on src"]
-    if not is_http(listener):
-        # There are no cookies in a byte stream.
-        return []
-    if persistence.type is PersistenceType.HTTP_COOKIE:
-        return ["cookie SRV insert indirect nocache"]
-    cookie = quoted_argument(persistence.cookie_name or "")
-    return [
-        line("stick-table", "type", "string", "len", 64, "size", _STICK_SIZE, *replication),
-        line("stick", "store-response", f"res.cook({cookie})"),
-        line("stick", "match", f"req.cook({cookie})"),
-    ]
 
 
 def _monitor(monitor: MonitorSpec | None) -> list[str]:
@@ -130,10 +116,3 @@ def _codes(text: str) -> str:
         # HAProxy takes no range that runs backwards; the API does (contract 40, section 3.1).
         return "-".join(sorted(text.strip().split("-")))
     return re.sub(r"\s+", "", text)
-
-
-def sticks(listener: ListenerSpec, pool: PoolSpec) -> bool:
-    if pool.persistence is None:
-        return False
-    kind = pool.persistence.type
-    return kind is PersistenceType.SOURCE_IP or (kind is PersistenceType.APP_COOKIE and is_http(listener))

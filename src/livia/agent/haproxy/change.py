@@ -1,115 +1,80 @@
-"""How to get from what runs to what is wanted with the least disturbance. Pure."""
+"""How to get from what runs to what is wanted with the least disturbance. Pure.
 
-from collections.abc import Mapping
+At run time: members (`servers`), the rhythm of health checks, key material (`certificates`). All else is one reload,
+among it what a backend has once for all its servers: the type, timeout, request and expectation of its checks have no
+runtime command in HAProxy 2.6.
 
-from msgspec import Struct
+Nor are connection limits set at run time: HAProxy 2.6.12 hangs, and its watchdog ends it, when `set maxconn frontend`
+raises a limit at which clients wait.
+
+A disabled listener is left out of the file, and so reloads: after `disable frontend` clients with an open
+connection would be served on for as long as they keep it, while an old worker closes it after its next answer; and
+a frontend that a file disables cannot be enabled at run time.
+"""
+
 from msgspec.structs import replace
 
-from livia.agent.haproxy.render import Machine, skeleton
-from livia.agent.haproxy.server import words
-from livia.agent.haproxy.text import line
-from livia.agent.haproxy.tls import server_words
-from livia.agent.haproxy.verdicts import checked
-from livia.agent.haproxy.wiring import backend_name, backends
-from livia.core.model.pool import PersistenceType
-from livia.core.spec import ListenerSpec, MemberSpec, PoolSpec, Spec
+from livia.agent.haproxy.servers import (
+    AtRuntime,
+    ByReload,
+    Command,
+    Departure,
+    Replacement,
+    Surroundings,
+    steps,
+)
+from livia.agent.haproxy.wiring import backends
+from livia.core.spec import ListenerSpec, PoolSpec, Spec
 
 
-class Command(Struct, frozen=True):
-    """A runtime command. It worked when HAProxy answers nothing or something with `answer` in it."""
-
-    text: str
-    answer: str = ""
-
-
-class Departure(Struct, frozen=True):
-    """A server to take away once its last request has been answered."""
-
-    path: str
-    member: MemberSpec
-
-
-class AtRuntime(Struct, frozen=True):
-    """Commands in order, and servers that then leave. Empty: nothing to do."""
-
-    commands: tuple[Command, ...] = ()
-    departures: tuple[Departure, ...] = ()
-    #: servers that were leaving and now stay
-    returns: tuple[str, ...] = ()
-
-
-class ByReload(Struct, frozen=True):
-    """Only a new worker can do it."""
-
-    reason: str
-
-
-def plan(
-    running: Spec, wanted: Spec, machine: Machine, leaving: Mapping[str, MemberSpec | None]
-) -> AtRuntime | ByReload:
-    """What HAProxy has to be told. Both specs are valid. `leaving`: servers that still finish requests, with the
-    member each was for where that is known."""
-    if skeleton(running, machine) != skeleton(wanted, machine):
-        return ByReload("more than members changed")
-    before = {pool.id: {member.id: member for member in pool.members} for pool in running.pools}
+def plan(running: Spec, wanted: Spec, around: Surroundings) -> AtRuntime | ByReload:
+    """What HAProxy has to be told. Both specs are valid."""
+    if skeleton(running) != skeleton(wanted):
+        return ByReload("more than members, check intervals and key material changed")
+    before = {pool.id: pool for pool in running.pools}
     commands: list[Command] = []
+    replacements: list[Replacement] = []
     departures: list[Departure] = []
     returns: list[str] = []
     for listener, pool in backends(wanted):
-        backend = backend_name(pool.id, listener.id)
-        old = before.get(pool.id, {})
-        for member in pool.members:
-            path = f"{backend}/{member.id}"
-            if member.id in old:
-                step = _alter(path, old[member.id], member)
-            elif path in leaving:
-                step = _revive(path, leaving[path], member)
-                returns.append(path)
-            else:
-                step = _add(path, listener, pool, member, first=not old)
-            if isinstance(step, ByReload):
-                return step
-            commands += step
-        kept = {member.id for member in pool.members}
-        departures += [Departure(f"{backend}/{name}", member) for name, member in old.items() if name not in kept]
-    return AtRuntime(tuple(commands), tuple(departures), tuple(returns))
+        if before[pool.id] == pool:
+            continue
+        step = steps(listener, before[pool.id], pool, around)
+        if isinstance(step, ByReload):
+            return step
+        commands += step.commands
+        replacements += step.replacements
+        departures += step.departures
+        returns += step.returns
+    return AtRuntime(tuple(commands), tuple(replacements), tuple(departures), tuple(returns))
 
 
-def _add(
-    path: str, listener: ListenerSpec, pool: PoolSpec, member: MemberSpec, *, first: bool
-) -> list[Command] | ByReload:
-    if pool.persistence is not None and pool.persistence.type is PersistenceType.HTTP_COOKIE:
-        return ByReload("a member with a cookie cannot be added at run time")
-    if first and pool.tls is not None and pool.tls.certificate is not None:
-        # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3).
-        return ByReload("the first member of a pool with a client certificate")
-    # A server that is added has nothing of the backend's default-server line.
-    every = [*words(pool, member), *server_words(listener, pool)]
-    commands = [Command(line("add", "server", path, *every), "New server registered")]
-    if checked(pool):
-        commands.append(Command(f"enable health {path}"))
-    if member.enabled:
-        # Up at once, as HAProxy starts its servers; the first failed check takes it down.
-        commands.append(Command(f"enable server {path}"))
-    return commands
+def skeleton(spec: Spec) -> Spec:
+    """What only a reload can change. Interfaces and VRRP are not HAProxy's."""
+    return replace(
+        spec,
+        interfaces=(),
+        vrrp=None,
+        listeners=tuple(_listener_skeleton(listener) for listener in spec.listeners),
+        pools=tuple(_pool_skeleton(pool) for pool in spec.pools),
+    )
 
 
-def _revive(path: str, old: MemberSpec | None, new: MemberSpec) -> list[Command] | ByReload:
-    if old is None:
-        return ByReload("a member came back before its last request was answered")
-    # It is in maintenance, and its address was changed to close idle connections.
-    return _alter(path, replace(old, enabled=False, address="0.0.0.0", port=0), new)  # noqa: S104 - no bind
+def _listener_skeleton(listener: ListenerSpec) -> ListenerSpec:
+    tls = listener.tls
+    if tls is not None:
+        # The file names places of key material; what is in them changes at run time (`certificates`).
+        tls = replace(tls, certificates=(), client_ca=_place(tls.client_ca), client_crl=_place(tls.client_crl))
+    return replace(listener, tls=tls)
 
 
-def _alter(path: str, old: MemberSpec, new: MemberSpec) -> list[Command] | ByReload:
-    movable = replace(old, weight=new.weight, enabled=new.enabled, address=new.address, port=new.port)
-    if movable != new:
-        return ByReload("a member's monitor address or backup role changed")
-    commands: list[Command] = []
-    if (old.address, old.port) != (new.address, new.port):
-        commands.append(Command(f"set server {path} addr {new.address} port {new.port}", "change"))
-    if old.weight != new.weight:
-        commands.append(Command(f"set server {path} weight {new.weight}"))
-    if old.enabled != new.enabled:
-        commands.append(Command(f"set server {path} state {'ready' if new.enabled else 'maint'}"))
-    return commands
+def _pool_skeleton(pool: PoolSpec) -> PoolSpec:
+    monitor = replace(pool.monitor, delay=0, rise=0, fall=0) if pool.monitor is not None else None
+    tls = pool.tls
+    if tls is not None:
+        tls = replace(tls, certificate=_place(tls.certificate), ca=_place(tls.ca), crl=_place(tls.crl))
+    return replace(pool, members=(), monitor=monitor, tls=tls)
+
+
+def _place(material: str | None) -> str | None:
+    return None if material is None else ""

@@ -14,10 +14,12 @@ from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
 from livia.agent.haproxy import render, runtime, verdicts
 from livia.agent.haproxy.certificates import Certificates, renewals
-from livia.agent.haproxy.change import AtRuntime, ByReload, plan
+from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
-from livia.agent.haproxy.runtime import RuntimeApiError, Worker
+from livia.agent.haproxy.runtime import Known, RuntimeApiError, Worker
+from livia.agent.haproxy.server import ids
+from livia.agent.haproxy.servers import AtRuntime, ByReload, Surroundings, twin_of
 from livia.agent.haproxy.statistics import Snapshot, parse
 from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, backends
@@ -25,7 +27,8 @@ from livia.agent.host import Host
 from livia.agent.material import Material
 from livia.agent.probes.target import MemberKey
 from livia.agent.probes.watch import Watch
-from livia.core.spec import Spec
+from livia.agent.twins import Twins
+from livia.core.spec import MemberSpec, Spec
 
 log = structlog.get_logger()
 
@@ -49,6 +52,7 @@ class Haproxy:
         self.master = Master(directory.path)
         self.departures = Departures(self.worker)
         self._certificates = Certificates(self.worker, material.pem)
+        self._twins = Twins(self.worker, self.departures)
         #: what workers had counted when a reload sent them away; whoever counts takes it from here
         self.farewells: deque[Snapshot] = deque(maxlen=_MOST_FAREWELLS)
 
@@ -98,7 +102,7 @@ class Haproxy:
         if isinstance(step, AtRuntime):
             try:
                 self._certificates.change(renewals(running, wanted))
-                self._at_runtime(step)
+                self._at_runtime(step, wanted)
             except RuntimeApiError as error:
                 log.warning("runtime change failed, reloading", reason=str(error), amphora=wanted.amphora_id)
             else:
@@ -109,22 +113,50 @@ class Haproxy:
 
     def plan(self, running: Spec, wanted: Spec) -> AtRuntime | ByReload:
         """Which way a change would go."""
-        return plan(running, wanted, self._host.machine, self.departures.members())
+        around = Surroundings(self.departures.origins(), self._twins.paths())
+        return plan(running, wanted, around)
 
     def to_judge(self, running: Spec, wanted: Spec) -> bool:
         """Whether a change has parts that HAProxy can refuse: a reload, or other key material."""
         return isinstance(self.plan(running, wanted), ByReload) or bool(renewals(running, wanted))
 
-    def _at_runtime(self, step: AtRuntime) -> None:
+    def _at_runtime(self, step: AtRuntime, wanted: Spec) -> None:
         for command in step.commands:
             self.worker.expect(command.text, *filter(None, [command.answer]))
         self.departures.cancel(step.returns)
+        self._twins.stand_in(step.replacements)
         self.departures.begin(step.departures)
-        self._host.metrics.runtime_changes.inc(len(step.commands) + len(step.departures))
+        self._twins.return_home(wanted)
+        changes = len(step.commands) + len(step.replacements) + len(step.departures)
+        self._host.metrics.runtime_changes.inc(changes)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether HAProxy has servers that the file does not have."""
+        return bool(self.departures or self._twins)
+
+    def settle(self, spec: Spec) -> None:
+        """Go on with what the last change left. Raises ReloadFailedError or RuntimeApiError."""
+        try:
+            self.departures.proceed()
+            self._twins.return_home(spec)
+        except RuntimeApiError as error:
+            log.warning("servers could not be settled, reloading", reason=str(error), amphora=spec.amphora_id)
+            self.reload(spec, spec)
+
+    def adopt(self, spec: Spec) -> None:
+        """An earlier agent may have left servers that the file does not have. Raises as `settle` does."""
+        expected = expected_servers(spec)
+        self.departures.find(expected)
+        if any(twin_of(path) in self.departures.origins() for path in expected):
+            # Which of the two serves is not worth knowing: the file has one.
+            self.reload(spec, spec)
 
     def reload(self, running: Spec, wanted: Spec) -> None:
         """Load the accepted file. Raises ReloadFailedError or RuntimeApiError."""
-        state = runtime.server_state(self.worker.ask("show servers state"), _lasting(running, wanted))
+        state = runtime.server_state(
+            self.worker.ask("show servers state"), _lasting(running, wanted, self._twins.paths())
+        )
         dead = verdicts.state_rows(wanted, self._probes.up)
         disk.write(self._directory.server_state, "\n".join([state.rstrip(), *dead, ""]), durable=False)
         before = parse(self.worker.ask("show info;show stat"))
@@ -136,6 +168,7 @@ class Haproxy:
             if after.readings:
                 self.farewells.append(replace(after, pid=before.pid))
         self.departures.clear()
+        self._twins.clear()
         self._host.metrics.reloads.inc()
 
     def heed(self, spec: Spec, members: Iterable[MemberKey]) -> None:
@@ -170,16 +203,23 @@ def expected_servers(spec: Spec) -> frozenset[str]:
     )
 
 
-def _lasting(running: Spec, wanted: Spec) -> dict[tuple[str, str], int]:
-    """Servers whose health outlives a reload: checked before and after, at the same address; to their weight."""
+def _lasting(running: Spec, wanted: Spec, twins: Mapping[str, str]) -> dict[tuple[str, str], Known]:
+    """Servers whose health outlives a reload: checked before and after, at the same place."""
     before = {pool.id: pool for pool in running.pools}
-    lasting: dict[tuple[str, str], int] = {}
+    lasting: dict[tuple[str, str], Known] = {}
     for listener, pool in backends(wanted):
         old = before.get(pool.id)
         if old is None or not checked(old) or not checked(pool):
             continue
-        places = {member.id: (member.address, member.port) for member in old.members if member.enabled}
+        backend, numbers = backend_name(pool.id, listener.id), ids(pool)
+        places = {member.id: _place(member) for member in old.members if member.enabled}
         for member in pool.members:
-            if member.enabled and places.get(member.id) == (member.address, member.port):
-                lasting[backend_name(pool.id, listener.id), member.id] = member.weight
+            if member.enabled and places.get(member.id) == _place(member):
+                path = f"{backend}/{member.id}"
+                server = twins.get(path, path).partition("/")[2]
+                lasting[backend, server] = Known(member.id, numbers[member.id], member.weight)
     return lasting
+
+
+def _place(member: MemberSpec) -> tuple[object, ...]:
+    return member.address, member.port, member.monitor_address, member.monitor_port

@@ -3,10 +3,10 @@
 from ipaddress import ip_address
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from livia.agent.haproxy.backend import backend, sticks
+from livia.agent.haproxy.backend import backend
 from livia.agent.haproxy.frontend import frontend
+from livia.agent.haproxy.persistence import sticks
 from livia.agent.haproxy.server import endpoint
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.wiring import backends
@@ -30,11 +30,6 @@ def render(spec: Spec, machine: Machine) -> str:
     sections += [frontend(spec, listener) for listener in spec.listeners]
     sections += [backend(listener, pool, peers is not None, _peers_name(spec)) for listener, pool in backends(spec)]
     return "\n".join(section.text() for section in sections)
-
-
-def skeleton(spec: Spec, machine: Machine) -> str:
-    """The file without members: while it stays the same, a change can be made at run time."""
-    return render(replace(spec, pools=tuple(replace(pool, members=()) for pool in spec.pools)), machine)
 
 
 def _global(spec: Spec, machine: Machine) -> Section:

@@ -4,6 +4,8 @@ import os
 import socket
 from pathlib import Path
 
+from msgspec import Struct
+
 #: seconds that an answer may take
 _PATIENCE = 5.0
 
@@ -71,11 +73,19 @@ class Worker:
         return None
 
 
-def server_state(text: str, wanted: dict[tuple[str, str], int]) -> str:
+class Known(Struct, frozen=True):
+    """A server of a file whose health is known from before: its name there, its id, its weight."""
+
+    name: str
+    number: int
+    weight: int
+
+
+def server_state(text: str, lasting: dict[tuple[str, str], Known]) -> str:
     """What a new worker shall know of servers' health, from `show servers state` of the old one.
 
-    `wanted`: (backend, server) that stay the same and are enabled, to weight. Administrative states, weights and
-    addresses come from the configuration: a state file would overrule it.
+    `lasting`: (backend, server) of the old one that stay the same and are enabled. Administrative states, weights
+    and targets come from the configuration: a state file would overrule it.
     """
     rows = ["1"]
     for each in text.splitlines():
@@ -83,9 +93,22 @@ def server_state(text: str, wanted: dict[tuple[str, str], int]) -> str:
             rows.append(each)
             continue
         fields = each.split()
-        weight = wanted.get((fields[1], fields[3])) if len(fields) >= 25 else None
-        if weight is not None:
+        known = lasting.get((fields[1], fields[3])) if len(fields) >= 25 else None
+        if known is not None:
+            fields[2], fields[3] = str(known.number), known.name
             fields[6] = "0"
-            fields[7] = fields[8] = str(weight)
+            fields[7] = fields[8] = str(known.weight)
             rows.append(" ".join(fields))
     return "\n".join(rows) + "\n"
+
+
+def servers_down(worker: Worker, backends: set[str]) -> set[str]:
+    """`backend/server` of those that HAProxy's checks found dead. Raises RuntimeApiError."""
+    down: set[str] = set()
+    for backend in backends:
+        for text in worker.ask(f"show servers state {backend}").splitlines():
+            fields = text.split()
+            # srv_op_state 0: stopped; srv_admin_state 0: not by an administrator
+            if len(fields) >= 25 and fields[5:7] == ["0", "0"]:
+                down.add(f"{fields[1]}/{fields[3]}")
+    return down

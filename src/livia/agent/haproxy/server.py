@@ -1,10 +1,11 @@
 """One member as HAProxy sees it: the words of its `server` line, in a file and at run time (manual, section 5.2)."""
 
 from ipaddress import ip_address
+from zlib import crc32
 
 from livia.agent.acceptance.fields import LONGEST
 from livia.agent.probes.target import probed
-from livia.core.model.pool import MonitorType, PersistenceType, PoolProtocol
+from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
 #: A check every 0 s, or one that must be answered in 0 s, is refused or endless in HAProxy.
@@ -29,9 +30,34 @@ def milliseconds(value: int) -> int:
     return value or LONGEST
 
 
-def words(pool: PoolSpec, member: MemberSpec) -> list[str]:
-    """`server` options that both a file and `add server` take."""
-    result = [endpoint(member.address, member.port), "weight", str(member.weight)]
+#: ids of servers are positive and below this (manual, section 5.2, id)
+_IDS = 2**31
+
+
+def ids(pool: PoolSpec) -> dict[str, int]:
+    """HAProxy's id of each member's server.
+
+    Consistent hashing places a server by its id, so the id must not depend on when a member came: a restart would
+    send clients elsewhere, and so would the other amphora of a pair. It is a checksum of the member's id; of two
+    members with one checksum the later in order takes the next free id.
+    """
+    taken: dict[int, str] = {}
+    for member in sorted(pool.members, key=lambda member: member.id):
+        number = first_id(member.id)
+        while number in taken:
+            number = number % (_IDS - 1) + 1
+        taken[number] = member.id
+    return {name: number for number, name in taken.items()}
+
+
+def first_id(name: str) -> int:
+    """The id of a server of this name, unless another has it."""
+    return crc32(name.encode()) % (_IDS - 1) + 1
+
+
+def words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
+    """`server` options that both a file and `add server` take; `number` is the server's id."""
+    result = [endpoint(member.address, member.port), "id", str(number), "weight", str(member.weight)]
     if member.backup:
         result.append("backup")
     if pool.protocol in _INTRODUCED:
@@ -45,11 +71,9 @@ def words(pool: PoolSpec, member: MemberSpec) -> list[str]:
     return result
 
 
-def line_words(pool: PoolSpec, member: MemberSpec, *, http: bool) -> list[str]:
+def line_words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
     """The whole `server` line of a file."""
-    result = ["server", member.id, *words(pool, member)]
-    if http and pool.persistence is not None and pool.persistence.type is PersistenceType.HTTP_COOKIE:
-        result += ["cookie", member.id]
+    result = ["server", member.id, *words(pool, member, number)]
     if not member.enabled:
         result.append("disabled")
     return result

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from livia.agent.haproxy.servers import twin_of
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.meter import Reading
 from livia.agent.probes.watch import Watch
@@ -70,12 +71,18 @@ def pools(spec: Spec, statuses: dict[tuple[str, str], str], probes: Watch) -> di
         reports[name] = PoolReport(
             status="UP" if up else "DOWN",
             members={
-                member.id: _member(statuses[name, member.id], probes.text(pool.id, member.id), member.weight)
+                member.id: _member(status, probes.text(pool.id, member.id), member.weight)
                 for member in pool.members
-                if (name, member.id) in statuses
+                if (status := _server(statuses, name, member.id)) is not None
             },
         )
     return reports
+
+
+def _server(statuses: dict[tuple[str, str], str], backend: str, name: str) -> str | None:
+    """The status of a member's server: of its twin, while the one of the member's name comes or goes."""
+    own, twin = statuses.get((backend, name)), statuses.get((backend, twin_of(name)))
+    return own if twin is None or (own is not None and twin.startswith("MAINT")) else twin
 
 
 def _member(status: str, probed: str | None, weight: int) -> str:

@@ -29,7 +29,6 @@ AGENT_LIMITS: Limits = (
     ("member", "request_sriov", None),
     ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS", "TERMINATED_HTTPS"})),
     ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
-    ("pool", "lb_algorithm", frozenset({"ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"})),
     ("listener", "tls_versions", _TLS_VERSIONS),
     ("pool", "tls_versions", _TLS_VERSIONS),
     # HAProxy takes the oldest and the newest (manual, section 5.1, ssl-min-ver).
