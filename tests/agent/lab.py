@@ -139,6 +139,10 @@ class Lab:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._pool is not None:
+            # Its connections are served by threads of the agent that has just ended.
+            self._pool.close()
+            self._pool = None
 
     def spawn(self) -> None:
         """Run the agent as a process, that can be killed."""
@@ -172,8 +176,6 @@ class Lab:
         self.stop()
         if self._process is not None:
             self.kill()
-        if self._pool is not None:
-            self._pool.close()
         self.beats.close()
         for member in self._members:
             member.kill()

@@ -164,7 +164,7 @@ def test_addresses_of_ports_are_compared_as_addresses() -> None:
         ("pool", {"tls_enabled": True}, False),
         ("pool", {}, True),
         ("health monitor", {"type": "TLS-HELLO"}, True),
-        ("health monitor", {"type": "PING"}, False),
+        ("health monitor", {"type": "PING"}, True),
     ],
 )
 def test_capabilities(kind: str, values: dict[str, object], fine: bool) -> None:

@@ -68,7 +68,9 @@ class Prober:
         for room in self._rooms.values():
             room.close()
         self._rooms.clear()
-        os.close(self._bell)
+        with self._lock:
+            bell, self._bell = self._bell, -1
+        os.close(bell)
         self._epoll.close()
 
     def watch(self, namespace: str, memory: Path, on_change: OnChange) -> Watch:
@@ -93,7 +95,7 @@ class Prober:
                 self._schedule(target, now + random.random() * min(_SOON, _delay(target)))  # noqa: S311 - no secret
             if fresh or gone:
                 self._teller.tell(watch)
-        self._ring()
+            self._ring()
 
     def suspend(self, watch: Watch) -> None:
         """Let go of the namespace; the next check enters it anew. Verdicts stay."""

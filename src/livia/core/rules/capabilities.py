@@ -36,7 +36,6 @@ AGENT_LIMITS: Limits = (
     ("pool", GAP, None),
     ("listener", "alpn_protocols", _ALPN),
     ("pool", "alpn_protocols", _ALPN),
-    ("health monitor", "type", frozenset({"HTTP", "HTTPS", "TCP", "TLS-HELLO"})),
 )
 #: what the built-in provider refuses whatever data plane it has (contract 50, section 1.7)
 _ALWAYS: Limits = (("l7 policy", "listener_protocol", frozenset({"HTTP", "TERMINATED_HTTPS"})),)
