@@ -161,7 +161,7 @@ def test_addresses_of_ports_are_compared_as_addresses() -> None:
         ("listener", {"protocol": "HTTP"}, True),
         ("listener", {"protocol": "SCTP"}, False),
         ("pool", {"tls_enabled": False}, True),
-        ("pool", {"tls_enabled": True}, False),
+        ("pool", {"tls_enabled": True}, True),
         ("pool", {}, True),
         ("health monitor", {"type": "TLS-HELLO"}, True),
         ("health monitor", {"type": "PING"}, True),
