@@ -7,7 +7,6 @@ import pytest
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness, Tree
 
-NOT_ABLE = "Provider 'amphora' does not support a requested option: "
 DOMAIN = "'http_version' must be specified when 'domain_name' is provided."
 VERSION = "http_version 1.0 is not a valid option for health monitors HTTP 1.1 domain name health check"
 
@@ -58,9 +57,9 @@ def test_domain_names(harness: Harness, tree: Tree, name: str) -> None:
 def test_ping(make: MakeHarness, harness: Harness, tree: Tree) -> None:
     pool = harness.pool(loadbalancer_id=tree.load_balancer)["id"]
     body = {"healthmonitor": {**tree.minimal("healthmonitor"), "pool_id": pool, "type": "PING"}}
-    harness.refused("POST", "/healthmonitors", body, 501, NOT_ABLE)
     text = "The selected type is not allowed in this deployment: PING"
     make(allow_ping_health_monitors=False).refused("POST", "/healthmonitors", body, 400, text)
+    assert harness.accepted(harness.client.post("/healthmonitors", body), 201)["type"] == "PING"
 
 
 #: what is stored first, what is sent, status, text
