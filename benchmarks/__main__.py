@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import api, data_plane, footprint
+from benchmarks import api, data_plane, footprint, member_change
 from benchmarks.figures import Figure, save, show
 from benchmarks.scene import scene
 
 #: groups of figures, by the name that --only takes
-_GROUPS = ("standby", "single", "api")
+_GROUPS = ("standby", "single", "api", "change")
 #: measured only when asked for: it installs the incumbent
 _PEER = "peer"
 
@@ -49,6 +49,8 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
             yield from footprint.requests(single)
     if "api" in groups:
         yield from api.alone()
+    if "change" in groups:
+        yield from member_change.agent()
     if _PEER in groups:
         yield from api.beside_peer(console)
 

@@ -1,5 +1,6 @@
 """One member as HAProxy sees it: the words of its `server` line, in a file and at run time (manual, section 5.2)."""
 
+from functools import lru_cache
 from ipaddress import ip_address
 from zlib import crc32
 
@@ -8,12 +9,15 @@ from livia.agent.probes.target import probed
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
+#: addresses whose form is kept: members that a change leaves alone are most of the work of writing its file
+_REMEMBERED = 16384
 #: A check every 0 s, or one that must be answered in 0 s, is refused or endless in HAProxy.
 _LEAST_SECONDS = 1
 #: protocols that begin with who the client is
 _INTRODUCED = {PoolProtocol.PROXY: "send-proxy", PoolProtocol.PROXYV2: "send-proxy-v2"}
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def endpoint(address: str, port: int) -> str:
     """`address` and port in HAProxy's form, which tells IPv6 apart by a prefix."""
     parsed = ip_address(address)

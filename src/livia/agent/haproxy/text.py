@@ -33,7 +33,12 @@ def quoted_argument(text: str) -> str:
 
 def line(*words: str | int) -> str:
     """One directive. Raises InvalidSpecError when HAProxy could not read it as one line."""
-    text = " ".join(word(str(each)) for each in words)
+    texts = [str(each) for each in words]
+    # Most lines have nothing to quote: one look at all of it instead of one at each word.
+    if "" not in texts and _PLAIN.fullmatch("".join(texts)):
+        text = " ".join(texts)
+    else:
+        text = " ".join(word(each) for each in texts)
     if len(words) > _MOST_WORDS or len(text.encode()) > _MOST_BYTES:
         raise InvalidSpecError(f"'{text[:80]}...' is too long for a line of HAProxy's configuration.")
     return text

@@ -1,0 +1,97 @@
+"""What one member change costs the agent in CPU, by the number of members that stay as they are.
+
+From the bytes of the request to the text of the file: decoding, acceptance, digest, rendering and planning. The few
+runtime commands and the writing of files come on top; `members` in `data_plane` has the whole way.
+"""
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from benchmarks.figures import Figure, median
+from livia.agent.acceptance import check
+from livia.agent.haproxy.change import plan
+from livia.agent.haproxy.render import Machine, render
+from livia.agent.haproxy.servers import AtRuntime, Surroundings
+from livia.core.model.listener import ListenerProtocol
+from livia.core.model.pool import Algorithm, MonitorType, PoolProtocol
+from livia.core.spec import Assignment, ListenerSpec, MemberSpec, MonitorSpec, PoolSpec, Spec, digest
+
+#: milliseconds for a thousand members, controller included
+_MOST = 100.0
+
+
+def agent(*, rounds: int = 20) -> Iterator[Figure]:
+    """CPU milliseconds of one weight change, in pools of 10, 100 and 1,000 members."""
+    for count in (10, 100, 1000):
+        spent = []
+        running = _spec(count)
+        for number in range(rounds):
+            wanted = _heavier(running, number % 200 + 2)
+            body = msgspec.json.encode(Assignment(fence=1, generation=number, spec=wanted))
+            begin = time.thread_time()
+            running = _change(running, body)
+            spent.append((time.thread_time() - begin) * 1000)
+        yield median(f"agent_cpu_per_member_change_{count}", spent, "ms", most=_MOST)
+
+
+def _change(running: Spec, body: bytes) -> Spec:
+    wanted = msgspec.json.decode(body, type=Assignment).spec
+    check(wanted)
+    digest(wanted)
+    render(wanted, Machine(connections=4000))
+    # Twice, as the agent does: whether there is something to judge, and then to do it.
+    steps = [plan(running, wanted, Surroundings()) for _ in range(2)]
+    assert all(isinstance(step, AtRuntime) and len(step.commands) == 1 for step in steps)
+    return wanted
+
+
+def _heavier(spec: Spec, weight: int) -> Spec:
+    pool = spec.pools[0]
+    first, *others = pool.members
+    return replace(spec, pools=(replace(pool, members=(replace(first, weight=weight), *others)),))
+
+
+def _spec(count: int) -> Spec:
+    members = tuple(
+        MemberSpec(
+            id=f"{number:08x}-0000-4000-8000-000000000000",
+            address=f"10.0.{number // 250}.{number % 250 + 1}",
+            port=80,
+            weight=1,
+        )
+        for number in range(count)
+    )
+    return Spec(
+        amphora_id="amphora-1",
+        load_balancer_id="lb-1",
+        project_id="project-1",
+        interfaces=(),
+        vips=(),
+        listeners=(
+            ListenerSpec(
+                id="listener-1",
+                protocol=ListenerProtocol.HTTP,
+                port=80,
+                connection_limit=-1,
+                default_pool_id="pool-1",
+                insert_headers=(),
+                allowed_cidrs=(),
+                timeout_client_data=50000,
+                timeout_member_connect=5000,
+                timeout_member_data=50000,
+                timeout_tcp_inspect=0,
+            ),
+        ),
+        pools=(
+            PoolSpec(
+                id="pool-1",
+                protocol=PoolProtocol.HTTP,
+                algorithm=Algorithm.ROUND_ROBIN,
+                monitor=MonitorSpec(type=MonitorType.TCP, delay=5, timeout=3, rise=2, fall=2),
+                members=members,
+            ),
+        ),
+    )
