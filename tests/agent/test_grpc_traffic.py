@@ -23,6 +23,8 @@ from tests.keymaterial import INTERMEDIATE, ROOT, WEB
 #: ports of the listeners: ends TLS, passes it on, passes plain bytes on
 ENDED, PASSED, PLAIN = 443, 444, 80
 _PEM = WEB.text(INTERMEDIATE)
+#: seconds: a call that nobody ended is noted too late
+_LONGER_THAN_THE_TEST = 20.0
 
 
 class Talk(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -51,19 +53,26 @@ class Talk(grpc.GenericRpcHandler):  # type: ignore[misc]
         context.set_details("not today")
         return b""
 
-    def _await_end(self, message: bytes, context: grpc.ServicerContext) -> None:
+    def _note_end(self, message: bytes, context: grpc.ServicerContext) -> Event:
+        """Asked for before anything is sent, for a client that goes at once lets no handler go on."""
         over = Event()
-        # A call that has ended already takes no callback.
-        if not context.add_callback(over.set) or over.wait(5):
+
+        def end() -> None:
             self.ended.append(message)
+            over.set()
+
+        if not context.add_callback(end):
+            end()
+        return over
 
     def _sleep(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        self._await_end(message, context)
+        self._note_end(message, context).wait(_LONGER_THAN_THE_TEST)
         return b""
 
     def _stream(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        over = self._note_end(message, context)
         yield b"first"
-        self._await_end(message, context)
+        over.wait(_LONGER_THAN_THE_TEST)
 
 
 @pytest.fixture(scope="module")
