@@ -238,6 +238,10 @@ class Lab:
         command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", MEMBER, name]
         self._members.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
 
+    def adopt(self, process: subprocess.Popen[bytes]) -> None:
+        """A process to end with the lab."""
+        self._members.append(process)
+
     def get(
         self, namespace: str, address: str, path: str = "/", port: int = 80, headers: dict[str, str] | None = None
     ) -> tuple[int, str]:

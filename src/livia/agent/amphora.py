@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from livia.agent import disk, services
 from livia.agent.acceptance import check, check_material
+from livia.agent.datagram.packets import Packets
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
 from livia.agent.haproxy.master import ReloadFailedError
@@ -49,6 +50,7 @@ class Amphora:
         #: the verdicts on members that the agent checks itself
         self.probes = host.prober.watch(self._network.namespace, self.directory.verdicts, self._heed)
         self.haproxy = Haproxy(host, self.directory, self._material, self.probes)
+        self.packets = Packets(self._network.namespace, self.probes)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self._addresses: socket.socket | None = None
 
@@ -100,6 +102,14 @@ class Amphora:
         self._dismantle(self.record.assignment.spec if self.record else None)
         self.gone = True
 
+    def finish(self) -> None:
+        """Do what changes left to do. Raises RuntimeApiError, ReloadFailedError, PlumbingError. The caller holds the
+        lock."""
+        if self.record is not None and not self.gone:
+            spec = self.record.assignment.spec
+            self.packets.balance(spec)
+            self.haproxy.settle(spec)
+
     # -- what the agent does at its start ----------------------------------------------------------------------
 
     def adopt(self) -> None:
@@ -131,13 +141,13 @@ class Amphora:
         if not self._network.present():
             # Processes that outlived the name of their namespace serve nobody.
             self._stop()
-            self._network.apply(self.record.assignment.spec)
+            self._plug(self.record.assignment.spec)
         self._material.lay_out(self.record.assignment.spec)
 
     def let_go(self) -> None:
         """The agent ends; the amphora goes on."""
         self._host.prober.forget(self.probes)
-        self._close_addresses()
+        self._let_go_of_namespace()
 
     # -- how it is -----------------------------------------------------------------------------------------------
 
@@ -177,6 +187,11 @@ class Amphora:
             return None
         return pid if name == "keepalived" else None
 
+    def _let_go_of_namespace(self) -> None:
+        """A namespace lives as long as anybody has a socket in it."""
+        self._close_addresses()
+        self.packets.close()
+
     def _close_addresses(self) -> None:
         if self._addresses is not None:
             self._addresses.close()
@@ -203,7 +218,7 @@ class Amphora:
             # The check takes as long as the plumbing: they run side by side.
             trial = self.haproxy.try_out(text, spec)
             try:
-                self._network.apply(spec)
+                self._plug(spec)
             finally:
                 self.haproxy.judge(trial)
             self.haproxy.accept(text, spec)
@@ -211,6 +226,16 @@ class Amphora:
         except RefusalError:
             self._dismantle(spec)
             raise
+
+    def _plug(self, spec: Spec) -> None:
+        """Connect it. Packet rules come first: nobody is to reach a VIP past them."""
+
+        def prepare(fresh: bool) -> None:
+            if fresh:
+                self.packets.begin()
+            self.packets.apply(spec)
+
+        self._network.apply(spec, prepare)
 
     def _start(self, spec: Spec, vrrp: str | None) -> None:
         """Write what services need, and have them supervised."""
@@ -260,14 +285,16 @@ class Amphora:
         surplus = _surplus(running, wanted)
         if not plumbed:
             # Before HAProxy needs what comes, and after it needed what goes.
-            self._network.apply(replace(wanted, interfaces=(*wanted.interfaces, *surplus)))
+            self._plug(replace(wanted, interfaces=(*wanted.interfaces, *surplus)))
+        else:
+            self.packets.apply(wanted)
         if vrrp is not None and vrrp != keepalived.render(running, str(self.directory.track)):
             disk.write(self.directory.vips, keepalived.floating(wanted), durable=False)
             disk.write(self.directory.keepalived_config, vrrp, durable=False)
             self._reload_keepalived()
         self.haproxy.change(running, wanted, text)
         if surplus:
-            self._network.apply(wanted)
+            self._plug(wanted)
 
     def _reload_keepalived(self) -> None:
         pid = self._keepalived()
@@ -294,9 +321,9 @@ class Amphora:
         if not self._network.present() or not same_kind:
             # Processes in a namespace that has lost its name serve nobody.
             self._stop()
-            self._close_addresses()
+            self._let_go_of_namespace()
             self._host.prober.suspend(self.probes)
-        self._network.apply(wanted)
+        self._plug(wanted)
         self.haproxy.accept(text, wanted)
         haproxy_name, keepalived_name = self._services
         if not (self._host.supervisor.has(haproxy_name) and self.haproxy.worker.answers()):
@@ -318,6 +345,14 @@ class Amphora:
         left HAProxy with older verdicts: the next look corrects it."""
         self._host.prober.follow(self.probes, spec)
         self.haproxy.keep_verdicts(spec)
+        self._send_datagrams(spec)
+
+    def _send_datagrams(self, spec: Spec) -> None:
+        """To members that are up by now."""
+        try:
+            self.packets.apply(spec)
+        except PlumbingError as error:
+            log.error("packet rules do not follow the members", amphora=self.id, reason=error.details)
 
     def _heed(self, members: frozenset[MemberKey]) -> None:
         """Members that the agent checks went up or down."""
@@ -328,6 +363,9 @@ class Amphora:
             self.haproxy.heed(record.assignment.spec, members)
         except RuntimeApiError as error:
             log.warning("HAProxy was not told of its members", amphora=self.id, reason=str(error))
+        with self.lock:
+            if self.record is not None and not self.gone:
+                self._send_datagrams(self.record.assignment.spec)
 
     def _stop(self) -> None:
         """End its processes and their supervisors."""
@@ -340,7 +378,7 @@ class Amphora:
 
     def _dismantle(self, spec: Spec | None) -> None:
         self._stop()
-        self._close_addresses()
+        self._let_go_of_namespace()
         self._host.prober.forget(self.probes)
         self._network.remove(spec)
         self._material.remove()

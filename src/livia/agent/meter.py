@@ -34,11 +34,12 @@ class Reading(Struct, frozen=True):
         return Reading(self.tx + other.tx, self.rx + other.rx, self.totconns + other.totconns, self.ereq + other.ereq)
 
 
+_KERNEL = "kernel-"
 _NOTHING = Reading(0, 0, 0, 0)
 
 
 class _Kept(Struct):
-    """What is on disk. Process ids are strings there: JSON has no other keys."""
+    """What is on disk. Process ids are strings there: JSON has no other keys; `kernel-...` is a namespace."""
 
     workers: dict[str, dict[str, Reading]] = {}
     owed: dict[str, Reading] = {}
@@ -56,15 +57,25 @@ class Meter:
 
     def workers(self) -> frozenset[int]:
         """Process ids that were ever read and not forgotten."""
-        return frozenset(int(pid) for pid in self._kept.workers)
+        return frozenset(int(pid) for pid in self._kept.workers if not pid.startswith(_KERNEL))
 
     def absorb(self, pid: int, readings: dict[str, Reading]) -> None:
         """Take in what a worker has counted by now, by listener."""
-        before = self._kept.workers.get(str(pid), {})
+        self._absorb(str(pid), readings)
+
+    def absorb_kernel(self, namespace: int, readings: dict[str, Reading]) -> None:
+        """Take in what the packet rules of a namespace (its inode) have counted. An earlier one is gone."""
+        source = f"{_KERNEL}{namespace}"
+        for each in [name for name in self._kept.workers if name.startswith(_KERNEL) and name != source]:
+            del self._kept.workers[each]
+        self._absorb(source, readings)
+
+    def _absorb(self, source: str, readings: dict[str, Reading]) -> None:
+        before = self._kept.workers.get(source, {})
         for listener, reading in readings.items():
             owed = self._kept.owed.get(listener, _NOTHING)
             self._kept.owed[listener] = owed.plus(reading.since(before.get(listener)))
-        self._kept.workers[str(pid)] = readings
+        self._kept.workers[source] = readings
 
     def forget(self, pid: int) -> None:
         """The worker is gone."""

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from livia.agent.amphora import Amphora
 from livia.agent.disk import Record
+from livia.agent.errors import PlumbingError
 from livia.agent.haproxy import statistics
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.runtime import RuntimeApiError
@@ -57,6 +58,13 @@ class Observer:
         connections = dict(seen.connections)
         for pid in self._meter.workers() - {seen.pid}:
             self._follow(pid, connections)
+        try:
+            passed = amphora.packets.look(spec)
+        except (PlumbingError, OSError):
+            # The namespace goes away while we look.
+            return None
+        if passed.readings:
+            self._meter.absorb_kernel(passed.namespace, passed.readings)
         known = {listener.id for listener in spec.listeners}
         return Observation(
             record=record,
@@ -65,9 +73,10 @@ class Observer:
                 name: statistics.listener_status(seen.statuses[name, "FRONTEND"])
                 for name in seen.readings
                 if name in known
-            },
-            connections={name: count for name, count in connections.items() if name in known},
-            pools=statistics.pools(spec, seen.statuses, amphora.probes),
+            }
+            | passed.statuses,
+            connections={name: count for name, count in connections.items() if name in known} | passed.connections,
+            pools=statistics.pools(spec, seen.statuses, amphora.probes) | passed.pools,
         )
 
     def reports(self, observation: Observation) -> dict[str, ListenerReport]:
@@ -79,19 +88,19 @@ class Observer:
         }
 
     def tidy(self) -> None:
-        """Finish what a change left: leaving servers, and logs that grew. Skipped while a change is under way."""
+        """Finish what a change left, balance anew, and cut logs that grew. Skipped while a change is under way."""
         directory = self.amphora.directory
         for log in (directory.haproxy_log, directory.keepalived_log):
             if log.exists() and log.stat().st_size > _LONGEST_LOG:
                 # They are open for appending: what is written next begins at zero.
                 with log.open("r+b") as file:
                     file.truncate(0)
-        haproxy = self.amphora.haproxy
-        if haproxy.unsettled and self.amphora.lock.acquire(blocking=False):
+        unfinished = self.amphora.haproxy.unsettled or self.amphora.packets.unbalanced
+        if unfinished and self.amphora.lock.acquire(blocking=False):
             try:
-                if self.amphora.record is not None and not self.amphora.gone:
-                    haproxy.settle(self.amphora.record.assignment.spec)
-            except (RuntimeApiError, ReloadFailedError):
+                self.amphora.finish()
+            except (RuntimeApiError, ReloadFailedError, PlumbingError):
+                # Tried again after the next look.
                 return
             finally:
                 self.amphora.lock.release()

@@ -7,6 +7,7 @@ from livia.agent.acceptance.pool import check_pool
 from livia.agent.acceptance.tls import check_listener_tls, check_material, check_pool_tls
 from livia.agent.errors import InvalidSpecError
 from livia.agent.names import checked_id
+from livia.core.rules.protocols import family
 from livia.core.spec import SPEC_VERSION, Spec
 
 __all__ = ["check", "check_material"]
@@ -36,6 +37,6 @@ def check(spec: Spec) -> None:
         check_pool(pool)
         check_pool_tls(pool)
     unique("listener", (each.id for each in spec.listeners))
-    unique("listener port", (str(each.port) for each in spec.listeners))
+    unique("listener port", (f"{each.port}/{family(each.protocol)}" for each in spec.listeners))
     unique("pool", (each.id for each in spec.pools))
     unique("interface", (each.name for each in spec.interfaces))

@@ -12,7 +12,7 @@ from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PolicySpec, RuleSpec
 
 LISTENERS = frozenset(
-    {ListenerProtocol.HTTP, ListenerProtocol.TCP, ListenerProtocol.HTTPS, ListenerProtocol.TERMINATED_HTTPS}
+    set(ListenerProtocol) - {ListenerProtocol.PROMETHEUS}
 )
 _URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x20\x7f-\x9f]{1,248}")
 #: a header's name is a token, too: RFC 9110, section 5.1

@@ -8,7 +8,6 @@ from livia.agent.names import checked_id
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
-POOLS = frozenset({PoolProtocol.HTTP, PoolProtocol.TCP, PoolProtocol.HTTPS, PoolProtocol.PROXY, PoolProtocol.PROXYV2})
 MONITORS = frozenset({MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TCP, MonitorType.TLS_HELLO, MonitorType.PING})
 #: of UDP and SCTP pools (contract 40, section 5)
 DATAGRAM_MONITORS = frozenset({MonitorType.UDP_CONNECT, MonitorType.SCTP, MonitorType.TCP, MonitorType.HTTP})
@@ -23,15 +22,19 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")
 
 def check_pool(pool: PoolSpec) -> None:
     checked_id(pool.id, "pool id")
-    if pool.protocol not in POOLS:
-        raise InvalidSpecError(f"This agent makes no {pool.protocol} pools ({pool.id}).")
-    if pool.algorithm not in ALGORITHMS:
+    datagram = pool.protocol in (PoolProtocol.UDP, PoolProtocol.SCTP)
+    if pool.algorithm not in ALGORITHMS and not datagram:
         raise InvalidSpecError(f"This agent has no algorithm {pool.algorithm} (pool {pool.id}).")
     persistence = pool.persistence
     if persistence is not None and persistence.type is PersistenceType.APP_COOKIE:
         name = persistence.cookie_name or ""
         if not _TOKEN.fullmatch(name):
             raise InvalidSpecError(f"{name[:80]!r} is no cookie name (pool {pool.id}).")
+    if datagram and persistence is not None:
+        if persistence.type is not PersistenceType.SOURCE_IP:
+            raise InvalidSpecError(f"There are no cookies in {pool.protocol} (pool {pool.id}).")
+        if persistence.granularity is not None:
+            address(persistence.granularity, "netmask of session persistence")
     for member in pool.members:
         _member(member)
     unique("member", (member.id for member in pool.members))

@@ -1,7 +1,5 @@
 """A listener as a frontend (contract 95, section 4.1)."""
 
-from ipaddress import ip_network
-
 from livia.agent.haproxy.server import endpoint, milliseconds
 from livia.agent.haproxy.switching import policies
 from livia.agent.haproxy.text import Section, line
@@ -9,8 +7,6 @@ from livia.agent.haproxy.tls import bind_words, strict_transport_security
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.spec import ListenerSpec, Spec
 
-#: CIDRs on one line: HAProxy reads 64 words
-_CIDRS_PER_LINE = 16
 #: milliseconds that the head of a request may take, however long a client may be silent elsewhere
 _LONGEST_HEAD = 60000
 
@@ -22,7 +18,6 @@ def frontend(spec: Spec, listener: ListenerSpec) -> Section:
     if listener.connection_limit > 0:
         lines.append(line("maxconn", listener.connection_limit))
     lines.append(line("timeout", "client", milliseconds(listener.timeout_client_data)))
-    lines += _allowed(listener.allowed_cidrs)
     if listener.timeout_tcp_inspect > 0 and not is_http(listener):
         # A member is asked when the client has said something, or when it has had its time.
         lines.append(line("tcp-request", "inspect-delay", listener.timeout_tcp_inspect))
@@ -48,15 +43,3 @@ def _waiting(silence: int) -> list[str]:
         line("timeout", "http-request", min(silence, _LONGEST_HEAD)),
         line("timeout", "http-keep-alive", silence),
     ]
-
-
-def _allowed(cidrs: tuple[str, ...]) -> list[str]:
-    """Others are cut off before anything is read from them. Lines of one ACL are alternatives."""
-    if not cidrs:
-        return []
-    networks = [str(ip_network(cidr, strict=False)) for cidr in cidrs]
-    lines = [
-        line("acl", "allowed_client", "src", *networks[start : start + _CIDRS_PER_LINE])
-        for start in range(0, len(networks), _CIDRS_PER_LINE)
-    ]
-    return [*lines, line("tcp-request", "connection", "reject", "unless", "allowed_client")]

@@ -9,7 +9,7 @@ from livia.agent.haproxy.frontend import frontend
 from livia.agent.haproxy.persistence import sticks
 from livia.agent.haproxy.server import endpoint
 from livia.agent.haproxy.text import Section, line
-from livia.agent.haproxy.wiring import backends
+from livia.agent.haproxy.wiring import backends, streams
 from livia.core.spec import Spec
 
 
@@ -27,7 +27,7 @@ def render(spec: Spec, machine: Machine) -> str:
     peers = _peers(spec)
     if peers is not None:
         sections.append(peers)
-    sections += [frontend(spec, listener) for listener in spec.listeners]
+    sections += [frontend(spec, listener) for listener in streams(spec)]
     sections += [backend(listener, pool, peers is not None, _peers_name(spec)) for listener, pool in backends(spec)]
     return "\n".join(section.text() for section in sections)
 

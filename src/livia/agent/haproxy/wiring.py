@@ -11,10 +11,15 @@ def backend_name(pool_id: str, listener_id: str) -> str:
     return f"{pool_id}:{listener_id}"
 
 
+def streams(spec: Spec) -> Iterator[ListenerSpec]:
+    """The listeners that are HAProxy's; the others' packets it does not see."""
+    return (listener for listener in spec.listeners if not listener.datagram)
+
+
 def backends(spec: Spec) -> Iterator[tuple[ListenerSpec, PoolSpec]]:
     """Each listener with each pool that it sends traffic to."""
     pools = {pool.id: pool for pool in spec.pools}
-    for listener in spec.listeners:
+    for listener in streams(spec):
         for pool_id in listener.pool_ids():
             yield listener, pools[pool_id]
 

@@ -1,6 +1,7 @@
 """The network of one amphora: its namespace, interfaces, addresses and routes."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address, ip_interface
 from typing import Any
@@ -15,7 +16,6 @@ _EACH = ("all", "default")
 _SYSCTLS = (
     ("ipv4/ip_nonlocal_bind", "1"),
     ("ipv6/ip_nonlocal_bind", "1"),
-    ("ipv4/ip_forward", "0"),
     # Connections to members need source ports; the peers port (1025) stays out of it.
     ("ipv4/ip_local_port_range", "10240\t65535"),
     # An address is answered for only where it is, and packets carry addresses of their interface: two
@@ -28,6 +28,8 @@ _SYSCTLS = (
     *((f"ipv6/conf/{each}/accept_ra", "0") for each in _EACH),
     *((f"ipv6/conf/{each}/disable_ipv6", "0") for each in _EACH),
 )
+#: of a namespace that was just made; its packet rules turn it into a router where they balance
+_NO_ROUTER = (("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0"))
 _PROTOCOL = "static"
 
 
@@ -43,12 +45,18 @@ class AmphoraNetwork:
         """Whether the namespace is there."""
         return kernel.exists(self.namespace)
 
-    def apply(self, spec: Spec) -> None:
-        """Make interfaces, addresses and routes what the spec says. Touches what differs. Raises PlumbingError."""
+    def apply(self, spec: Spec, prepare: Callable[[bool], None]) -> None:
+        """Make interfaces, addresses and routes what the spec says. Touches what differs. Raises PlumbingError.
+
+        `prepare` is called when the namespace is there, before any address of the spec answers; it is told whether
+        the namespace was just made.
+        """
         fresh = not self.present()
         if fresh:
             kernel.add(self.namespace)
-            kernel.inside(self.namespace, lambda: kernel.write_sysctls(_SYSCTLS))
+            kernel.inside(self.namespace, lambda: kernel.write_sysctls((*_SYSCTLS, *_NO_ROUTER)))
+        prepare(fresh)
+        if fresh:
             self._plug(spec, set())
             lines = ["link set lo up"]
             for interface in spec.interfaces:

@@ -38,6 +38,11 @@ def exists(namespace: str) -> bool:
     return (_NAMESPACES / namespace).exists()
 
 
+def identity(namespace: str) -> int:
+    """What tells a namespace from an earlier one of the same name: its inode. Raises OSError without it."""
+    return (_NAMESPACES / namespace).stat().st_ino
+
+
 def named(prefix: str) -> list[str]:
     """Names of the network namespaces that begin with `prefix`."""
     return sorted(path.name for path in _NAMESPACES.glob(f"{prefix}*"))

@@ -54,3 +54,8 @@ class ListenerSpec(Struct, frozen=True, kw_only=True):
         """The pools that it sends traffic to, each once."""
         named = (self.default_pool_id, *(policy.pool_id for policy in self.policies))
         return tuple(dict.fromkeys(each for each in named if each is not None))
+
+    @property
+    def datagram(self) -> bool:
+        """Whether packets are balanced, by the kernel, and not connections, by HAProxy."""
+        return self.protocol in (ListenerProtocol.UDP, ListenerProtocol.SCTP)

@@ -1,0 +1,120 @@
+"""Flows that the kernel follows: how many each member has, and their end.
+
+Netlink by hand (linux/netfilter/nfnetlink_conntrack.h): the kernel itself ends all flows of a mark, which conntrack(8)
+has to list first.
+"""
+
+import os
+import socket
+import struct
+from collections import Counter
+from ipaddress import ip_address
+
+from livia.agent.plumbing import kernel
+
+_GET, _DELETE = 0x101, 0x102
+_REQUEST_DUMP, _REQUEST_ACKNOWLEDGED = 0x301, 0x5
+#: linux/netlink.h
+_NETLINK_NETFILTER = 12
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NESTED = 0x8000
+#: attributes of a flow
+_TUPLE_ORIGINAL, _MARK, _MARK_MASK, _FILTER = 1, 8, 21, 25
+#: attributes of its tuple
+_TUPLE_ADDRESS, _TUPLE_PROTOCOL = 1, 2
+_DESTINATION = {4: 2, 6: 4}
+_PROTOCOL_NUMBER, _DESTINATION_PORT = 1, 3
+#: of a filter: which parts of the tuple must be equal (destination, protocol, destination port)
+_FILTER_ORIGINAL = 1
+_SERVICE = 1 << 1 | 1 << 3 | 1 << 5
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+_MESSAGE = struct.Struct("=IHHII")
+_SUBJECT = struct.Struct("!BBH")
+_ATTRIBUTE = struct.Struct("=HH")
+
+
+class Conntrack:
+    """The flows of one namespace. It keeps the namespace alive until it is closed. Not for two threads at once."""
+
+    def __init__(self, namespace: str) -> None:
+        """Raises OSError without the namespace."""
+        self._socket = kernel.inside(namespace, _open)
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        self._socket.close()
+
+    def marks(self) -> Counter[int]:
+        """How many flows have each mark; those without one are left out. Raises OSError."""
+        self._send(_GET, _REQUEST_DUMP, socket.AF_UNSPEC, b"")
+        counted: Counter[int] = Counter()
+        while True:
+            data = self._socket.recv(262144)
+            start = 0
+            while start + _MESSAGE.size <= len(data):
+                length, kind, _flags, _sequence, _port = _MESSAGE.unpack_from(data, start)
+                if kind == _NLMSG_DONE:
+                    return counted
+                if kind == _NLMSG_ERROR:
+                    raise _failure(data[start:])
+                mark = _mark(data, start + _MESSAGE.size + _SUBJECT.size, start + length)
+                if mark:
+                    counted[mark] += 1
+                start += (length + 3) & ~3
+
+    def end_marked(self, mark: int) -> None:
+        """End all flows of this mark. Raises OSError."""
+        self._end(socket.AF_UNSPEC, _marked(mark))
+
+    def end_unmarked(self, address: str, protocol: int, port: int) -> None:
+        """End all flows to a service that went to no member. Raises OSError."""
+        wanted = ip_address(address)
+        place = _attribute(_TUPLE_ADDRESS | _NESTED, _attribute(_DESTINATION[wanted.version], wanted.packed))
+        service = _attribute(_PROTOCOL_NUMBER, bytes([protocol])) + _attribute(
+            _DESTINATION_PORT, struct.pack("!H", port)
+        )
+        original = _attribute(_TUPLE_ORIGINAL | _NESTED, place + _attribute(_TUPLE_PROTOCOL | _NESTED, service))
+        compared = _attribute(_FILTER | _NESTED, _attribute(_FILTER_ORIGINAL, struct.pack("=I", _SERVICE)))
+        self._end(_FAMILY[wanted.version], original + compared + _marked(0))
+
+    def _end(self, family: int, attributes: bytes) -> None:
+        self._send(_DELETE, _REQUEST_ACKNOWLEDGED, family, attributes)
+        error = _failure(self._socket.recv(65536))
+        if error.errno:
+            raise error
+
+    def _send(self, kind: int, flags: int, family: int, attributes: bytes) -> None:
+        length = _MESSAGE.size + _SUBJECT.size + len(attributes)
+        self._socket.send(_MESSAGE.pack(length, kind, flags, 1, 0) + _SUBJECT.pack(family, 0, 0) + attributes)
+
+
+def _open() -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+    opened.bind((0, 0))
+    opened.settimeout(2.0)
+    return opened
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _marked(mark: int) -> bytes:
+    return _attribute(_MARK, struct.pack("!I", mark)) + _attribute(_MARK_MASK, b"\xff\xff\xff\xff")
+
+
+def _mark(data: bytes, start: int, end: int) -> int:
+    """The mark of the flow whose attributes stand there; 0 without."""
+    while start + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if kind == _MARK:
+            return int.from_bytes(data[start + 4 : start + 8], "big")
+        start += max(4, (length + 3) & ~3)
+    return 0
+
+
+def _failure(message: bytes) -> OSError:
+    """The error of an acknowledgement; its number is 0 when all went well."""
+    number: int = -struct.unpack_from("=i", message, _MESSAGE.size)[0]
+    return OSError(number, os.strerror(number))
