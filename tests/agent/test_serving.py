@@ -241,10 +241,10 @@ def test_an_older_fence_is_refused_even_after_removal(running: Lab) -> None:
 
 
 def test_an_impossible_spec_is_refused_by_name(running: Lab) -> None:
-    spec = single((), (listener(default_pool_id=None, protocol=ListenerProtocol.UDP),))
+    spec = single((), (listener(default_pool_id=None, protocol=ListenerProtocol.PROMETHEUS),))
     answer = running.put(spec)
     assert isinstance(answer, Refused)
-    assert (answer.code, "UDP" in answer.message) == ("invalid_spec", True)
+    assert (answer.code, "PROMETHEUS" in answer.message) == ("invalid_spec", True)
     answer = running.put(replace(single((), ()), version=99))
     assert isinstance(answer, Refused)
     assert answer.code == "invalid_spec"

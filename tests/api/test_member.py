@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.conftest import MakeHarness
 from tests.api.harness import UNKNOWN, Harness, Tree
-from tests.api.networks import MISSING, V4, ListedNetworks
+from tests.api.networks import MISSING, V4, V6, ListedNetworks
 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"address": "169.254.169.254"}, 400, "169.254.169.254 is not a valid option for member address"),
@@ -177,3 +177,20 @@ def test_a_batch_brings_back_what_is_leaving(harness: Harness, tree: Tree) -> No
     assert harness.client.delete(tree.paths["member"]).status == 204
     assert _batch(harness, tree, [_at(80)]) == {"10.0.0.21:80": "PENDING_CREATE"}
     assert harness.client.get(tree.paths["member"]).status == 404
+
+
+def test_udp_members_need_a_vip_of_their_ip_version(make: MakeHarness) -> None:
+    harness = make(network=ListedNetworks())
+    text = "IP version incompatible with all VIPs"
+    for vips, fine in (({}, 501), ({"additional_vips": [{"subnet_id": V6}]}, 201)):
+        created = harness.load_balancer(vip_subnet_id=V4, **vips)
+        harness.confirm(created["id"])
+        pool = harness.pool(loadbalancer_id=created["id"], protocol="UDP")["id"]
+        member = {"address": "2001:db8::21", "protocol_port": 53}
+        answer = harness.client.post(f"/pools/{pool}/members", {"member": member})
+        assert answer.status == fine, answer
+        if fine == 501:
+            assert text in answer.json["faultstring"]
+            harness.refused("PUT", f"/pools/{pool}/members", {"members": [member]}, 501, text)
+        other = harness.pool(loadbalancer_id=created["id"])["id"]
+        assert harness.member(other, address="2001:db8::21")["address"] == "2001:db8::21"

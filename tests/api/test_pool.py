@@ -34,8 +34,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
         "Unknown attribute for argument pool_.pool: members",
     ),
     ({"healthmonitor": {"type": "TCP"}}, 400, "Mandatory field missing."),
-    ({"protocol": "UDP"}, 501, NOT_ABLE),
-    ({"protocol": "SCTP"}, 501, NOT_ABLE),
+    ({"protocol": "UDP", "tls_enabled": True}, 501, NOT_ABLE),
 ]
 
 

@@ -16,8 +16,8 @@ from livia.core.model.event import Event, Severity
 from livia.core.model.secret import Named
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import state as rules
-from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported
-from livia.core.rules.verdict import Refuse
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, unavailable, supported
+from livia.core.rules.verdict import Refuse, Verdict
 from livia.services.context import Context, Deps, refuse
 from livia.store import bindings, events, listeners, load_balancers, objects, tags, work
 from livia.store.batch import Batch
@@ -81,7 +81,14 @@ class Change:
 
     def require_supported(self, kind: str, values: Mapping[str, Any]) -> None:
         """Note what the data plane cannot do. It is raised last: every other refusal comes first."""
-        verdict = supported(self.deps.limits, self.state.provider, kind, values)
+        self._note(supported(self.deps.limits, self.state.provider, kind, values))
+
+    def note_unsupported(self, reason: str | None) -> None:
+        """The same, where a rule that looked at several objects says why; None: they fit."""
+        if reason is not None:
+            self._note(unavailable(self.state.provider, reason))
+
+    def _note(self, verdict: Verdict) -> None:
         if isinstance(verdict, Refuse):
             self._unsupported = self._unsupported or verdict
 

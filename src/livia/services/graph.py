@@ -87,7 +87,7 @@ def _add_pool(change: Change, pool: Mapping[str, Any], readings: Readings, ordin
     pool_id = pools.add(change, pool, readings, ordinal=ordinal)
     for member in pool["members"]:
         members.check_hardware(change, member)
-    members.add(change, pool_id, pool["members"])
+    members.add(change, pool_id, pool["members"], protocol=pool["protocol"])
     if pool["healthmonitor"]:
         health_monitors.add(change, pool_id, pool["protocol"], pool["healthmonitor"])
     return pool_id

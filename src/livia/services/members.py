@@ -11,7 +11,7 @@ from livia.core.rules.verdict import Refuse
 from livia.services import choices, quotas
 from livia.services.change import Change, leaving, perform, place_of, strictly
 from livia.services.context import Context, Deps, Refused, refuse, require
-from livia.store import health_monitors, load_balancers, members, objects
+from livia.store import load_balancers, members, objects, pools
 
 _COLUMNS = {
     "admin_state_up": "enabled",
@@ -47,7 +47,8 @@ def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]
         check_hardware(change, values)
         change.require_mutable_pool(pool)
         present = members.at(change.connection, pool_id, *_key(values))
-        (member_id,) = add(change, pool_id, (values,), present=present, monitored=_monitored(change, pool_id))
+        protocol, monitored = pools.for_members(change.connection, pool_id)
+        (member_id,) = add(change, pool_id, (values,), protocol=protocol, present=present, monitored=monitored)
         change.mark_pool(pool_id)
         return member_id
 
@@ -71,12 +72,14 @@ def add(
     pool_id: str,
     wanted: Sequence[Mapping[str, Any]],
     *,
+    protocol: str,
     present: Iterable[members.Present] = (),
     monitored: bool = False,
 ) -> list[str]:
     """Insert members in this order. Their ids. Raises the 409 of a duplicate.
 
-    `present`: those members of the pool that may be where one is wanted; one that is being deleted makes way.
+    `protocol` is the pool's; `present`: those members of the pool that may be where one is wanted;
+    one that is being deleted makes way.
     """
     taken = {each.key: each for each in present}
     status = str(Operating.OFFLINE if monitored else Operating.NO_MONITOR)
@@ -94,6 +97,7 @@ def add(
             "operating_status": status,
             "vnic_type": str(vnic_type),
         }
+    _require_reachable(change, protocol, wanted)
     if doomed:
         members.make_way(change.connection, doomed)
     return [
@@ -183,7 +187,8 @@ def _replace_all(
     new = [values for _given, values in wanted if _key(values) not in present]
     for values in new:
         check_hardware(change, values)
-    add(change, pool_id, new, present=there, monitored=_monitored(change, pool_id))
+    protocol, monitored = pools.for_members(change.connection, pool_id)
+    add(change, pool_id, new, protocol=protocol, present=there, monitored=monitored)
     kept = {present[key]: _kept(given, values) for given, values in wanted if (key := _key(values)) in present}
     change.update_all("member", {member_id: (columns(values), values) for member_id, values in kept.items()})
     change.mark_pool(pool_id)
@@ -215,9 +220,11 @@ def check_hardware(change: Change, values: Mapping[str, Any]) -> None:
     change.require_supported("member", values)
 
 
-def _monitored(change: Change, pool_id: str) -> bool:
-    monitor = health_monitors.of_pool(change.connection, pool_id)
-    return monitor is not None and monitor[1] != objects.DELETING
+def _require_reachable(change: Change, protocol: str, wanted: Iterable[Mapping[str, Any]]) -> None:
+    """Note members that a UDP or SCTP pool's load balancer has no VIP for."""
+    if wanted and protocol in ("UDP", "SCTP"):
+        vips = load_balancers.addresses(change.connection, change.state.id)
+        change.note_unsupported(rules.unreachable(protocol, (values["address"] for values in wanted), vips))
 
 
 def _require_mutable(deps: Deps, pool: objects.Place) -> None:

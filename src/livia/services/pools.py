@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from livia.core.rules import persistence, protocols, tls
+from livia.core.rules.capabilities import pool_kind
 from livia.core.rules.references import POOL, Readings
 from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
@@ -79,7 +80,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
             tls.versions_allowed(complete["tls_versions"], settings.minimum_tls_version),
             tls.alpn_allowed(complete["alpn_protocols"]),
         )
-    change.require_supported("pool", _asked(complete, {}))
+    change.require_supported(pool_kind(values["protocol"]), _asked(complete, {}))
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
     pools.add_persistence(change.new, pool_id, complete["session_persistence"])
     references.bind(change, POOL, complete, readings)
@@ -103,7 +104,7 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
         change.require_mutable()
         if pool.provisioning_status == objects.DELETING:
             raise Refused(409, f"Load Balancer {change.state.id} is immutable and cannot be updated.")
-        change.require_supported("pool", _asked(wanted, stored))
+        change.require_supported(pool_kind(stored["protocol"]), _asked(wanted, stored))
         change.update("pool", pool_id, columns(wanted), wanted)
         if "session_persistence" in wanted:
             pools.set_persistence(change.connection, pool_id, wanted["session_persistence"])

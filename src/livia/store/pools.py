@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select
 
 from livia.store import tables as t
 from livia.store.batch import Batch
@@ -53,6 +53,19 @@ VIEW = View(
         t.health_monitor, t.health_monitor.c.pool_id == _P.c.id
     ),
 )
+
+
+_FOR_MEMBERS = (
+    select(_P.c.protocol, t.health_monitor.c.provisioning_status)
+    .select_from(_P.outerjoin(t.health_monitor, t.health_monitor.c.pool_id == _P.c.id))
+    .where(_P.c.id == bindparam("pool_id"))
+)
+
+
+def for_members(connection: Connection, pool_id: str) -> tuple[str, bool]:
+    """What members of a pool that is known to be there have to fit: its protocol, and whether it is monitored."""
+    protocol, monitor_status = connection.execute(_FOR_MEMBERS, {"pool_id": pool_id}).one()
+    return protocol, monitor_status not in (None, DELETING)
 
 
 #: attributes by which members are verified, and their columns

@@ -15,6 +15,10 @@ NOOP_PROVIDERS = frozenset({"noop_driver", "noop_driver-alt"})
 #: those that can be loaded
 PROVIDERS = BUILT_IN_PROVIDERS | NOOP_PROVIDERS
 
+#: pools of UDP and SCTP are balanced by other means than those of connections: they have limits of their own
+DATAGRAM_POOL = "UDP or SCTP pool"
+_POOL_TLS = ("tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref")
+
 #: object type, attribute, and the values (of a list: its items) that the data plane has; None: it must be empty
 Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
 
@@ -27,8 +31,7 @@ _ALPN = frozenset({"h2", "http/1.1", "http/1.0"})
 AGENT_LIMITS: Limits = (
     ("load balancer", "vip_vnic_type", frozenset({"normal"})),
     ("member", "request_sriov", None),
-    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS", "TERMINATED_HTTPS"})),
-    ("pool", "protocol", frozenset({"HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2"})),
+    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS", "TERMINATED_HTTPS", "UDP", "SCTP"})),
     ("listener", "tls_versions", _TLS_VERSIONS),
     ("pool", "tls_versions", _TLS_VERSIONS),
     # HAProxy takes the oldest and the newest (manual, section 5.1, ssl-min-ver).
@@ -36,6 +39,7 @@ AGENT_LIMITS: Limits = (
     ("pool", GAP, None),
     ("listener", "alpn_protocols", _ALPN),
     ("pool", "alpn_protocols", _ALPN),
+    *((DATAGRAM_POOL, attribute, None) for attribute in _POOL_TLS),
 )
 #: what the built-in provider refuses whatever data plane it has (contract 50, section 1.7)
 _ALWAYS: Limits = (("l7 policy", "listener_protocol", frozenset({"HTTP", "TERMINATED_HTTPS"})),)
@@ -55,9 +59,17 @@ def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any
             continue
         wanted = f"{attribute} {', '.join(lacking)}" if able is not None else attribute
         choices = f" (it does {', '.join(sorted(able))})" if able is not None else ""
-        return Refuse(
-            501,
-            f"Provider '{provider}' does not support a requested option: "
-            f"{subject} with {wanted} is not available yet{choices}.",
-        )
+        return unavailable(provider, f"{subject} with {wanted} is not available yet{choices}.")
     return ACCEPT
+
+
+def unavailable(provider: str, reason: str) -> Verdict:
+    """The refusal of what the built-in data plane cannot do; the no-op providers' takes everything."""
+    if provider in NOOP_PROVIDERS:
+        return ACCEPT
+    return Refuse(501, f"Provider '{provider}' does not support a requested option: {reason}")
+
+
+def pool_kind(protocol: str) -> str:
+    """The kind whose limits a pool has."""
+    return DATAGRAM_POOL if protocol in ("UDP", "SCTP") else "pool"

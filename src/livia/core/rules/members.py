@@ -21,6 +21,18 @@ def address_allowed(address: str, reserved: Collection[str]) -> Verdict:
     return ACCEPT
 
 
+def unreachable(protocol: str, addresses: Iterable[str], vips: Collection[str]) -> str | None:
+    """Part B4, row 10: UDP and SCTP are passed on by NAT, which does not translate between IP versions. `vips`: every
+    address of the load balancer; one of the member's version is enough. A sentence about the first member without."""
+    if protocol not in ("UDP", "SCTP"):
+        return None
+    versions = {ip_address(vip).version for vip in vips}
+    for address in addresses:
+        if ip_address(address).version not in versions:
+            return f"{protocol} member {address} IP version incompatible with all VIPs [{', '.join(vips)}] IP version."
+    return None
+
+
 def duplicate(address: str, port: int) -> Refuse:
     """The pool has a member there already."""
     return Refuse(409, f"Another member on this pool is already using ip {address} on protocol_port {port}")
