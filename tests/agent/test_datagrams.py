@@ -41,8 +41,8 @@ class Site:
         self.client = lab.namespace("client", "172.31.213.100")
         for last in range(101, 131):
             kernel.ip(["-n", self.client, "address", "add", f"172.31.213.{last}/24", "dev", "eth0"])
-        for last in ("100", "101"):
-            kernel.ip(["-n", self.client, "address", "add", f"fd00:213::{last}/64", "dev", "eth0", "nodad"])
+        for end in ("100", "101"):
+            kernel.ip(["-n", self.client, "address", "add", f"fd00:213::{end}/64", "dev", "eth0", "nodad"])
         self._generation = 0
 
     def apply(self, spec: Spec) -> None:

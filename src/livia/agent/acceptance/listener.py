@@ -11,9 +11,7 @@ from livia.core.model.l7 import MOST_RULES, REDIRECT_CODES, Action, RuleType
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PolicySpec, RuleSpec
 
-LISTENERS = frozenset(
-    set(ListenerProtocol) - {ListenerProtocol.PROMETHEUS}
-)
+LISTENERS = frozenset(set(ListenerProtocol) - {ListenerProtocol.PROMETHEUS})
 _URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x20\x7f-\x9f]{1,248}")
 #: a header's name is a token, too: RFC 9110, section 5.1
 _KEYS = {
