@@ -4,12 +4,11 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from livia.agent.datagram import report
 from livia.agent.datagram.choice import least_loaded, turns
 from livia.agent.datagram.ruleset import render
-from livia.agent.datagram.service import Unchecked, mark_of, services
+from livia.agent.datagram.service import mark_of, services
 from livia.agent.datagram.table import Loaded, digests, transaction
 from livia.core.model.pool import Algorithm, MonitorType
 from livia.core.spec import Spec
@@ -93,11 +92,9 @@ def test_a_pool_is_down_when_nobody_is_left_of_it() -> None:
         "UP",
         "DOWN",
     ]
-    unchecked = replace(spec, pools=(replace(spec.pools[0], monitor=None),))
-    assert report.pools(unchecked, Dead("m1", "m2", "m3"))[name].status == "UP"
 
 
 def test_nothing_is_changed_where_nothing_differs() -> None:
-    wanted = render(_spec(), Unchecked(), {})
+    wanted = render(_spec(), Dead(), {})
     assert transaction(Loaded(set(wanted.objects), digests(wanted)), wanted) == ""
-    assert render(single((), ()), Unchecked(), {}).objects == {}
+    assert render(single((), ()), Dead(), {}).objects == {}

@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from livia.agent.plumbing import kernel
-from livia.core.model.pool import Algorithm, PersistenceType
+from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
 from livia.core.report import Refused
 from livia.core.spec import InterfaceAddress, MemberSpec, PersistenceSpec, Spec, VipAddress
 from tests.agent.datagrams import PORT, Client, ask, clients, count, serve, udp_listener, udp_pool
-from tests.agent.lab import VIP, Lab, eventually, listener, member, pool, single
+from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
 
 VIP6 = "fd00:213::200"
 STICKY = PersistenceSpec(type=PersistenceType.SOURCE_IP, timeout=2)
@@ -301,6 +301,24 @@ def test_members_are_reported(site: Site) -> None:
         "status": "UP",
         "members": {"m1": "no check", "m2": "DRAIN", "m3": "MAINT"},
     }
+
+
+def test_a_dead_member_loses_its_clients_and_comes_back(site: Site) -> None:
+    # Members answer on port 53 only: what is asked at 54 is refused, and tells that nobody listens.
+    checked = monitor(type=MonitorType.UDP_CONNECT, delay=1)
+    spec = balanced(udp(1), udp(2, monitor_port=54), monitor=checked)
+    site.apply(spec)
+
+    def told(text: str) -> Callable[[dict[str, Any]], bool]:
+        return lambda beat: bool(
+            beat.get("pools", {}).get("udp-pool:udp-1", {}).get("members", {}).get("m2", "").startswith(text)
+        )
+
+    site.lab.hear(told("DOWN"))
+    eventually(lambda: count(ask(site.client) for _ in range(4)) == {"one": 4})
+    site.apply(_members(spec, udp(1), udp(2)))
+    site.lab.hear(told("UP"))
+    eventually(lambda: count(ask(site.client) for _ in range(4)) == {"one": 2, "two": 2})
 
 
 def test_a_change_of_one_member_touches_one_chain(site: Site) -> None:
