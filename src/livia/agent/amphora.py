@@ -381,6 +381,8 @@ class Amphora:
         self._let_go_of_namespace()
         self._host.prober.forget(self.probes)
         self._network.remove(spec)
+        # Whoever looks for VIPs meanwhile may have opened it anew; now nobody can any more.
+        self._close_addresses()
         self._material.remove()
         shutil.rmtree(self.directory.path, ignore_errors=True)
 
