@@ -16,7 +16,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.model.secret import Named
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import state as rules
-from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, unavailable, supported
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported, unavailable
 from livia.core.rules.verdict import Refuse, Verdict
 from livia.services.context import Context, Deps, refuse
 from livia.store import bindings, events, listeners, load_balancers, objects, tags, work
