@@ -4,16 +4,19 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from livia.agent.datagram import report
 from livia.agent.datagram.choice import least_loaded, turns
 from livia.agent.datagram.ruleset import render
 from livia.agent.datagram.service import mark_of, services
 from livia.agent.datagram.table import Loaded, digests, transaction
+from livia.agent.haproxy.change import plan
+from livia.agent.haproxy.servers import AtRuntime, Surroundings
 from livia.core.model.pool import Algorithm, MonitorType
 from livia.core.spec import Spec
 from tests.agent.datagrams import udp_listener, udp_pool
-from tests.agent.lab import member, monitor, single
+from tests.agent.lab import member, monitor, pool, single
 
 _WEIGHTS = st.lists(st.integers(1, 256), min_size=1, max_size=20)
 
@@ -98,3 +101,10 @@ def test_nothing_is_changed_where_nothing_differs() -> None:
     wanted = render(_spec(), Dead(), {})
     assert transaction(Loaded(set(wanted.objects), digests(wanted)), wanted) == ""
     assert render(single((), ()), Dead(), {}).objects == {}
+
+
+def test_datagrams_are_no_concern_of_haproxys() -> None:
+    streams = single((pool(member(1)),))
+    both = replace(streams, listeners=(*streams.listeners, *_spec().listeners), pools=(*streams.pools, *_spec().pools))
+    assert plan(streams, both, Surroundings()) == AtRuntime()
+    assert plan(both, streams, Surroundings()) == AtRuntime()

@@ -106,7 +106,7 @@ def test_a_line_that_haproxy_could_not_read_is_refused() -> None:
 def test_allowed_cidrs_are_no_concern_of_haproxys() -> None:
     members = (pool(member(1)),)
     guarded = single(members, (listener(allowed_cidrs=("10.0.0.0/8",)),))
-    assert plan(single(members), guarded, MACHINE, {}) == AtRuntime()
+    assert plan(single(members), guarded, Surroundings()) == AtRuntime()
 
 
 def test_ids_that_could_be_paths_are_refused() -> None:

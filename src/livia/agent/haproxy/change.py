@@ -23,7 +23,7 @@ from livia.agent.haproxy.servers import (
     Surroundings,
     steps,
 )
-from livia.agent.haproxy.wiring import backends
+from livia.agent.haproxy.wiring import backends, streams
 from livia.core.spec import ListenerSpec, PoolSpec, Spec
 
 
@@ -50,13 +50,15 @@ def plan(running: Spec, wanted: Spec, around: Surroundings) -> AtRuntime | ByRel
 
 
 def skeleton(spec: Spec) -> Spec:
-    """What only a reload can change. Interfaces and VRRP are not HAProxy's."""
+    """What only a reload can change. Interfaces, VRRP, datagrams and allowed CIDRs are not HAProxy's."""
+    listeners = tuple(streams(spec))
+    used = {pool_id for listener in listeners for pool_id in listener.pool_ids()}
     return replace(
         spec,
         interfaces=(),
         vrrp=None,
-        listeners=tuple(_listener_skeleton(listener) for listener in spec.listeners),
-        pools=tuple(_pool_skeleton(pool) for pool in spec.pools),
+        listeners=tuple(_listener_skeleton(listener) for listener in listeners),
+        pools=tuple(_pool_skeleton(pool) for pool in spec.pools if pool.id in used),
     )
 
 
@@ -65,7 +67,7 @@ def _listener_skeleton(listener: ListenerSpec) -> ListenerSpec:
     if tls is not None:
         # The file names places of key material; what is in them changes at run time (`certificates`).
         tls = replace(tls, certificates=(), client_ca=_place(tls.client_ca), client_crl=_place(tls.client_crl))
-    return replace(listener, tls=tls)
+    return replace(listener, tls=tls, allowed_cidrs=())
 
 
 def _pool_skeleton(pool: PoolSpec) -> PoolSpec:
