@@ -57,7 +57,8 @@ class Trial:
     def __init__(self, program: Path, directory: Path, name: str) -> None:
         try:
             self._process = subprocess.Popen(
-                [program, "-c", "-q", "-f", name],
+                # Not -q: it would keep the reason of a refusal to itself.
+                [program, "-c", "-f", name],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
