@@ -1,6 +1,7 @@
 """Members are reached over TLS: every option, as the member and its clients see it."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,8 +179,6 @@ while True:
 
 
 def test_proxy_protocol_tells_of_the_clients_tls(site: Site) -> None:
-    import sys
-
     namespace = site.client.namespace
     command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", _INTRODUCED]
     site.processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
 from livia.agent.plumbing import kernel
 from livia.core.model.l7 import Action, CompareType, RuleType
@@ -76,9 +78,6 @@ def test_names_choose_certificates_and_intermediates_come_along(site: Site) -> N
 
 def _shown(site: Site, name: str | None) -> str:
     """Whose certificate a client gets that asks for `name`, and trusts everybody."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
