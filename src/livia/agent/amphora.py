@@ -53,6 +53,8 @@ class Amphora:
         self.packets = Packets(self._network.namespace, self.probes)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self._addresses: socket.socket | None = None
+        #: heartbeats and requests look at the same time, and one socket has one conversation
+        self._looking = Lock()
 
     # -- what the API asks for ---------------------------------------------------------------------------------
 
@@ -172,9 +174,10 @@ class Amphora:
             return False
         for _attempt in range(2):
             try:
-                if self._addresses is None:
-                    self._addresses = kernel.inside(self._network.namespace, kernel.address_socket)
-                return wanted <= kernel.addresses(self._addresses)
+                with self._looking:
+                    if self._addresses is None:
+                        self._addresses = kernel.inside(self._network.namespace, kernel.address_socket)
+                    return wanted <= kernel.addresses(self._addresses)
             except OSError:
                 self._close_addresses()
         return False
@@ -193,9 +196,10 @@ class Amphora:
         self.packets.close()
 
     def _close_addresses(self) -> None:
-        if self._addresses is not None:
-            self._addresses.close()
-            self._addresses = None
+        with self._looking:
+            if self._addresses is not None:
+                self._addresses.close()
+                self._addresses = None
 
     # -- how it changes ------------------------------------------------------------------------------------------
 
