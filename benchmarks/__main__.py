@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import api, data_plane, footprint, member_change
+from benchmarks import api, data_plane, footprint, forwarding, member_change
 from benchmarks.figures import Figure, save, show
 from benchmarks.scene import scene
 
 #: groups of figures, by the name that --only takes
-_GROUPS = ("standby", "single", "api", "change")
+_GROUPS = ("standby", "single", "forwarding", "change", "api")
 #: measured only when asked for: it installs the incumbent
 _PEER = "peer"
 
@@ -47,6 +47,9 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
         with scene("SINGLE") as single:
             yield from data_plane.creation(single, "SINGLE", most=0.3)
             yield from footprint.requests(single)
+    if "forwarding" in groups:
+        with scene("SINGLE") as single:
+            yield from forwarding.beside_by_hand(single)
     if "api" in groups:
         yield from api.alone()
     if "change" in groups:

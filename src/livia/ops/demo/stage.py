@@ -49,7 +49,7 @@ class Stage:
 
     def start_backend(self, name: str) -> str:
         """A web server that says `name`, in a namespace of its own; its address."""
-        namespace = f"{self._prefix}-{name}"
+        namespace = self.namespace(name)
         port = self._networks.ensure_port(namespace, self.network.id, self.subnet.id)
         address = port.fixed_ips[0].ip_address
         self._unplug(namespace)
@@ -68,12 +68,16 @@ class Stage:
         self.addresses[name] = address
         return address
 
+    def namespace(self, name: str) -> str:
+        """The network namespace of a web server."""
+        return f"{self._prefix}-{name}"
+
     def close(self) -> None:
         """End the web servers; remove their namespaces and ports."""
         for name, server in self._servers.items():
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-            namespace = f"{self._prefix}-{name}"
+            namespace = self.namespace(name)
             self._unplug(namespace)
             for port in self._networks.ports_of(namespace):
                 self._networks.delete_port(port.id)
