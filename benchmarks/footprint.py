@@ -34,10 +34,10 @@ def at_rest(scene: Scene) -> Iterator[Figure]:
 
 def _amphora_memory(scene: Scene, first: dict[str, Any]) -> Iterator[Figure]:
     """Of one among ten, and of one of the only pair: what programs share is divided by who uses it."""
-    alone = _sizes(scene, first)
+    alone = amphora_sizes(scene, first)
     load_balancers = [first, *(scene.create(f"bench-rest-{number}") for number in range(2, 6))]
     time.sleep(3.0)
-    sizes = [size for each in load_balancers for size in _sizes(scene, each)]
+    sizes = [size for each in load_balancers for size in amphora_sizes(scene, each)]
     yield Figure(
         name="amphora_memory",
         value=round(statistics.median(sizes), 1),
@@ -50,8 +50,8 @@ def _amphora_memory(scene: Scene, first: dict[str, Any]) -> Iterator[Figure]:
         scene.delete(each)
 
 
-def _sizes(scene: Scene, load_balancer: dict[str, Any]) -> list[float]:
-    """Megabytes of each amphora."""
+def amphora_sizes(scene: Scene, load_balancer: dict[str, Any]) -> list[float]:
+    """Megabytes of each amphora of a load balancer."""
     with scene.livia.installation.database().read() as connection:
         tree = trees.load(connection, load_balancer["id"])
     assert tree is not None
