@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import api, crowd, data_plane, footprint, forwarding, member_change
+from benchmarks import api, crowd, data_plane, datagrams, footprint, forwarding, member_change
 from benchmarks.figures import Figure, save, show
 from benchmarks.scene import scene
 
 #: groups of figures, by the name that --only takes
-_GROUPS = ("standby", "single", "forwarding", "crowd", "change", "api")
+_GROUPS = ("standby", "single", "forwarding", "datagrams", "crowd", "change", "api")
 #: measured only when asked for: it installs the incumbent
 _PEER = "peer"
 
@@ -50,6 +50,9 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
     if "forwarding" in groups:
         with scene("SINGLE") as single:
             yield from forwarding.beside_by_hand(single)
+    if "datagrams" in groups:
+        with scene("SINGLE") as single:
+            yield from datagrams.beside_direct(single)
     if "crowd" in groups:
         with scene("SINGLE") as single:
             yield from crowd.many(single)
