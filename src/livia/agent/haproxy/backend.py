@@ -30,14 +30,14 @@ _HEADERS = {
     "X-Real-IP": _CLIENT,
 }
 #: Likewise for listeners that end TLS: all of the client's certificate, and empty without one. A subject can hold
-#: any character, and a header's value cannot.
+#: line breaks: HAProxy writes control characters as %0A and the like.
 _TLS_HEADERS = _HEADERS | {
     "X-Forwarded-Proto": "https",
     "X-SSL-Client-Verify": "%[ssl_c_verify]",
     "X-SSL-Client-Has-Cert": "%[ssl_c_used]",
-    "X-SSL-Client-DN": "%[ssl_c_s_dn,regsub([[:cntrl:]],?,g)]",
-    "X-SSL-Client-CN": "%[ssl_c_s_dn(CN),regsub([[:cntrl:]],?,g)]",
-    "X-SSL-Issuer": "%[ssl_c_i_dn,regsub([[:cntrl:]],?,g)]",
+    "X-SSL-Client-DN": "%[ssl_c_s_dn]",
+    "X-SSL-Client-CN": "%[ssl_c_s_dn(CN)]",
+    "X-SSL-Issuer": "%[ssl_c_i_dn]",
     "X-SSL-Client-SHA1": "%[ssl_c_sha1,hex]",
     "X-SSL-Client-Not-Before": "%[ssl_c_notbefore]",
     "X-SSL-Client-Not-After": "%[ssl_c_notafter]",
