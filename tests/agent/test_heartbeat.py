@@ -1,6 +1,7 @@
 """What an agent says by itself, read with an independent decoder."""
 
 import subprocess
+from contextlib import suppress
 
 from livia.agent.plumbing import kernel
 from tests.agent.lab import VIP, Lab, member, monitor, pair, pool, single
@@ -83,7 +84,12 @@ def test_an_amphora_that_cannot_work_is_silent(running: Lab) -> None:
 
 
 def _two_rounds(lab: Lab) -> None:
-    """Let pass what was on its way."""
+    """Let pass what was on its way, and what was told while it was being stopped."""
+    lab.beats.setblocking(False)
+    with suppress(BlockingIOError):
+        while lab.beats.recv(65536):
+            pass
+    lab.beats.settimeout(5.0)
     for _ in range(2):
         lab.hear(lambda beat: bool(beat["id"] == "host-1"))
 

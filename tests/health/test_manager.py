@@ -8,7 +8,15 @@ from sqlalchemy import select
 
 from livia.core.drivers import Placement, Unreachable
 from livia.core.model.amphora import Role
-from livia.core.report import Applied, Heartbeat, HostFacts, ListenerCounters, ListenerReport, PoolReport
+from livia.core.report import (
+    Applied,
+    Heartbeat,
+    HostFacts,
+    ListenerCounters,
+    ListenerReport,
+    ListenerTotals,
+    PoolReport,
+)
 from livia.core.spec import Assignment
 from livia.core.wake import NoWake
 from livia.drivers.compute.noop import NoopCompute
@@ -18,6 +26,7 @@ from livia.health.writer import Writer
 from livia.store import amphorae, confirmation, events, hosts, trees, work
 from livia.store import tables as t
 from livia.store.engine import Database
+from livia.store.removal import drop
 from tests import database as rows
 
 
@@ -106,6 +115,7 @@ class Scene:
         pool: str = "UP",
         holds_vip: bool = True,
         stats: ListenerCounters = _TRAFFIC,
+        totals: ListenerTotals | None = None,
     ) -> None:
         assert pool in ("UP", "DOWN")
         report = PoolReport(status="UP" if pool == "UP" else "DOWN", members={self.member: member})
@@ -116,6 +126,7 @@ class Scene:
                 generation=1,
                 holds_vip=holds_vip,
                 listeners={self.listener: ListenerReport(status="OPEN", stats=stats)},
+                totals={} if totals is None else {self.listener: totals},
                 pools={f"{self.pool}:{self.listener}": report},
             ),
             self.clock.seconds,
@@ -176,6 +187,44 @@ def test_counters_add_up(tmp_path: Path) -> None:
         (100, 200, 3, 7),
     ]
     assert {row.load_balancer_id for row in found} == {scene.key}
+
+
+def _rows(scene: Scene) -> list[tuple[str, int, int, int]]:
+    with scene.database.read() as connection:
+        found = connection.execute(select(t.listener_statistics).order_by(t.listener_statistics.c.amphora_id)).all()
+    return [(row.amphora_id, row.bytes_in, row.total_connections, row.active_connections) for row in found]
+
+
+def test_totals_make_good_what_was_lost_and_count_nothing_twice(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.beat("a1", totals=ListenerTotals(tx=20, rx=10, totconns=1))
+    # Two beats were lost, one came twice, and one comes late through another manager.
+    for total in (40, 40, 30):
+        scene.beat("a1", totals=ListenerTotals(tx=2 * total, rx=total, totconns=total // 10))
+    assert _rows(scene) == [("a1", 40, 4, 3)]
+    scene.fleet = Fleet()
+    scene.writer = Writer(scene.database, scene.fleet, scene.clock, lambda: None)
+    scene.beat("a1", totals=ListenerTotals(tx=100, rx=50, totconns=5))
+    assert _rows(scene) == [("a1", 50, 5, 3)]
+
+
+def test_the_last_words_of_a_deleted_amphora_count_and_leave_nothing_open(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.beat("a1", totals=ListenerTotals(rx=10, totconns=1))
+    with scene.database.write() as connection:
+        amphorae.forget(connection, "a1", rows.NOW)
+        amphorae.forget(connection, "a2", rows.NOW)
+    scene.beat("a1", totals=ListenerTotals(rx=15, totconns=2))
+    scene.beat("a2", stats=ListenerCounters(tx=1, rx=7, conns=3, totconns=1, ereq=0))
+    assert _rows(scene) == [("a1", 15, 2, 0), ("a2", 7, 1, 0)]
+
+
+def test_nothing_is_kept_of_a_listener_that_was_deleted_meanwhile(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    with scene.database.write() as connection:
+        drop(connection, t.listener, t.listener.c.id == scene.listener)
+    scene.beat("a1", totals=ListenerTotals(rx=10, totconns=1))
+    assert _rows(scene) == []
 
 
 def test_a_listener_that_has_served_nobody_has_statistics(tmp_path: Path) -> None:

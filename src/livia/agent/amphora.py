@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -97,10 +97,11 @@ class Amphora:
             haproxy_version=self._host.haproxy_version,
         )
 
-    def remove(self, fence: int) -> None:
-        """Leave nothing of it. Raises StaleFenceError. The caller holds the lock."""
+    def remove(self, fence: int, farewell: Callable[["Amphora"], None]) -> None:
+        """Leave nothing of it; `farewell` is called before. Raises StaleFenceError. The caller holds the lock."""
         if self.record is not None and fence < self.record.assignment.fence:
             raise StaleFenceError(fence, self.record.assignment.fence)
+        farewell(self)
         self._dismantle(self.record.assignment.spec if self.record else None)
         self.gone = True
 
@@ -149,6 +150,7 @@ class Amphora:
     def let_go(self) -> None:
         """The agent ends; the amphora goes on."""
         self._host.prober.forget(self.probes)
+        self.haproxy.counting.close()
         self._let_go_of_namespace()
 
     # -- how it is -----------------------------------------------------------------------------------------------
@@ -373,12 +375,16 @@ class Amphora:
 
     def _stop(self) -> None:
         """End its processes and their supervisors."""
+        if self.record is not None:
+            with suppress(RuntimeApiError):
+                self.haproxy.counting.look({listener.id for listener in self.record.assignment.spec.listeners})
         self._host.supervisor.forget(*self._services)
         self._host.groups.kill(self.id)
         services_here = (self.directory.haproxy_service, self.directory.keepalived_service)
         self._host.supervisor.await_end(*(service for service in services_here if service.exists()))
         # A supervisor may have started its service once more before it heard that it is over.
         self._host.groups.kill(self.id)
+        self.haproxy.counting.close()
 
     def _dismantle(self, spec: Spec | None) -> None:
         self._stop()

@@ -7,12 +7,13 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from livia.agent.amphora import Amphora
 from livia.agent.host import Host
 from livia.agent.observation import Observation, Observer
 from livia.agent.registry import Registry
@@ -27,7 +28,7 @@ _SHARE = 0.05
 
 
 class Sender:
-    """Signs and sends beats to the controllers in turn."""
+    """Signs and sends beats to the controllers in turn. Safe in several threads."""
 
     def __init__(self, key: str, controllers: tuple[tuple[str, int], ...], now: Callable[[], float]) -> None:
         self._mac = hmac.new(key.encode(), digestmod="sha256")
@@ -37,11 +38,17 @@ class Sender:
         self._sequence = 0
         self._turn = 0
         self._sockets: dict[int, socket.socket] = {}
+        self._lock = Lock()
 
     def send(self, beat: Heartbeat) -> None:
         """Send one beat, numbered and dated. Raises OSError."""
         if not self._controllers:
             return
+        # Numbers must leave in order: what comes late is taken for a replay.
+        with self._lock:
+            self._send(beat)
+
+    def _send(self, beat: Heartbeat) -> None:
         self._sequence += 1
         numbered = msgspec.structs.replace(beat, seq=self._sequence, boot=self._boot, sent=self._now())
         payload = zlib.compress(msgspec.json.encode(numbered), 9)
@@ -92,6 +99,11 @@ class Pulse(Thread):
         """This amphora was just changed: tell now."""
         self._urgent.append(amphora_id)
         self._wake.set()
+
+    def farewell(self, amphora: Amphora) -> None:
+        """This amphora is about to be removed: tell what it counted since the last beat. The caller has its lock."""
+        told = _Told(Observer(amphora))
+        self._look(told, urgent=True)
 
     def stop(self) -> None:
         """End the thread."""
@@ -164,11 +176,13 @@ class Pulse(Thread):
             log.warning("heartbeat not sent", amphora=told.observer.amphora.id, reason=str(error))
 
     def _tell(self, told: _Told, seen: Observation) -> None:
+        listeners, totals = told.observer.counts(seen)
         self._sender.send(
             Heartbeat(
                 id=told.observer.amphora.id,
                 seq=0,
-                listeners=told.observer.reports(seen),
+                listeners=listeners,
+                totals=totals,
                 pools=seen.pools,
                 generation=seen.record.assignment.generation,
                 digest=seen.record.digest,

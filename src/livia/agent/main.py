@@ -41,10 +41,14 @@ def _serve(
     config: AgentConfig, host: Host, context: ssl.SSLContext, ready: Callable[[], None] | None, stop: Event
 ) -> None:
     sender = Sender(config.heartbeat_key, config.controllers, time.time)
-    urgent: list[Callable[[str], None]] = []
-    registry = Registry(host, lambda amphora_id: urgent[0](amphora_id))
+    pulses: list[Pulse] = []
+    registry = Registry(
+        host,
+        on_change=lambda amphora_id: pulses[0].urge(amphora_id),
+        on_removal=lambda amphora: pulses[0].farewell(amphora),
+    )
     pulse = Pulse(host, registry, sender)
-    urgent.append(pulse.urge)
+    pulses.append(pulse)
     registry.open()
     with HttpsServer(
         (config.bind_host, config.bind_port), context, application(host, registry), largest_body=LARGEST_BODY

@@ -1,9 +1,10 @@
 """Counters of an amphora across reloads and restarts (contract 95, section 2.1, message format 3).
 
-A worker counts from zero, and during a reload two or more count at once. So the last reading of every worker is
-kept by its process id, and what each adds is owed to the next heartbeat.
+Every source (a HAProxy worker) counts from zero, and during a reload two or more count at once. So the last reading
+of each is kept by its name, and what each adds goes to the listener's total, which never goes back.
 """
 
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,23 +12,27 @@ import msgspec
 from msgspec import Struct
 
 from livia.agent import disk
-from livia.core.report import ListenerCounters
+from livia.core.report import ListenerTotals
+
+#: listeners whose totals are kept. One that was disabled may come back and must count on, not anew.
+_MOST_LISTENERS = 1000
 
 
 class Reading(Struct, frozen=True):
-    """Raw counters of one listener in one worker."""
+    """Raw counters of one listener in one source: bytes sent to and got from clients, connections, bad requests."""
 
-    tx: int
-    rx: int
-    totconns: int
-    ereq: int
+    tx: int = 0
+    rx: int = 0
+    totconns: int = 0
+    ereq: int = 0
 
-    def since(self, earlier: "Reading | None") -> "Reading":
-        """What was added. A counter that went back belongs to a new process with an old number."""
-        if earlier is None or self.totconns < earlier.totconns or self.rx < earlier.rx:
-            return self
+    def since(self, earlier: "Reading") -> "Reading":
+        """What was added. A source never counts back: an older reading that comes late adds nothing."""
         return Reading(
-            self.tx - earlier.tx, self.rx - earlier.rx, self.totconns - earlier.totconns, self.ereq - earlier.ereq
+            max(0, self.tx - earlier.tx),
+            max(0, self.rx - earlier.rx),
+            max(0, self.totconns - earlier.totconns),
+            max(0, self.ereq - earlier.ereq),
         )
 
     def plus(self, other: "Reading") -> "Reading":
@@ -35,14 +40,15 @@ class Reading(Struct, frozen=True):
 
 
 _KERNEL = "kernel-"
-_NOTHING = Reading(0, 0, 0, 0)
+_NOTHING = Reading()
 
 
 class _Kept(Struct):
-    """What is on disk. Process ids are strings there: JSON has no other keys; `kernel-...` is a namespace."""
+    """What is on disk: last readings by source and listener, totals, and the part of them that was told."""
 
-    workers: dict[str, dict[str, Reading]] = {}
-    owed: dict[str, Reading] = {}
+    sources: dict[str, dict[str, Reading]] = {}
+    totals: dict[str, Reading] = {}
+    told: dict[str, Reading] = {}
 
 
 class Meter:
@@ -55,41 +61,66 @@ class Meter:
         with suppress(FileNotFoundError, msgspec.DecodeError):
             self._kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
 
-    def workers(self) -> frozenset[int]:
-        """Process ids that were ever read and not forgotten."""
-        return frozenset(int(pid) for pid in self._kept.workers if not pid.startswith(_KERNEL))
+    def workers(self) -> frozenset[str]:
+        """Workers that were ever read and not forgotten."""
+        return frozenset(name for name in self._kept.sources if not name.startswith(_KERNEL))
 
-    def absorb(self, pid: int, readings: dict[str, Reading]) -> None:
-        """Take in what a worker has counted by now, by listener."""
-        self._absorb(str(pid), readings)
-
-    def absorb_kernel(self, namespace: int, readings: dict[str, Reading]) -> None:
+    def absorb_kernel(self, namespace: int, readings: dict[str, Reading], listeners: Container[str]) -> None:
         """Take in what the packet rules of a namespace (its inode) have counted. An earlier one is gone."""
         source = f"{_KERNEL}{namespace}"
-        for each in [name for name in self._kept.workers if name.startswith(_KERNEL) and name != source]:
-            del self._kept.workers[each]
-        self._absorb(source, readings)
+        for each in [name for name in self._kept.sources if name.startswith(_KERNEL) and name != source]:
+            self.forget(each)
+        before = self._kept.sources.get(source, {})
+        for name, reading in readings.items():
+            if name in before and before[name].since(reading) != _NOTHING:
+                # Rules that were taken away and made again count from zero, in the same namespace.
+                del before[name]
+        self.absorb(source, readings, listeners)
 
-    def _absorb(self, source: str, readings: dict[str, Reading]) -> None:
-        before = self._kept.workers.get(source, {})
-        for listener, reading in readings.items():
-            owed = self._kept.owed.get(listener, _NOTHING)
-            self._kept.owed[listener] = owed.plus(reading.since(before.get(listener)))
-        self._kept.workers[source] = readings
+    def absorb(self, source: str, readings: dict[str, Reading], listeners: Container[str]) -> None:
+        """Take in what a source has counted by now, by listener.
 
-    def forget(self, pid: int) -> None:
-        """The worker is gone."""
-        self._kept.workers.pop(str(pid), None)
-
-    def take(self, connections: dict[str, int]) -> dict[str, ListenerCounters]:
-        """What is owed to each listener of `connections` (open ones now), and owed no more.
-
-        It is on disk before it is returned: a beat that gets lost with the agent is not counted twice.
+        `listeners`: those that are an amphora's now; what was one of them before is counted too, anything else not.
         """
-        owed, self._kept.owed = self._kept.owed, {}
+        before = self._kept.sources.setdefault(source, {})
+        totals = self._kept.totals
+        for name, reading in readings.items():
+            if name not in listeners and name not in totals:
+                continue
+            earlier = before.get(name, _NOTHING)
+            totals[name] = totals.get(name, _NOTHING).plus(reading.since(earlier))
+            # Added to what it was, not replaced: of two readings the later may come first.
+            before[name] = earlier.plus(reading.since(earlier))
+
+    def forget(self, source: str) -> None:
+        """The source is gone and will never be read again."""
+        self._kept.sources.pop(source, None)
+
+    def untold(self) -> frozenset[str]:
+        """Listeners that counted since they were last told."""
+        return frozenset(name for name, total in self._kept.totals.items() if total != self._kept.told.get(name))
+
+    def take(self, listeners: Iterable[str]) -> tuple[dict[str, ListenerTotals], dict[str, Reading]]:
+        """The totals of these listeners, and what was added to each since the last call: that is told now.
+
+        It is on disk before it is returned: a beat that gets lost with the agent is not counted twice by those who
+        add up what it says.
+        """
+        totals: dict[str, ListenerTotals] = {}
+        added: dict[str, Reading] = {}
+        for name in listeners:
+            # Last in the dictionary: the first to go when there are too many.
+            total = self._kept.totals[name] = self._kept.totals.pop(name, _NOTHING)
+            added[name] = total.since(self._kept.told.get(name, _NOTHING))
+            totals[name] = ListenerTotals(tx=total.tx, rx=total.rx, totconns=total.totconns, ereq=total.ereq)
+            self._kept.told[name] = total
+        while len(self._kept.totals) > _MOST_LISTENERS:
+            oldest = next(iter(self._kept.totals))
+            del self._kept.totals[oldest]
+            self._kept.told.pop(oldest, None)
+        self.save()
+        return totals, added
+
+    def save(self) -> None:
+        """Keep it all for the next agent."""
         disk.write(self._path, msgspec.json.encode(self._kept), durable=False)
-        return {listener: _counters(owed.get(listener, _NOTHING), conns) for listener, conns in connections.items()}
-
-
-def _counters(owed: Reading, conns: int) -> ListenerCounters:
-    return ListenerCounters(tx=owed.tx, rx=owed.rx, conns=conns, totconns=owed.totconns, ereq=owed.ereq)

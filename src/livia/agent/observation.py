@@ -1,6 +1,6 @@
 """What one amphora is seen to do: statuses and counters for its heartbeat."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from livia.agent.amphora import Amphora
 from livia.agent.disk import Record
@@ -8,8 +8,7 @@ from livia.agent.errors import PlumbingError
 from livia.agent.haproxy import statistics
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.runtime import RuntimeApiError
-from livia.agent.meter import Meter
-from livia.core.report import ListenerReport, PoolReport
+from livia.core.report import ListenerCounters, ListenerReport, ListenerTotals, PoolReport
 
 #: bytes that a log of HAProxy or keepalived may grow to
 _LONGEST_LOG = 1024 * 1024
@@ -34,7 +33,6 @@ class Observer:
 
     def __init__(self, amphora: Amphora) -> None:
         self.amphora = amphora
-        self._meter = Meter(amphora.directory.counters)
 
     def look(self) -> Observation | None:
         """What is there now; None when the amphora cannot do its work, and so says nothing."""
@@ -45,27 +43,19 @@ class Observer:
         spec = record.assignment.spec
         if spec.vrrp is not None and not amphora.keepalived_runs():
             return None
+        known = {listener.id for listener in spec.listeners}
         try:
-            seen = statistics.parse(amphora.haproxy.worker.ask("show info;show stat"))
+            seen = amphora.haproxy.counting.look(known)
             amphora.haproxy.correct(spec, seen.statuses)
         except RuntimeApiError:
             return None
-        farewells = amphora.haproxy.farewells
-        while farewells:
-            farewell = farewells.popleft()
-            self._meter.absorb(farewell.pid, farewell.readings)
-        self._meter.absorb(seen.pid, seen.readings)
-        connections = dict(seen.connections)
-        for pid in self._meter.workers() - {seen.pid}:
-            self._follow(pid, connections)
         try:
             passed = amphora.packets.look(spec)
         except (PlumbingError, OSError):
             # The namespace goes away while we look.
             return None
         if passed.readings:
-            self._meter.absorb_kernel(passed.namespace, passed.readings)
-        known = {listener.id for listener in spec.listeners}
+            amphora.haproxy.counting.absorb_kernel(passed.namespace, passed.readings, known)
         return Observation(
             record=record,
             holds_vip=amphora.holds_vip(spec),
@@ -75,17 +65,21 @@ class Observer:
                 if name in known
             }
             | passed.statuses,
-            connections={name: count for name, count in connections.items() if name in known} | passed.connections,
+            connections={name: count for name, count in seen.connections.items() if name in known} | passed.connections,
             pools=statistics.pools(spec, seen.statuses, amphora.probes) | passed.pools,
         )
 
-    def reports(self, observation: Observation) -> dict[str, ListenerReport]:
-        """Listeners with what was counted since the last call."""
-        counted = self._meter.take(observation.connections)
-        return {
-            name: ListenerReport(status=statistics.listener_status(status), stats=counted[name])
+    def counts(self, observation: Observation) -> tuple[dict[str, ListenerReport], dict[str, ListenerTotals]]:
+        """Listeners with what was counted since the last call, and what each has counted in all."""
+        totals, added = self.amphora.haproxy.counting.take(observation.listeners)
+        reports = {
+            name: ListenerReport(
+                status=statistics.listener_status(status),
+                stats=ListenerCounters(conns=observation.connections.get(name, 0), **structs.asdict(added[name])),
+            )
             for name, status in observation.listeners.items()
         }
+        return reports, totals
 
     def tidy(self) -> None:
         """Finish what a change left, balance anew, and cut logs that grew. Skipped while a change is under way."""
@@ -104,19 +98,3 @@ class Observer:
                 return
             finally:
                 self.amphora.lock.release()
-
-    def _follow(self, pid: int, connections: dict[str, int]) -> None:
-        """Count what a worker still does after a reload, until it is gone."""
-        master = self.amphora.haproxy.master
-        try:
-            processes = master.processes()
-            if pid not in processes.leaving:
-                self._meter.forget(pid)
-                return
-            seen = statistics.parse(master.ask_worker(pid, "show stat"))
-        except RuntimeApiError:
-            # Gone between the two questions, or the master starts anew: the next look tells.
-            return
-        self._meter.absorb(pid, seen.readings)
-        for name, count in seen.connections.items():
-            connections[name] = connections.get(name, 0) + count

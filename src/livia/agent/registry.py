@@ -23,11 +23,13 @@ _HANDS = 8
 
 
 class Registry:
-    """Finds an amphora by its id. `on_change` is told the id of one that was just changed."""
+    """Finds an amphora by its id. `on_change` is told the id of one that was just changed, `on_removal` of one that
+    is about to be removed."""
 
-    def __init__(self, host: Host, on_change: Callable[[str], None]) -> None:
+    def __init__(self, host: Host, on_change: Callable[[str], None], on_removal: Callable[[Amphora], None]) -> None:
         self._host = host
         self._on_change = on_change
+        self._on_removal = on_removal
         self._lock = Lock()
         self._amphorae: dict[str, Amphora] = {}
         self._tombs: dict[str, int] = {}
@@ -78,7 +80,7 @@ class Registry:
         if amphora is not None:
             with amphora.lock:
                 if not amphora.gone:
-                    amphora.remove(fence)
+                    amphora.remove(fence, self._on_removal)
                     self._drop(amphora)
         with self._lock:
             self._tombs[amphora_id] = max(fence, self._tombs.pop(amphora_id, 0))

@@ -45,6 +45,16 @@ class ListenerCounters(Struct, frozen=True, kw_only=True):
     ereq: int = 0
 
 
+class ListenerTotals(Struct, frozen=True, kw_only=True):
+    """Bytes and connections of a listener on one amphora since the amphora was made: these only grow, so that a lost
+    or repeated message loses or repeats nothing."""
+
+    tx: int = 0
+    rx: int = 0
+    totconns: int = 0
+    ereq: int = 0
+
+
 class ListenerReport(Struct, frozen=True, kw_only=True):
     status: Literal["OPEN", "FULL"]
     stats: ListenerCounters
@@ -83,5 +93,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     generation: int = 0
     digest: str = ""
     holds_vip: bool = False
+    #: of every listener reported, and for a while of those that are gone: what was counted last
+    totals: dict[str, ListenerTotals] = {}
     #: set in the beat of an amphora host about itself; `id` is then the host's name and nothing else is set
     host: HostFacts | None = None

@@ -25,11 +25,26 @@ class Counters(Struct, kw_only=True):
         self.active_connections = stats.conns
 
 
+class Totals(Struct, frozen=True, kw_only=True):
+    """What a listener counted on one amphora since the amphora was made, and its connections now."""
+
+    bytes_in: int
+    bytes_out: int
+    total_connections: int
+    request_errors: int
+    active_connections: int
+
+
 class Changes(Struct, frozen=True, kw_only=True):
-    """What the writer has to look at: amphorae whose statuses changed, counters that grew, hosts that spoke."""
+    """What the writer has to look at: amphorae whose statuses changed, counters that grew, hosts that spoke.
+
+    Counters are by (listener id, amphora id): `totals` of agents that tell them, `counters` of those that only tell
+    what was added.
+    """
 
     amphorae: frozenset[str]
     counters: dict[tuple[str, str], Counters]
+    totals: dict[tuple[str, str], Totals]
     hosts: dict[str, HostFacts]
     heard: frozenset[str]
 
@@ -51,6 +66,8 @@ class Fleet:
         self._heard: set[str] = set()
         self._counters: dict[tuple[str, str], Counters] = defaultdict(Counters)
         self._active: dict[tuple[str, str], int] = {}
+        self._totals: dict[tuple[str, str], Totals] = {}
+        self._last_totals: dict[tuple[str, str], Totals] = {}
         self._hosts: dict[str, HostFacts] = {}
         self._known_hosts: set[str] = set()
         self._hurry = False
@@ -83,11 +100,13 @@ class Fleet:
             changes = Changes(
                 amphorae=frozenset(self._dirty),
                 counters=dict(self._counters),
+                totals=dict(self._totals),
                 hosts=dict(self._hosts),
                 heard=frozenset(self._heard),
             )
             self._dirty.clear()
             self._counters.clear()
+            self._totals.clear()
             self._hosts.clear()
             self._heard.clear()
             return changes
@@ -98,6 +117,7 @@ class Fleet:
             self._dirty |= changes.amphorae
             self._heard |= changes.heard
             self._hosts = {**changes.hosts, **self._hosts}
+            self._totals = {**changes.totals, **self._totals}
             for key, counters in changes.counters.items():
                 later = self._counters[key]
                 later.bytes_in += counters.bytes_in
@@ -130,6 +150,7 @@ class Fleet:
                 del self._seen[each]
             self._dirty -= gone
             self._active = {key: count for key, count in self._active.items() if key[1] not in gone}
+            self._last_totals = {key: each for key, each in self._last_totals.items() if key[1] not in gone}
             return gone
 
     def _hasten(self) -> None:
@@ -137,7 +158,21 @@ class Fleet:
         self._changed.notify()
 
     def _count(self, heartbeat: Heartbeat) -> None:
+        for listener_id, total in heartbeat.totals.items():
+            report = heartbeat.listeners.get(listener_id)
+            told = Totals(
+                bytes_in=total.rx,
+                bytes_out=total.tx,
+                total_connections=total.totconns,
+                request_errors=total.ereq,
+                active_connections=report.stats.conns if report is not None else 0,
+            )
+            key = (listener_id, heartbeat.id)
+            if self._last_totals.get(key) != told:
+                self._last_totals[key] = self._totals[key] = told
         for listener_id, report in heartbeat.listeners.items():
+            if listener_id in heartbeat.totals:
+                continue
             stats = report.stats
             key = (listener_id, heartbeat.id)
             # A listener's first report counts even if it has nothing to count: statistics exist from then on.

@@ -49,8 +49,12 @@ class Writer:
         self.flush(self._fleet.take(0.0))
 
     def flush(self, changes: Changes) -> None:
-        """Write one batch of changes; all of it is kept for later when the database fails."""
+        """Write one batch of changes; what of it the database does not take is kept for later."""
         try:
+            if changes.counters or changes.totals:
+                self._database.transaction(lambda connection: _count(connection, changes))
+                # What was added must not be added again, whatever of the rest fails.
+                changes = structs.replace(changes, counters={}, totals={})
             self._write(changes)
         except SQLAlchemyError as error:
             log.warning("heartbeats not written", error=str(error))
@@ -58,8 +62,6 @@ class Writer:
             self._on_outage()
 
     def _write(self, changes: Changes) -> None:
-        if changes.counters:
-            self._database.transaction(lambda connection: self._count(connection, changes))
         for amphora_id in changes.amphorae:
             self._settle(amphora_id)
         self._heard |= changes.heard
@@ -78,11 +80,6 @@ class Writer:
             if known != comparable or now - at >= _TOUCH_SECONDS:
                 self._database.transaction(partial(hosts.seen, host_id=host_id, facts=facts))
                 self._hosts[host_id] = (comparable, now)
-
-    @staticmethod
-    def _count(connection: Connection, changes: Changes) -> None:
-        for (listener_id, amphora_id), counters in changes.counters.items():
-            reports.add_counters(connection, listener_id, amphora_id, **structs.asdict(counters))
 
     def _settle(self, amphora_id: str) -> None:
         """Derive the statuses of the amphora's load balancer and write those that changed."""
@@ -109,6 +106,13 @@ class Writer:
         if busy or report.generation != tree.load_balancer.generation:
             # The rows or the amphora will move on without the report changing: look once more.
             self._fleet.look_again(amphora_id)
+
+
+def _count(connection: Connection, changes: Changes) -> None:
+    for (listener_id, amphora_id), counters in changes.counters.items():
+        reports.add_counters(connection, listener_id, amphora_id, **structs.asdict(counters))
+    for (listener_id, amphora_id), totals in changes.totals.items():
+        reports.raise_counters(connection, listener_id, amphora_id, **structs.asdict(totals))
 
 
 def _current(tree: LoadBalancerTree) -> Statuses:

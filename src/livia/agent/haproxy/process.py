@@ -1,12 +1,10 @@
 """HAProxy of one amphora: its files, its start, and its changes."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import structlog
-from msgspec.structs import replace
 
 from livia.agent import disk
 from livia.agent.departures import Departures
@@ -15,12 +13,12 @@ from livia.agent.errors import HaproxyRefusedError
 from livia.agent.haproxy import render, runtime, verdicts
 from livia.agent.haproxy.certificates import Certificates, renewals
 from livia.agent.haproxy.change import plan
+from livia.agent.haproxy.counting import Counting
 from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.program import Trial, telling
 from livia.agent.haproxy.runtime import Known, RuntimeApiError, Worker
 from livia.agent.haproxy.server import ids
 from livia.agent.haproxy.servers import AtRuntime, ByReload, Surroundings, twin_of
-from livia.agent.haproxy.statistics import Snapshot, parse
 from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.host import Host
@@ -34,8 +32,6 @@ log = structlog.get_logger()
 
 #: seconds from the start of HAProxy to its first answer
 _PATIENCE = 10.0
-#: more than one look of the heartbeat thread can miss
-_MOST_FAREWELLS = 100
 #: HAProxy reads one line of commands into one buffer (16 kB); one of these has some 150 bytes
 _MOST_VERDICTS = 50
 
@@ -53,8 +49,7 @@ class Haproxy:
         self.departures = Departures(self.worker)
         self._certificates = Certificates(self.worker, material.pem)
         self._twins = Twins(self.worker, self.departures)
-        #: what workers had counted when a reload sent them away; whoever counts takes it from here
-        self.farewells: deque[Snapshot] = deque(maxlen=_MOST_FAREWELLS)
+        self.counting = Counting(directory, self.worker, self.master)
 
     def text(self, spec: Spec) -> str:
         """Its configuration file. Raises InvalidSpecError."""
@@ -159,14 +154,8 @@ class Haproxy:
         )
         dead = verdicts.state_rows(wanted, self._probes.up)
         disk.write(self._directory.server_state, "\n".join([state.rstrip(), *dead, ""]), durable=False)
-        before = parse(self.worker.ask("show info;show stat"))
-        self.farewells.append(before)
-        self.master.reload()
-        # Once more: it went on until the new worker served. An idle one is gone by now.
-        with suppress(RuntimeApiError):
-            after = parse(self.master.ask_worker(before.pid, "show stat"))
-            if after.readings:
-                self.farewells.append(replace(after, pid=before.pid))
+        with self.counting.across_reload({listener.id for listener in running.listeners}):
+            self.master.reload()
         self.departures.clear()
         self._twins.clear()
         self._host.metrics.reloads.inc()

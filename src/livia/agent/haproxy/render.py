@@ -61,6 +61,8 @@ _DEFAULTS = Section(
         "retries 3",
         "option redispatch",
         "option dontlognull",
+        # Bytes of a connection are counted every few seconds, not only at its end.
+        "option contstats",
         "load-server-state-from-file global",
         # Every section has its own; these are for HAProxy's warning about sections without.
         "timeout connect 5s",

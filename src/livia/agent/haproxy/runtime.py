@@ -20,19 +20,66 @@ def ask(directory: Path, name: str, command: str, *, patience: float = _PATIENCE
     The directory is reached through a descriptor, because its path can be longer than a socket's may be.
     """
     try:
-        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-                stream.settimeout(patience)
-                stream.connect(f"/proc/self/fd/{descriptor}/{name}")
-                stream.sendall(command.encode() + b"\n")
-                # The master's socket answers and then waits for more until it is told that there is none.
-                stream.shutdown(socket.SHUT_WR)
-                return _read(stream)
-        finally:
-            os.close(descriptor)
+        with connect(directory, name, patience) as stream:
+            stream.sendall(command.encode() + b"\n")
+            # The master's socket answers and then waits for more until it is told that there is none.
+            stream.shutdown(socket.SHUT_WR)
+            return _read(stream)
     except OSError as error:
         raise RuntimeApiError(f"HAProxy does not answer on {directory / name}: {error}") from error
+
+
+def connect(directory: Path, name: str, patience: float) -> socket.socket:
+    """A connection to socket `name` of an amphora. Raises OSError."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            stream.settimeout(patience)
+            stream.connect(f"/proc/self/fd/{descriptor}/{name}")
+        except OSError:
+            stream.close()
+            raise
+        return stream
+    finally:
+        os.close(descriptor)
+
+
+class Conversation:
+    """A connection to the worker that serves now, kept open: this worker does not end before it is closed
+    (management guide, section 9.3, `prompt`)."""
+
+    _PROMPT = b"\n> "
+
+    def __init__(self, directory: Path) -> None:
+        """Raises RuntimeApiError when no worker serves."""
+        try:
+            self._stream = connect(directory, "h.sock", _PATIENCE)
+        except OSError as error:
+            raise RuntimeApiError(f"HAProxy does not answer on {directory / 'h.sock'}: {error}") from error
+        try:
+            self.ask("prompt")
+        except RuntimeApiError:
+            self.close()
+            raise
+
+    def ask(self, command: str) -> str:
+        """The answer to one command. Raises RuntimeApiError when the worker is gone."""
+        answer = bytearray()
+        try:
+            self._stream.sendall(command.encode() + b"\n")
+            while not answer.endswith(self._PROMPT):
+                chunk = self._stream.recv(65536)
+                if not chunk:
+                    raise RuntimeApiError("The worker is gone.")
+                answer += chunk
+        except OSError as error:
+            raise RuntimeApiError(f"The worker does not answer: {error}") from error
+        return answer.removesuffix(self._PROMPT).decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """The worker may end."""
+        self._stream.close()
 
 
 def _read(stream: socket.socket) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from livia.agent.haproxy.runtime import RuntimeApiError
 from livia.agent.haproxy.servers import twin_of
 from livia.agent.haproxy.wiring import backend_name, backends
 from livia.agent.meter import Reading
@@ -13,28 +14,34 @@ from livia.core.report import PoolReport
 from livia.core.spec import Spec
 
 _NAMES = ("# pxname", "svname", "scur", "slim", "stot", "bin", "bout", "ereq", "status")
+_FACTS = ("Pid", "Start_time_sec", "Stopping")
 
 
 class Snapshot(Struct, frozen=True):
-    """One worker's answer: its process id, and by name (frontend) or (backend, server) what it counts and thinks."""
+    """One worker's answer: who it is, and by name (frontend) or (backend, server) what it counts and thinks.
 
-    pid: int
+    `worker`: process id and start time, because process ids come again. `stopping`: it takes no new connections.
+    """
+
+    worker: str
+    stopping: bool
     readings: dict[str, Reading]
     connections: dict[str, int]
     statuses: dict[tuple[str, str], str]
 
 
 def parse(text: str) -> Snapshot:
-    """The answer to `show info;show stat`, or to `show stat` alone (then pid is 0)."""
-    pid = 0
+    """The answer to `show info;show stat`. Raises RuntimeApiError when it is none."""
+    facts: dict[str, str] = {}
     readings: dict[str, Reading] = {}
     connections: dict[str, int] = {}
     statuses: dict[tuple[str, str], str] = {}
     lines = iter(text.splitlines())
     for line in lines:
-        if line.startswith("Pid: "):
-            pid = int(line[5:])
-        if line.startswith("# pxname"):
+        title, _, value = line.partition(": ")
+        if title in _FACTS:
+            facts[title] = value
+        elif line.startswith("# pxname"):
             for proxy, server, scur, slim, stot, rx, tx, ereq, status in _rows(line, lines):
                 full = server == "FRONTEND" and status == "OPEN" and 0 < int(slim or 0) <= int(scur)
                 # HAProxy calls a frontend open whether or not it takes connections.
@@ -42,7 +49,10 @@ def parse(text: str) -> Snapshot:
                 if server == "FRONTEND":
                     readings[proxy] = Reading(int(tx), int(rx), int(stot), int(ereq or 0))
                     connections[proxy] = int(scur)
-    return Snapshot(pid, readings, connections, statuses)
+    if len(facts) < len(_FACTS):
+        raise RuntimeApiError("HAProxy's answer to 'show info' is not whole.")
+    worker = f"{facts['Pid']}@{facts['Start_time_sec']}"
+    return Snapshot(worker, facts["Stopping"] != "0", readings, connections, statuses)
 
 
 def _rows(header: str, lines: Iterator[str]) -> Iterator[list[str]]:
