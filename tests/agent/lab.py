@@ -149,11 +149,15 @@ class Lab:
         settings = self.directory / "config.json"
         settings.write_bytes(msgspec.json.encode(self.config, enc_hook=str))
         program = (
-            "import sys, msgspec\nfrom pathlib import Path\nfrom threading import Event\n"
+            "import os, sys, msgspec\nfrom pathlib import Path\nfrom threading import Event\n"
             "from livia.agent import main\nfrom livia.agent.config import AgentConfig\n"
             "config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=AgentConfig,"
             " dec_hook=lambda kind, value: kind(value))\n"
-            "main.run(config, ready=lambda: print('ready', flush=True), stop=Event())\n"
+            "def ready():\n"
+            "    print('ready', flush=True)\n"
+            # Nobody reads on: a full pipe would stop the agent at its next log line.
+            "    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
+            "main.run(config, ready=ready, stop=Event())\n"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-c", program, str(settings)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
