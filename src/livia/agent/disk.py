@@ -16,7 +16,8 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o600, durable: bool 
     fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
-        os.write(descriptor, data) if len(data) < 65536 else _write_all(descriptor, data)
+        # A disk that is almost full takes a part: only the next attempt is told so.
+        _write_all(descriptor, data)
         if durable:
             os.fdatasync(descriptor)
     finally:

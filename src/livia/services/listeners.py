@@ -201,6 +201,8 @@ def _check_new(
             tls.versions_allowed(values["tls_versions"], settings.minimum_tls_version),
             tls.alpn_allowed(values["alpn_protocols"]),
         )
+    if protocol in _ENCRYPTED:
+        require(tls.ciphers_usable(values["tls_ciphers"], values["tls_versions"]))
     require(rules.hsts_fits(values))
 
 
@@ -229,6 +231,8 @@ def _check_update(change: Change, stored: Mapping[str, Any], wanted: Mapping[str
         tls.versions_allowed(wanted.get("tls_versions"), settings.minimum_tls_version),
         tls.alpn_allowed(wanted.get("alpn_protocols")),
     )
+    if merged["protocol"] in _ENCRYPTED:
+        require(tls.ciphers_usable(merged["tls_ciphers"], merged["tls_versions"]))
 
 
 def _named(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -236,13 +240,14 @@ def _named(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str,
     return {**{name: stored[name] for name in listeners.CLIENT_AUTHORITY}, **wanted}
 
 
+#: listeners that can end their clients' TLS
+_ENCRYPTED = ("TERMINATED_HTTPS", "PROMETHEUS")
 _CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}
 
 
 def _asked(values: Mapping[str, Any], protocol: str) -> dict[str, Any]:
     """What the data plane has to be able to do."""
-    encrypted = protocol in ("TERMINATED_HTTPS", "PROMETHEUS")
-    return {**values, "protocol": protocol, **tls.asked_of_data_plane(values, encrypted=encrypted)}
+    return {**values, "protocol": protocol, **tls.asked_of_data_plane(values, encrypted=protocol in _ENCRYPTED)}
 
 
 def _port_is_free(protocol: str, port: int, others: Iterable[listeners.Neighbour]) -> Verdict:
@@ -268,6 +273,7 @@ def _stored(change: Change, listener_id: str) -> dict[str, Any]:
     change.place("listener", listener_id)
     row = objects.values(change.connection, "listener", listener_id)
     stored = {name: row[column] for name, column in _COLUMNS.items()}
+    stored.update({name: row[name].split(",") if row[name] else None for name in _WORD_LISTS})
     stored["sni_container_refs"] = listeners.sni(change.connection, listener_id)
     stored["provisioning_status"] = row["provisioning_status"]
     return stored

@@ -79,6 +79,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
         require(
             tls.versions_allowed(complete["tls_versions"], settings.minimum_tls_version),
             tls.alpn_allowed(complete["alpn_protocols"]),
+            tls.ciphers_usable(complete["tls_ciphers"], complete["tls_versions"]),
         )
     change.require_supported(pool_kind(values["protocol"]), _asked(complete, {}))
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
@@ -104,7 +105,10 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
         change.require_mutable()
         if pool.provisioning_status == objects.DELETING:
             raise Refused(409, f"Load Balancer {change.state.id} is immutable and cannot be updated.")
-        change.require_supported(pool_kind(stored["protocol"]), _asked(wanted, stored))
+        asked = _asked(wanted, stored)
+        if asked["tls_enabled"]:
+            require(tls.ciphers_usable(asked["tls_ciphers"], asked["tls_versions"]))
+        change.require_supported(pool_kind(stored["protocol"]), asked)
         change.update("pool", pool_id, columns(wanted), wanted)
         if "session_persistence" in wanted:
             pools.set_persistence(change.connection, pool_id, wanted["session_persistence"])
@@ -173,6 +177,7 @@ def _asked(values: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     lists = {name: row[name].split(",") for name in _WORD_LISTS if row.get(name)}
     merged = {**lists, **{name: value for name, value in values.items() if name not in lists or value}}
     encrypted = bool(values.get("tls_enabled", row.get("tls_enabled")))
+    merged = {"tls_ciphers": row.get("tls_ciphers"), **merged, "tls_enabled": encrypted}
     return {**merged, **tls.asked_of_data_plane(merged, encrypted=encrypted)}
 
 

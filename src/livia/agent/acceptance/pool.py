@@ -2,12 +2,14 @@
 
 import re
 
-from livia.agent.acceptance.fields import LONGEST, address, between, unique
+from livia.agent.acceptance.fields import address, between, unique
 from livia.agent.errors import InvalidSpecError
 from livia.agent.names import checked_id
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
+#: seconds, as many as the API takes (contract 40, section 2); what runs them may look more often
+_LONGEST_PAUSE = 2**31 - 1
 MONITORS = frozenset({MonitorType.HTTP, MonitorType.HTTPS, MonitorType.TCP, MonitorType.TLS_HELLO, MonitorType.PING})
 #: of UDP and SCTP pools (contract 40, section 5)
 DATAGRAM_MONITORS = frozenset({MonitorType.UDP_CONNECT, MonitorType.SCTP, MonitorType.TCP, MonitorType.HTTP})
@@ -15,7 +17,7 @@ ALGORITHMS = frozenset(Algorithm)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"})
 _PATH = re.compile(r"/[\x21-\x7e]{0,254}")
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,255}")
-_CODES = re.compile(r"[0-9]{3}( *, *[0-9]{3})*|[0-9]{3}-[0-9]{3}")
+_CODES = re.compile(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}")
 #: RFC 6265, section 4.1.1: a cookie name is a token
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")
 
@@ -58,8 +60,8 @@ def _monitor(monitor: MonitorSpec, pool: PoolSpec) -> None:
     possible = DATAGRAM_MONITORS if pool.protocol in (PoolProtocol.UDP, PoolProtocol.SCTP) else MONITORS
     if monitor.type not in possible:
         raise InvalidSpecError(f"This agent makes no {monitor.type} health monitors for {pool.protocol} ({pool_id}).")
-    between(monitor.delay, 0, LONGEST // 1000, "delay of a health monitor")
-    between(monitor.timeout, 0, LONGEST // 1000, "timeout of a health monitor")
+    between(monitor.delay, 0, _LONGEST_PAUSE, "delay of a health monitor")
+    between(monitor.timeout, 0, _LONGEST_PAUSE, "timeout of a health monitor")
     between(monitor.rise, 1, 50, "number of successes of a health monitor")
     between(monitor.fall, 1, 50, "number of failures of a health monitor")
     if monitor.http_method is not None and monitor.http_method not in METHODS:

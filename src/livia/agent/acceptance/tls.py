@@ -11,8 +11,8 @@ from livia.core.spec import ListenerSpec, PoolSpec, Spec, TerminationSpec, name_
 _NAME = re.compile(r"[0-9a-f]{64}")
 _CIPHERS = re.compile(r"[A-Za-z0-9+!:@=_.-]*")
 _PROTOCOLS = frozenset({"h2", "http/1.1", "http/1.0"})
-#: contract 20, section 2: hsts_max_age is a number of seconds; HAProxy only passes it on
-_LONGEST_HSTS = 2**31 - 1
+#: contract 20, section 2: hsts_max_age is a number of seconds, kept in 63 bits; HAProxy only passes it on
+_LONGEST_HSTS = 2**63 - 1
 #: protocols that end their clients' TLS, and whether they must
 _TERMINATING = {ListenerProtocol.TERMINATED_HTTPS: True, ListenerProtocol.PROMETHEUS: False}
 

@@ -7,6 +7,8 @@ from livia.agent.haproxy.tls import bind_words, strict_transport_security
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
 from livia.core.spec import ListenerSpec, Spec
 
+#: HAProxy keeps the lower 32 bits of what it reads: a limit of 2**32 + 1 would be one connection
+_MOST_CONNECTIONS = 2**31 - 1
 #: milliseconds that the head of a request may take, however long a client may be silent elsewhere
 _LONGEST_HEAD = 60000
 
@@ -16,7 +18,7 @@ def frontend(spec: Spec, listener: ListenerSpec) -> Section:
     encryption = bind_words(listener)
     lines += [line("bind", endpoint(vip.address, listener.port), *encryption) for vip in spec.vips]
     if listener.connection_limit > 0:
-        lines.append(line("maxconn", listener.connection_limit))
+        lines.append(line("maxconn", min(listener.connection_limit, _MOST_CONNECTIONS)))
     lines.append(line("timeout", "client", milliseconds(listener.timeout_client_data)))
     if listener.timeout_tcp_inspect > 0 and not is_http(listener):
         # A member is asked when the client has said something, or when it has had its time.

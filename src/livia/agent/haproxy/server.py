@@ -25,8 +25,8 @@ def endpoint(address: str, port: int) -> str:
 
 
 def seconds(value: int) -> str:
-    """A whole number of seconds as a check's interval or timeout."""
-    return f"{max(_LEAST_SECONDS, value)}s"
+    """A whole number of seconds as a check's interval or timeout: at most 24 days, which is what timers hold."""
+    return f"{min(max(_LEAST_SECONDS, value), LONGEST // 1000)}s"
 
 
 def milliseconds(value: int) -> int:

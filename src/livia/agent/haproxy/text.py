@@ -8,8 +8,9 @@ from livia.agent.errors import InvalidSpecError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/@=%+!\[\]()-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-#: HAProxy's limits on one line: LINESIZE 2048 bytes, MAX_LINE_ARGS 64 words
-_MOST_BYTES = 2000
+#: HAProxy reads files with lines of any length, and commands of one buffer (tune.bufsize, 16384 bytes)
+_MOST_BYTES = 15000
+#: its limit on one line, MAX_LINE_ARGS
 _MOST_WORDS = 64
 
 

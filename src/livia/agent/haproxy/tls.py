@@ -11,6 +11,7 @@ from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import is_http
 from livia.core.model.listener import ClientAuthentication
 from livia.core.model.pool import PoolProtocol
+from livia.core.rules.tls import split_ciphers
 from livia.core.spec import HstsSpec, ListenerSpec, MemberTlsSpec, PoolSpec, Spec, TerminationSpec
 
 #: the directory of all files, in HAProxy's working directory
@@ -139,13 +140,6 @@ def strict_transport_security(hsts: HstsSpec) -> str:
     if hsts.preload:
         parts.append("preload")
     return "".join(f"{part}; " for part in parts).strip()
-
-
-def split_ciphers(ciphers: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The list up to TLS 1.2, and the suites of TLS 1.3 (RFC 8446, appendix B.4), which OpenSSL takes apart."""
-    names = [name for name in ciphers.split(":") if name]
-    modern = tuple(name for name in names if name.startswith("TLS_") and "_WITH_" not in name)
-    return tuple(name for name in names if name not in modern), modern
 
 
 def spoken(versions: Sequence[str], ciphers: str) -> tuple[str, ...]:

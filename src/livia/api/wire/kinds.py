@@ -18,7 +18,7 @@ _NUMERAL = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 #: what `UrlPath` takes, as a regular expression of JSON Schema (ECMA-262)
-_URL_PATH = r"^/([^/\s\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f]*)?$"
+_URL_PATH = r"^/([!-.0-~][!-~]*)?$"
 #: the largest number that every database holds in its integer columns
 LARGEST_INTEGER = 2**31 - 1
 #: the same for big integers
@@ -200,6 +200,9 @@ class UrlPath(Struct, frozen=True):
             raise ValueError("Value should be a valid URL path that starts with /")
         if re.search(r"[\s\x00-\x20\x7f-\x9f]", text):
             raise ValueError("Value should be a valid URL path without white space")
+        if not text.isascii():
+            # RFC 3986, section 2.1, and what a request to a member can hold (RFC 9112, section 3.2).
+            raise ValueError("Value should be a valid URL path, in which all but ASCII is percent-encoded")
         return text
 
     def schema(self) -> dict[str, Any]:

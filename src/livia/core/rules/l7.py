@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livia.core.model.l7 import DEFAULT_REDIRECT_CODE, Action, CompareType, RuleType
+from livia.core.rules.expressions import expression_problem
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 
 _ANY = frozenset(CompareType)
@@ -137,7 +138,7 @@ def _problem(kind: RuleType, compare: CompareType, key: str | None, value: str) 
             return "Invalid characters in key"
     if not _CONTROL.search(value):
         if compare is CompareType.REGEX:
-            return _expression_problem(value)
+            return expression_problem(value)
         if kind is RuleType.SSL_DN_FIELD or (_COOKIE_VALUE if kind is RuleType.COOKIE else _VALUE).fullmatch(value):
             return None
     return f"Invalid characters in {_VALUE_CALLED.get(kind, 'comparison value')}"
@@ -152,27 +153,4 @@ def _ssl_flag_problem(kind: RuleType, compare: CompareType, key: str | None, val
         return f"Invalid L7 Rule: {kind} rules only know the value True"
     if kind is RuleType.SSL_VERIFY_RESULT and not re.fullmatch(r"[0-9]{1,9}", value):
         return f"Invalid L7 Rule: {kind} rules need a value that is an integer of 0 or more, of at most 9 digits"
-    return None
-
-
-#: what Python compiles and PCRE2, with which HAProxy is built, does not (pcre2pattern(3))
-_NOT_PCRE = (
-    (re.compile(r"(?<!\\)(?:\\\\)*\\[NuU]"), "which have no \\N, \\u and \\U"),
-    (re.compile(r"\(\?[imsx]*[aLu]"), "which have no flags a, L and u"),
-    (re.compile(r"\{[0-9]*,?[0-9]{5,}|\{[0-9]{5,},"), "which repeat less than 10000 times"),
-    (
-        re.compile(r"\(\?P<(?:[A-Za-z0-9_]{33,}|[A-Za-z0-9_]*[^A-Za-z0-9_>])"),
-        "with names of at most 32 ASCII characters",
-    ),
-)
-
-
-def _expression_problem(text: str) -> str | None:
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"Unable to parse regular expression: {error}"
-    for pattern, reason in _NOT_PCRE:
-        if pattern.search(text):
-            return f"Unable to parse regular expression: the data plane's are PCRE2 ones, {reason}"
     return None

@@ -8,7 +8,7 @@ from livia.core.rules.verdict import ACCEPT, Verdict, invalid
 
 _CONNECTIONLESS = ("UDP", "SCTP")
 #: what a cookie name must not contain (RFC 6265 section 4.1.1: a token of RFC 2616 section 2.2)
-_NOT_A_TOKEN = re.compile(r'[\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f]')
+_NOT_A_TOKEN = re.compile(r'[\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f-\U0010ffff]')
 _KEYS = ("type", "cookie_name", "persistence_timeout", "persistence_granularity")
 
 

@@ -1,7 +1,9 @@
 """Ciphers, protocol versions and ALPN of listeners and pools (contract 20, rows 19, 20, 28 to 31)."""
 
 import re
+import ssl
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from livia.core.rules.verdict import ACCEPT, Verdict, invalid
@@ -28,6 +30,16 @@ DEFAULT_ALPN = ("h2", "http/1.1", "http/1.0")
 #: oldest first
 VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CIPHERS = re.compile(r"[A-Za-z0-9\-+!:@=_.]*")
+#: RFC 8446, appendix B.4
+_SUITES = frozenset(
+    {
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_AES_128_CCM_SHA256",
+        "TLS_AES_128_CCM_8_SHA256",
+    }
+)
 
 
 def ciphers_allowed(ciphers: str | None, prohibited: str) -> Verdict:
@@ -39,7 +51,35 @@ def ciphers_allowed(ciphers: str | None, prohibited: str) -> Verdict:
     refused = [name for name in ciphers.split(":") if name and name in prohibited.split(":")]
     if refused:
         return invalid(f"The following ciphers have been prohibited by an administrator: {', '.join(refused)}")
+    classic, modern = split_ciphers(ciphers)
+    if (classic and not _selects(":".join(classic))) or (modern and not _SUITES.intersection(modern)):
+        return invalid("Invalid cipher string: OpenSSL knows no cipher that it selects.")
     return ACCEPT
+
+
+def ciphers_usable(ciphers: str | None, versions: Sequence[str] | None) -> Verdict:
+    """Whether a list leaves anything to the versions it goes with. None: whatever the deployment has."""
+    classic, modern = split_ciphers(ciphers or "")
+    if modern and not classic and versions and "TLSv1.3" not in versions:
+        return invalid(f"The ciphers are for TLSv1.3 only, and tls_versions has only {', '.join(versions)}.")
+    return ACCEPT
+
+
+def split_ciphers(ciphers: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The list up to TLS 1.2, and the suites of TLS 1.3 (RFC 8446, appendix B.4), which OpenSSL takes apart."""
+    names = [name for name in ciphers.split(":") if name]
+    modern = tuple(name for name in names if name.startswith("TLS_") and "_WITH_" not in name)
+    return tuple(name for name in names if name not in modern), modern
+
+
+@lru_cache(maxsize=256)
+def _selects(ciphers: str) -> bool:
+    """Whether OpenSSL, which data planes have too, finds a cipher for TLS 1.2 or earlier in the list."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(ciphers)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def versions_allowed(versions: Sequence[str] | None, minimum: str | None) -> Verdict:
