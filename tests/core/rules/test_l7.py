@@ -98,3 +98,29 @@ def test_characters(kind: str, compare: str, key: str | None, value: str, fine: 
     text = _judge(kind, compare, key, value)
     assert (text is None) is fine, text
     assert text is None or text.startswith("Error parsing L7Rule: ")
+
+
+#: an expression of Python's, and whether PCRE2 has it too
+EXPRESSIONS: list[tuple[str, bool]] = [
+    ("[[:alpha:]_]", True),
+    ("[[:foo:]]", False),
+    ("a[:alpha:]", False),
+    ("[[.a.]]", False),
+    ("[x[=a=]]", False),
+    (r"[\v-b]", False),
+    (r"\(?a\(?u", True),
+    (r"[(?a]\\u", True),
+    ("([a-z]+){9999}", False),
+    ("((a{1,99}){1,99}){1,99}", False),
+    ("([0-9]{1,3}[.]){3}[0-9]{1,3}(:[0-9]{1,5})?", True),
+    ("(?<=a{2})b+", True),
+    ("(?<=()+)b", False),
+    ("(?<=(?=a+))b", True),
+]
+
+
+@pytest.mark.parametrize("value, fine", EXPRESSIONS)
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+def test_expressions_are_of_both_kinds(value: str, fine: bool) -> None:
+    text = _judge("PATH", "REGEX", None, value)
+    assert (text is None) is fine, text

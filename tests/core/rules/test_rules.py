@@ -177,3 +177,22 @@ def test_capabilities(kind: str, values: dict[str, object], fine: bool) -> None:
         assert verdict.status == 501
         assert verdict.text.startswith("Provider 'octavia' does not support a requested option: ")
     assert capabilities.supported(capabilities.NO_LIMITS, "octavia", kind, values) == ACCEPT
+
+
+@pytest.mark.parametrize(
+    "ciphers, fine",
+    [
+        ("ECDHE+AESGCM:!aNULL", True),
+        ("NOBODY-KNOWS-IT:AES128-SHA", True),
+        ("TLS_AES_128_GCM_SHA256", True),
+        ("TLS_AES_128_GCM_SHA256:TLS_OTHER", True),
+        ("NOBODY-KNOWS-IT", False),
+        ("TLS_OTHER:AES128-SHA", False),
+        ("-ALL", False),
+        ("ALL:@SECLEVEL=9", False),
+    ],
+)
+def test_cipher_lists_select_something(ciphers: str, fine: bool) -> None:
+    assert (tls.ciphers_allowed(ciphers, "") == ACCEPT) is fine
+    assert isinstance(tls.ciphers_usable("TLS_AES_128_GCM_SHA256", ("TLSv1.2",)), Refuse)
+    assert tls.ciphers_usable("TLS_AES_128_GCM_SHA256", ("TLSv1.2", "TLSv1.3")) == ACCEPT

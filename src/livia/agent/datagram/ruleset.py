@@ -12,6 +12,8 @@ from livia.core.spec import ListenerSpec, MemberSpec, Spec
 
 #: seconds that a flow without any traffic is kept when its listener sets no limit
 _UNLIMITED = 86400
+#: nft counts in 32 bits
+_MOST_FLOWS = 2**32 - 1
 
 
 def render(spec: Spec, verdicts: Verdicts, flows: Mapping[int, int]) -> Ruleset:
@@ -78,7 +80,7 @@ def _add_service(
     if choice.sticky(service) is not None:
         wanted.objects["map", service.name("sticky")] = choice.sticky_map(service)
     if listener.connection_limit > 0:
-        wanted.chain(f"limit-{listener.id}", [f"ct count over {listener.connection_limit} drop"])
+        wanted.chain(f"limit-{listener.id}", [f"ct count over {min(listener.connection_limit, _MOST_FLOWS)} drop"])
     idle = _add_timeout(wanted, listener)
     carried = {mark_of(listener, member): member for member in service.members if _carried(service, member, verdicts)}
     wanted.marks |= carried.keys()
