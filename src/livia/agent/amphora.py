@@ -16,7 +16,7 @@ from livia.agent import disk, services
 from livia.agent.acceptance import check, check_material
 from livia.agent.datagram.packets import Packets
 from livia.agent.disk import AmphoraDirectory, Record
-from livia.agent.errors import PlumbingError, RefusalError, StaleFenceError
+from livia.agent.errors import HaproxyRefusedError, PlumbingError, RefusalError, StaleFenceError
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.process import Haproxy
 from livia.agent.haproxy.render import bound_addresses
@@ -407,4 +407,7 @@ def _surplus(running: Spec, wanted: Spec) -> tuple[Interface, ...]:
 def _refusal(error: Exception) -> RefusalError:
     if isinstance(error, RefusalError):
         return error
+    if isinstance(error, ReloadFailedError) and error.said:
+        # It took the file, and not what is in it: an address that somebody has, a file that it must not read.
+        return HaproxyRefusedError("HAProxy does not go on with this; the last good state does.", error.said)
     return PlumbingError("HAProxy could not be changed; the last good state goes on.", details=str(error))

@@ -1,19 +1,32 @@
 """Files that survive a crash at any moment, and where each one is."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from livia.agent.errors import PlumbingError
 from livia.core.spec import Assignment
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o600, durable: bool = True) -> None:
-    """Replace `path` in one step. `durable`: on the disk, not only in memory, before this returns."""
+    """Replace `path` in one step, or leave it as it was. `durable`: on the disk, not only in memory, before this
+    returns. Raises PlumbingError, e.g. for a full disk."""
     data = content.encode() if isinstance(content, str) else content
     fresh = path.with_name(f".{path.name}.new")
+    try:
+        _write(fresh, data, mode, durable=durable)
+        fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise PlumbingError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _write(fresh: Path, data: bytes, mode: int, *, durable: bool) -> None:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         # A disk that is almost full takes a part: only the next attempt is told so.
@@ -22,7 +35,6 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o600, durable: bool 
             os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-    fresh.replace(path)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

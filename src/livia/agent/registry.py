@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from livia.agent.amphora import Amphora
-from livia.agent.errors import InvalidSpecError, RefusalError, StaleFenceError
+from livia.agent.errors import InvalidSpecError, PlumbingError, RefusalError, StaleFenceError
 from livia.agent.host import Host
 from livia.agent.names import checked_id
 from livia.core.report import Applied
@@ -56,7 +56,7 @@ class Registry:
                 if amphora.gone:
                     continue
                 try:
-                    applied = amphora.apply(assignment)
+                    applied = _applied(amphora, assignment)
                 except RefusalError as error:
                     self._host.metrics.applies.labels(outcome=error.code).inc()
                     if amphora.record is None:
@@ -138,6 +138,14 @@ class Registry:
                 # It stays known: the worker sees it not forwarding, and PUTs again.
                 self._host.metrics.faults.inc()
                 log.error("amphora could not be taken over", amphora=amphora.id, reason=str(error))
+
+
+def _applied(amphora: Amphora, assignment: Assignment) -> Applied:
+    try:
+        return amphora.apply(assignment)
+    except OSError as error:
+        # What was begun is marked as such: the next PUT, or start of the agent, makes it whole.
+        raise PlumbingError("The host's files or processes could not be changed.", details=str(error)) from error
 
 
 def _prepared(amphora: Amphora) -> None:

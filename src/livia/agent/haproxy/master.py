@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from livia.agent.haproxy.program import telling
 from livia.agent.haproxy.runtime import RuntimeApiError, Worker, ask
 
 #: seconds for a reload: some 200 ms for a thousand members
@@ -23,7 +24,11 @@ class Processes(Struct, frozen=True):
 
 
 class ReloadFailedError(Exception):
-    """The new worker did not come; the old one goes on."""
+    """The new worker did not come; the old one goes on. `said`: HAProxy's words about it."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class Master:
@@ -31,6 +36,7 @@ class Master:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._log = directory / "h.log"
 
     def processes(self) -> Processes:
         """What `show proc` says. Raises RuntimeApiError."""
@@ -58,6 +64,7 @@ class Master:
         Raises ReloadFailedError, or RuntimeApiError when there is no master.
         """
         before = self.processes()
+        logged = self._log.stat().st_size if self._log.exists() else 0
         # A request during an earlier reload would be lost; the caller has this amphora's lock, so there is none.
         ask(self._directory, "m.sock", "reload")
         deadline = time.monotonic() + _PATIENCE
@@ -68,11 +75,19 @@ class Master:
                 if now.reloads > before.reloads:
                     fresh = [pid for pid in now.workers if pid not in before.workers]
                     if not fresh:
-                        raise ReloadFailedError("HAProxy's master kept its old worker.")
+                        raise ReloadFailedError("HAProxy's master kept its old worker.", self._said(logged))
                     if worker.pid() in fresh:
                         return
             except RuntimeApiError:
                 # The master starts itself anew: its socket is silent for some milliseconds.
                 pass
             time.sleep(_PAUSE)
-        raise ReloadFailedError(f"HAProxy did not finish its reload within {_PATIENCE:.0f} s.")
+        raise ReloadFailedError(f"HAProxy did not finish its reload within {_PATIENCE:.0f} s.", self._said(logged))
+
+    def _said(self, since: int) -> str:
+        try:
+            with self._log.open("rb") as log:
+                log.seek(since)
+                return telling(log.read().decode(errors="replace"))
+        except OSError:
+            return ""

@@ -1,0 +1,96 @@
+"""A change that fails half-way: what served goes on serving, says why, and the next change works."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from livia.agent.plumbing import kernel
+from livia.core.report import Refused
+from tests.agent.lab import VIP, Lab, Load, end, eventually, listener, member, pool, single
+
+_HOLDER = """
+import socket, sys, time
+stream = socket.create_server((sys.argv[1], 81))
+print("bound", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Lab]:
+    """A lab whose agent keeps its state on a disk of 8 MiB."""
+    disk = Path(tempfile.mkdtemp(prefix="lv-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "livia-test", disk], check=True)
+    try:
+        lab = Lab(tmp_path, state_directory=disk / "state")
+        try:
+            lab.start()
+            yield lab
+        finally:
+            lab.close()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        disk.rmdir()
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+def test_a_worker_that_cannot_start_leaves_the_old_one(running: Lab) -> None:
+    running.member("one", "172.31.213.11")
+    client = running.namespace("client", "172.31.213.100")
+    before = (listener(),)
+    more = (*before, listener(id="listener-2", port=81))
+    spec = single((pool(member(1)),), before)
+    running.apply(spec, 1)
+    file = running.config.state_directory / "amphorae" / spec.amphora_id / "haproxy.cfg"
+    text = file.read_text()
+    inside = ["nsenter", f"--net=/run/netns/{running.names.amphora(spec.amphora_id)}"]
+    with subprocess.Popen([*inside, "/usr/bin/python3", "-c", _HOLDER, VIP], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"bound\n"
+        with Load(client, VIP) as load:
+            answer = running.put(single((pool(member(1)),), more), 2)
+            assert isinstance(answer, Refused)
+            assert (answer.code, answer.running_generation) == ("haproxy_refused", 1)
+            assert f"{VIP}:81" in answer.details
+            assert "cannot bind" in answer.details
+            served = sum(load.served.values())
+            eventually(lambda: sum(load.served.values()) > served + 50)
+        assert load.failures == []
+        assert file.read_text() == text
+        end(running.worker_pid(spec.amphora_id))
+        eventually(lambda: running.get(client, VIP) == (200, "one"))
+        holder.kill()
+    running.apply(single((pool(member(1)),), more), 3)
+    assert running.get(client, VIP, port=81) == (200, "one")
+
+
+def test_a_full_disk_stops_changes_only(small: Lab) -> None:
+    small.member("one", "172.31.213.11")
+    client = small.namespace("client", "172.31.213.100")
+    first = single((pool(member(1)),))
+    wanted = single((pool(member(1)),), (listener(timeout_client_data=41000),))
+    small.apply(first, 1)
+    ballast = small.config.state_directory / "ballast"
+    with Load(client, VIP) as load:
+        with pytest.raises(OSError, match="No space left"):
+            _fill(ballast)
+        for each in (wanted, first, single((pool(member(1)),), number=6)):
+            answer = small.put(each, 2)
+            if isinstance(answer, Refused):
+                assert answer.code == "plumbing_failed"
+                assert "No space left on device" in f"{answer.message} {answer.details}"
+        assert isinstance(small.put(wanted, 2), Refused)
+        assert not kernel.exists(small.names.amphora("amphora-6"))
+        ballast.unlink()
+        small.apply(wanted, 3)
+    assert load.failures == []
+    file_now = small.config.state_directory / "amphorae" / first.amphora_id / "haproxy.cfg"
+    assert "timeout client 41000" in file_now.read_text()
