@@ -75,7 +75,8 @@ def transaction(loaded: Loaded, wanted: Ruleset) -> str:
         if loaded.digests.get(key) != present[key]:
             lines += _refill(key, content, present[key])
     gone = loaded.objects - wanted.objects.keys()
-    lines += [f"flush chain {TABLE} {name}" for kind, name in sorted(gone) if kind == "chain"]
+    # Rules refer to maps, and the verdicts in maps to chains: both are emptied before either goes.
+    lines += [f"flush {kind} {TABLE} {name}" for kind, name in sorted(gone) if kind in ("chain", "map")]
     lines += [f"delete {kind} {TABLE} {name}" for kind in _REMOVAL for each, name in sorted(gone) if each == kind]
     return "".join(f"{line}\n" for line in lines)
 
