@@ -1,18 +1,25 @@
 """Which members take new flows and in which order, and what is told of them."""
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator
+from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from livia.agent.datagram import report
 from livia.agent.datagram.choice import least_loaded, turns
+from livia.agent.datagram.packets import Packets
 from livia.agent.datagram.ruleset import render
 from livia.agent.datagram.service import mark_of, services
 from livia.agent.datagram.table import Loaded, digests, transaction
 from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.servers import AtRuntime, Surroundings
+from livia.agent.plumbing import kernel
+from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType
 from livia.core.spec import Spec
 from tests.agent.datagrams import udp_listener, udp_pool
@@ -108,3 +115,28 @@ def test_datagrams_are_no_concern_of_haproxys() -> None:
     both = replace(streams, listeners=(*streams.listeners, *_spec().listeners), pools=(*streams.pools, *_spec().pools))
     assert plan(streams, both, Surroundings()) == AtRuntime()
     assert plan(both, streams, Surroundings()) == AtRuntime()
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    name = f"lt{uuid4().hex[:8]}-rules"
+    kernel.add(name)
+    try:
+        yield name
+    finally:
+        kernel.delete(name)
+
+
+def test_the_kernel_takes_every_change_of_listeners(namespace: str) -> None:
+    members = pool(member(1), member(2))
+    udp = [udp_listener(id=f"udp-{number}", port=number, default_pool_id="pool-1") for number in (1, 2)]
+    sctp = udp_listener(id="sctp", port=3, protocol=ListenerProtocol.SCTP, default_pool_id=None)
+    sets = [listeners for count in range(4) for listeners in itertools.combinations((*udp, sctp), count)]
+    packets = Packets(namespace, Dead())
+    packets.begin()
+    try:
+        for before, after in itertools.permutations(sets, 2):
+            for listeners in (before, after):
+                packets.apply(single((members,), listeners))
+    finally:
+        packets.close()

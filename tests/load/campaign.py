@@ -20,6 +20,8 @@ from tests.system.conftest import System
 _BURST = 5
 #: seconds of traffic before the first change and after the last one
 _CALM = 1.5
+#: seconds after the begin of a request in which a change may have met it
+_JUST_AFTER = 0.05
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -80,7 +82,7 @@ class Campaign:
             changes=self._made,
             requests=traffic.requests(),
             connections=traffic.connections(),
-            disturbed=[(each, self._during(each.at)) for each in traffic.failures()],
+            disturbed=[(each, self._during(each.begin)) for each in traffic.failures()],
             reloads=workers.reloads,
             most_old_workers=workers.most,
             oldest=workers.oldest,
@@ -116,9 +118,10 @@ class Campaign:
         time.sleep(_CALM)
 
     def _during(self, moment: float) -> str:
-        """What was going on; a failure may be of the change before."""
+        """What was going on, and what began at once after that."""
         before = [what for begin, what in self._diary if begin <= moment]
-        return " after ".join(reversed(before[-2:]))
+        after = [what for begin, what in self._diary if moment < begin < moment + _JUST_AFTER]
+        return " then ".join([*before[-1:], *after])
 
     def _tell(self, number: int, traffic: Traffic, workers: Workers) -> None:
         self._told(

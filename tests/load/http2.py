@@ -4,12 +4,12 @@ one that it names are still answered, the others may be asked again elsewhere.""
 import socket
 import ssl
 import struct
+from collections.abc import Iterable
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
-from hpack import HeaderTuple
 
 _GOAWAY = 7
 _FRAME_HEAD = 9
@@ -39,7 +39,7 @@ class Http2Connection:
         try:
             if self._socket.selected_alpn_protocol() != "h2":
                 raise Http2Error("h2 was not chosen")
-            self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+            self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding=None))
             self._protocol.initiate_connection()
             self._flush()
         except BaseException:
@@ -99,8 +99,8 @@ class Http2Connection:
 
     def _heed(self, event: Event) -> None:
         match event:
-            case ResponseReceived(stream_id=int(stream), headers=list(headers)):
-                self._answers[stream] = _status(headers), ""
+            case ResponseReceived(stream_id=int(stream), headers=headers):
+                self._answers[stream] = _status(headers or []), ""
             case DataReceived(stream_id=int(stream), data=bytes(data), flow_controlled_length=int(length)):
                 status, text = self._answers[stream]
                 self._answers[stream] = status, text + data.decode()
@@ -116,5 +116,5 @@ class Http2Connection:
             self._socket.sendall(data)
 
 
-def _status(headers: list[HeaderTuple]) -> int:
-    return next(int(value) for name, value in headers if name == ":status")
+def _status(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return next(int(value) for name, value in headers if name == b":status")

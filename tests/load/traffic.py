@@ -26,9 +26,10 @@ _DATAGRAM_PATIENCE = 1.0
 
 
 class Failure(Struct, frozen=True):
-    """A request without its answer: which kind of traffic, `time.monotonic()` of its end, and what was seen."""
+    """A request without its answer: which kind of traffic, `time.monotonic()` of its begin and end, what was seen."""
 
     traffic: str
+    begin: float
     at: float
     reason: str
 
@@ -84,7 +85,7 @@ class Client(Thread, ABC):
             goes_on = self.ask(self.requests)
         except (OSError, http.client.HTTPException, Http2Error) as error:
             now = time.monotonic()
-            self.failures.append(Failure(self.traffic, now, f"{error!r} after {now - begun:.3f} s"))
+            self.failures.append(Failure(self.traffic, begun, now, f"{error!r} after {now - begun:.3f} s"))
             self._let_go()
             return
         if self._left is not None:

@@ -118,14 +118,24 @@ class Packets:
         if self._loaded is None:
             there = TABLE in self._rules().run("list tables")
             self._loaded = read(self._rules().list_terse(f"list table {TABLE}") if there else "")
+        before = self._applied
+        if before is not None and before.marks - wanted.marks:
+            # First their flows go on, and only new ones find the other members: what comes between the commit of the
+            # rules and the end of those flows would else be dropped.
+            self._commit(wanted.lenient())
+            self._end_flows(before, wanted)
+        self._commit(wanted)
+        self._applied = wanted
+        if before is None or bool(before.services) != bool(wanted.services):
+            kernel.inside(self._namespace, lambda: kernel.write_sysctls(_forwarding(wanted)))
+        self._end_flows(before, wanted)
+
+    def _commit(self, wanted: Ruleset) -> None:
+        assert self._loaded is not None  # noqa: S101 - read before
         commands = transaction(self._loaded, wanted)
         if commands:
             self._rules().run(commands)
         self._loaded = Loaded(set(wanted.objects), digests(wanted))
-        before, self._applied = self._applied, wanted
-        if before is None or bool(before.services) != bool(wanted.services):
-            kernel.inside(self._namespace, lambda: kernel.write_sysctls(_forwarding(wanted)))
-        self._end_flows(before, wanted)
 
     def _end_flows(self, before: Ruleset | None, wanted: Ruleset) -> None:
         """Clients whose member is gone choose anew with their next packet; those that came before the listener, too."""

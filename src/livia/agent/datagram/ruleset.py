@@ -85,7 +85,9 @@ def _add_service(
     carried = {mark_of(listener, member): member for member in service.members if _carried(service, member, verdicts)}
     wanted.marks |= carried.keys()
     wanted.chain(service.name("pick"), _pick(service, carried, flows, idle, paired=paired))
-    wanted.chain(service.name("carry"), _carry(service, carried))
+    held = f"ct mark != {{ {', '.join(f'{mark:#x}' for mark in sorted(carried))} }} drop"
+    wanted.strict.add(held)
+    wanted.chain(service.name("carry"), _carry(service, held) if carried else ["drop"])
     places = [f"{vip} . {protocol.word} . {listener.port} : jump {service.name('pick')}" for vip in service.vips]
     passages = [f"{vip} . {listener.port} : jump {service.name('carry')}" for vip in service.vips]
     wanted.mapped(f"arrival{family.version}", f"type {family.type} . inet_proto . inet_service : verdict;", places)
@@ -160,13 +162,10 @@ def _pick(
     ]
 
 
-def _carry(service: Service, carried: Mapping[int, MemberSpec]) -> list[str]:
-    """For every packet of every flow."""
-    if not carried:
-        return ["drop"]
-    marks = ", ".join(f"{mark:#x}" for mark in sorted(carried))
+def _carry(service: Service, held: str) -> list[str]:
+    """For every packet of every flow. `held`: the rule for flows to members that carry none."""
     return [
-        f"ct mark != {{ {marks} }} drop",
+        held,
         *(f"ct direction original {line}" for line in guard.datagrams(service)),
         f"ct direction original counter name {service.name('in')} accept",
         f"counter name {service.name('out')} accept",

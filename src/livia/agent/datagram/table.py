@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 TABLE = "inet livia"
 #: kind and name of an nft object
@@ -24,12 +25,19 @@ class Ruleset(Struct):
     contents: dict[Key, list[str]] = {}
     #: of flows that may go on
     marks: set[int] = set()
+    #: rules that hold up flows of other marks
+    strict: set[str] = set()
     #: (VIP, number of the protocol, port) of what is balanced
     services: set[tuple[str, int, int]] = set()
 
     def chain(self, name: str, rules: Iterable[str], hook: str = "") -> None:
         self.objects["chain", name] = hook
         self.contents["chain", name] = list(rules)
+
+    def lenient(self) -> "Ruleset":
+        """The same, with flows of every mark let through."""
+        contents = {key: [line for line in lines if line not in self.strict] for key, lines in self.contents.items()}
+        return replace(self, contents=contents)
 
     def mapped(self, name: str, definition: str, elements: Sequence[str], kind: str = "map") -> None:
         self.objects[kind, name] = definition

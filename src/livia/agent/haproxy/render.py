@@ -48,9 +48,11 @@ def _global(spec: Spec, machine: Machine) -> Section:
             "stats socket unix@h.sock mode 600 level admin expose-fd listeners",
             "stats timeout 1m",
             "server-state-file state",
-            # Old processes end with their last connection; these two bound how long and how many.
+            # Old processes end with their last connection, or after this time. How many there may be is the agent's to
+            # say (`Master`): HAProxy bounds the reloads that each outlives, and so cuts off long connections
+            # where much is changed, however few old processes there are.
             "hard-stop-after 12h",
-            "mworker-max-reloads 50",
+            "mworker-max-reloads 1000000",
         ),
     )
 
