@@ -2,7 +2,10 @@
 PYTHON := .venv/bin/python
 LIVIA := .venv/bin/livia
 
-.PHONY: help run demo test check bench bench-peer down
+ROUNDS := 50
+TOPOLOGY := SINGLE
+
+.PHONY: help run demo test check campaign bench bench-peer down
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +32,10 @@ check: ## ruff, mypy --strict, import-linter
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+campaign: ## change everything ROUNDS times under traffic, which must not notice
+	@deploy/setup test
+	@$(PYTHON) -m tests.load --rounds $(ROUNDS) --topology $(TOPOLOGY)
 
 bench: ## measure; writes .bench/results.jsonl
 	@deploy/setup test

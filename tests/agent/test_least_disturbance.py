@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from livia.agent.haproxy.master import Master
 from livia.agent.haproxy.runtime import Worker
 from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
@@ -166,3 +167,35 @@ def test_address_and_port_choose_the_member(scene: Scene, protocol: ListenerProt
     first = chosen()
     assert set(first) == {"one", "two"}
     assert chosen() == first
+
+
+def test_old_workers_end_by_their_number_and_not_by_reloads(scene: Scene) -> None:
+    scene.apply(pool(member(1)), protocol=ListenerProtocol.TCP)
+    eventually(lambda: _leaving(scene) == 0)
+    master = Master(scene.lab.config.state_directory / "amphorae" / "amphora-5", most_leaving=2)
+    with ExitStack() as streams:
+        held = []
+        for _ in range(4):
+            stream = kernel.inside(scene.client, lambda: socket.create_connection((VIP, 80), timeout=3))
+            held.append(streams.enter_context(stream))
+            assert _served(stream)
+            master.reload()
+        eventually(lambda: _leaving(scene) == 2)
+        # Old workers without a connection come and go; these two do not count the reloads.
+        for _ in range(3):
+            master.reload()
+        assert [_served(stream) for stream in held] == [False, False, True, True]
+    eventually(lambda: _leaving(scene) == 0)
+
+
+def _leaving(scene: Scene) -> int:
+    return len(Master(scene.lab.config.state_directory / "amphorae" / "amphora-5").processes().leaving)
+
+
+def _served(stream: socket.socket) -> bool:
+    """Whether a connection still gets answers."""
+    try:
+        stream.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return stream.recv(65536).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False

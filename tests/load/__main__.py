@@ -14,7 +14,7 @@ def main() -> int:
     options.add_argument("--topology", default="SINGLE", choices=("SINGLE", "ACTIVE_STANDBY"))
     given = options.parse_args()
     with contextmanager(make_system)() as system:
-        result = campaign(system, given.topology, given.rounds, lambda text: print(text, flush=True))
+        result = campaign(system, given.topology, range(given.rounds), lambda text: print(text, flush=True))
     print(result.text())
     return 1 if result.disturbed else 0
 

@@ -57,7 +57,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Campaign:
-    """Rounds of changes. Each second round makes five at a time, of different objects."""
+    """Rounds of changes by their numbers. Odd ones make five at a time, of different objects."""
 
     def __init__(self, site: Site, told: Callable[[str], None]) -> None:
         self._site = site
@@ -66,18 +66,18 @@ class Campaign:
         #: (begin, what): what goes on from then on
         self._diary: list[tuple[float, str]] = []
 
-    def run(self, rounds: int) -> Result:
+    def run(self, rounds: Sequence[int]) -> Result:
         """All of it. Raises ApiError when a change is refused or does not arrive."""
         begun = time.monotonic()
         amphorae = self._site.system.livia.installation.state.agent_directory / "amphorae"
         with self._site.traffic() as traffic, Workers(amphorae) as workers:
             self._rest("the time before")
-            for number in range(rounds):
+            for number in rounds:
                 self._round(number)
                 self._tell(number, traffic, workers)
             self._rest("the time after")
         return Result(
-            rounds=rounds,
+            rounds=len(rounds),
             seconds=time.monotonic() - begun,
             changes=self._made,
             requests=traffic.requests(),
@@ -142,8 +142,8 @@ def bursts(wanted: Sequence[Change]) -> list[list[Change]]:
     return found
 
 
-def campaign(system: System, topology: str, rounds: int, told: Callable[[str], None]) -> Result:
-    """A campaign on a load balancer of its own, which is gone afterwards. Raises ApiError; AssertionError when it
+def campaign(system: System, topology: str, rounds: Sequence[int], told: Callable[[str], None]) -> Result:
+    """A campaign on a load balancer of its own, which is gone afterwards. `rounds`: as of `Campaign`. Raises ApiError; AssertionError when it
     leaves namespaces."""
     prefix = Names(system.livia.installation.state.agent_directory).prefix
     site = Site(system, topology)

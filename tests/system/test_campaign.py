@@ -31,7 +31,7 @@ def test_the_campaign_has_every_kind_of_change() -> None:
 
 
 def test_no_request_fails_and_no_connection_is_lost(system: System) -> None:
-    result = campaign(system, "SINGLE", 1, lambda _text: None)
+    result = campaign(system, "SINGLE", [1], lambda _text: None)
     print(result.text())
     assert result.disturbed == []
     assert all(count > 100 for count in result.requests.values())
