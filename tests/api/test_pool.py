@@ -148,6 +148,13 @@ def test_refused_updates(harness: Harness, tree: Tree, values: dict[str, Any], s
     harness.refused("PUT", tree.paths["pool"], {"pool": values}, status, text)
 
 
+def test_encryption_may_begin_on_a_pool_that_never_named_versions(harness: Harness, tree: Tree) -> None:
+    values = {"tls_enabled": True, "tls_ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256"}
+    shown = harness.client.put(tree.paths["pool"], {"pool": values}).json["pool"]
+    assert shown["tls_enabled"] is True
+    assert shown["tls_ciphers"] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
 def test_delete_takes_members_and_monitor_along(harness: Harness, tree: Tree) -> None:
     assert harness.client.delete(tree.paths["pool"]).status == 204
     assert harness.statuses(tree.load_balancer) == {

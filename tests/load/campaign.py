@@ -143,8 +143,9 @@ def bursts(wanted: Sequence[Change]) -> list[list[Change]]:
 
 
 def campaign(system: System, topology: str, rounds: Sequence[int], told: Callable[[str], None]) -> Result:
-    """A campaign on a load balancer of its own, which is gone afterwards. `rounds`: as of `Campaign`. Raises ApiError; AssertionError when it
-    leaves namespaces."""
+    """A campaign on a load balancer of its own, which is gone afterwards. `rounds`: as of `Campaign`.
+
+    Raises ApiError; AssertionError when it leaves namespaces."""
     prefix = Names(system.livia.installation.state.agent_directory).prefix
     site = Site(system, topology)
     try:

@@ -177,7 +177,7 @@ def _asked(values: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     lists = {name: row[name].split(",") for name in _WORD_LISTS if row.get(name)}
     merged = {**lists, **{name: value for name, value in values.items() if name not in lists or value}}
     encrypted = bool(values.get("tls_enabled", row.get("tls_enabled")))
-    merged = {"tls_ciphers": row.get("tls_ciphers"), **merged, "tls_enabled": encrypted}
+    merged = {"tls_ciphers": row.get("tls_ciphers"), "tls_versions": None, **merged, "tls_enabled": encrypted}
     return {**merged, **tls.asked_of_data_plane(merged, encrypted=encrypted)}
 
 
