@@ -90,9 +90,9 @@ def test_a_revoked_member_gets_nothing(site: Site) -> None:
     assert site.client.ask().name == "one"
     worker = site.lab.worker_pid("amphora-5")
     site.serve(_spec(member_tls(ca=name_of(CA), crl=name_of(REVOKED)), 1))
-    # A connection that was made before is used as long as it lasts.
-    eventually(lambda: site.client.ask(name="example.net").status == 503)
-    assert site.lab.worker_pid("amphora-5") == worker
+    # By a reload: at run time HAProxy 2.6 takes another list, says Success, and uses the old one.
+    assert site.client.ask().status == 503
+    assert site.lab.worker_pid("amphora-5") != worker
     assert name_of(CRL) not in _sealed(site)
 
 

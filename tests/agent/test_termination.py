@@ -203,7 +203,8 @@ def test_mandatory_client_certificates_and_revocation(site: Site) -> None:
     site.serve(_authenticating(ClientAuthentication.MANDATORY, revoked), WEB_TEXT, CA, revoked)
     assert site.client.refused(CLIENT)
     assert site.client.ask(certificate=Holder("bob", issuer=ROOT)).status == 200
-    assert site.lab.worker_pid("amphora-5") == worker
+    # Not at run time: HAProxy 2.6 would crash at a later renewal of the certificate.
+    assert site.lab.worker_pid("amphora-5") != worker
 
 
 @pytest.mark.parametrize(

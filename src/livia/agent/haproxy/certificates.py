@@ -1,4 +1,8 @@
-"""Key material that changes while HAProxy runs (management guide, section 9.3: set, commit, new, add, del ssl ...).
+"""Certificates that change while HAProxy runs (management guide, section 9.3: set, commit, new, add, del ssl ...).
+
+Authorities and revocation lists change by a reload. HAProxy 2.6 takes `commit ssl ca-file` and `crl-file` with
+"Success", but servers without a certificate of their own go on with the old, and it uses freed memory, up to a crash,
+when the certificate that goes with them is replaced twice afterwards (haproxy/haproxy issue 3165; seen with 2.6.12).
 
 Each change is a transaction in HAProxy: what it does not take leaves the old in use. Errors name files and HAProxy's
 words, never what was sent.
@@ -15,8 +19,6 @@ from livia.core.spec import Spec
 
 #: HAProxy takes one command in one buffer (tune.bufsize, 16384 bytes, less what it reserves)
 _MOST_BYTES = 15000
-#: what follows `ssl` in commands about each kind of file
-_KINDS = {"pem": "cert", "ca": "ca-file", "crl": "crl-file"}
 
 
 class Entry(Struct, frozen=True):
@@ -28,7 +30,7 @@ class Entry(Struct, frozen=True):
 
 
 class Renewals(Struct, frozen=True):
-    """In this order: certificates that come, slots whose material is another now, certificates that go."""
+    """In this order: certificates that come, slots whose certificate is another now, certificates that go."""
 
     arrivals: tuple[Entry, ...] = ()
     replacements: tuple[tuple[str, str], ...] = ()
@@ -72,26 +74,26 @@ class Certificates:
         for entry in steps.arrivals:
             file = path(entry.slot)
             self._tell(f"new ssl cert {file}", "New empty certificate store")
-            self._replace("cert", file, entry.material)
+            self._replace(file, entry.material)
             self._tell(f"add ssl crt-list {path(entry.list)} {file}", "Success")
         for slot, name in steps.replacements:
-            self._replace(_KINDS[slot.rpartition(".")[2]], path(slot), name)
+            self._replace(path(slot), name)
         for entry in steps.departures:
             file = path(entry.slot)
             self._tell(f"del ssl crt-list {path(entry.list)} {file}", "deleted in crtlist")
             self._tell(f"del ssl cert {file}", "deleted")
 
-    def _replace(self, kind: str, file: str, name: str) -> None:
+    def _replace(self, file: str, name: str) -> None:
         pem = self._pem(name)
         if len(pem) > _MOST_BYTES:
             raise RuntimeApiError(f"{file} has {len(pem)} bytes, more than HAProxy takes at run time.")
         try:
             # An empty line ends what is sent.
-            self._tell(f"set ssl {kind} {file}", "ransaction", payload=f" <<\n{pem}\n")
-            self._tell(f"commit ssl {kind} {file}", "Success")
+            self._tell(f"set ssl cert {file}", "ransaction", payload=f" <<\n{pem}\n")
+            self._tell(f"commit ssl cert {file}", "Success")
         except RuntimeApiError:
-            # Or it stays open, and no other file of this kind can be changed.
-            self._worker.ask(f"abort ssl {kind} {file}")
+            # Or it stays open, and no other certificate can be changed.
+            self._worker.ask(f"abort ssl cert {file}")
             raise
 
     def _tell(self, command: str, success: str, payload: str = "") -> None:

@@ -65,8 +65,8 @@ def skeleton(spec: Spec) -> Spec:
 def _listener_skeleton(listener: ListenerSpec) -> ListenerSpec:
     tls = listener.tls
     if tls is not None:
-        # The file names places of key material; what is in them changes at run time (`certificates`).
-        tls = replace(tls, certificates=(), client_ca=_place(tls.client_ca), client_crl=_place(tls.client_crl))
+        # The file names places of certificates; what is in them changes at run time (`certificates`).
+        tls = replace(tls, certificates=())
     return replace(listener, tls=tls, allowed_cidrs=())
 
 
@@ -74,7 +74,7 @@ def _pool_skeleton(pool: PoolSpec) -> PoolSpec:
     monitor = replace(pool.monitor, delay=0, rise=0, fall=0) if pool.monitor is not None else None
     tls = pool.tls
     if tls is not None:
-        tls = replace(tls, certificate=_place(tls.certificate), ca=_place(tls.ca), crl=_place(tls.crl))
+        tls = replace(tls, certificate=_place(tls.certificate))
     return replace(pool, members=(), monitor=monitor, tls=tls)
 
 
