@@ -210,12 +210,12 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
         "The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'.",
     ),
     (
-        {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}]},
+        {"pools": [{**POOL, "tls_enabled": True, "tls_versions": ["SSLv3"]}]},
         501,
         "Provider 'amphora' does not support a requested option: ",
     ),
     (
-        {"pools": [{**POOL, "lb_algorithm": "SOURCE_IP_PORT"}, {**POOL, "members": [MEMBER, MEMBER]}]},
+        {"pools": [{**POOL, "tls_enabled": True, "tls_versions": ["SSLv3"]}, {**POOL, "members": [MEMBER, MEMBER]}]},
         409,
         "already using ip",
     ),

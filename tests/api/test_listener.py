@@ -260,8 +260,8 @@ def test_no_way_around_by_a_change(make: MakeHarness) -> None:
 
 
 def test_versions_that_the_data_plane_has_not(harness: Harness, tree: Tree) -> None:
-    old = f"{NOT_ABLE}listener with tls_versions SSLv3 is not available yet (it does TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)."
-    gap = f"{NOT_ABLE}listener with a gap in tls_versions is not available yet."
+    old = f"{NOT_ABLE}listener with tls_versions SSLv3 is not available (it does TLSv1, TLSv1.1, TLSv1.2, TLSv1.3)."
+    gap = f"{NOT_ABLE}listener with a gap in tls_versions is not available."
     encrypted = {"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": REF}
     path = f"/listeners/{harness.listener(tree.load_balancer, **encrypted)['id']}"
     body = {**encrypted, "loadbalancer_id": tree.load_balancer, "protocol_port": 444}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import MakeHarness
-from tests.api.harness import UNKNOWN, Harness, Tree
+from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 
 REF = "https://keys.example.net/v1/containers/4c0a3f0e"
 NOT_ABLE = "Provider 'amphora' does not support a requested option: "
@@ -68,8 +68,8 @@ COOKIE = {"type": "APP_COOKIE", "cookie_name": "c"}
 #: pool protocol, persistence, the text of the refusal; None: accepted
 PERSISTENCE: list[tuple[str, Any, str | None]] = [
     *((protocol, SOURCE_IP, None) for protocol in ("HTTP", "TCP", "HTTPS", "PROXY", "PROXYV2")),
-    *((protocol, {"type": "HTTP_COOKIE"}, None) for protocol in ("HTTP", "TCP", "HTTPS", "PROXY", "PROXYV2")),
-    *((protocol, COOKIE, None) for protocol in ("HTTP", "TCP", "HTTPS", "PROXY", "PROXYV2")),
+    *((protocol, {"type": "HTTP_COOKIE"}, None) for protocol in ("HTTP", "PROXY", "PROXYV2")),
+    *((protocol, COOKIE, None) for protocol in ("HTTP", "PROXY", "PROXYV2")),
     ("HTTP", {**SOURCE_IP, "persistence_timeout": 0}, None),
     ("HTTP", {"type": "APP_COOKIE"}, 'Field "cookie_name" must be specified when using the "APP_COOKIE"'),
     ("HTTP", {"type": "APP_COOKIE", "cookie_name": ""}, 'Field "cookie_name" must be specified'),
@@ -104,6 +104,61 @@ def test_persistence_of_a_new_pool(
     shown = harness.accepted(harness.client.post("/pools", body))["session_persistence"]
     empty = {"cookie_name": None, "persistence_timeout": None, "persistence_granularity": None}
     assert shown == {**empty, **persistence}
+
+
+@pytest.mark.parametrize("persistence", [COOKIE, {"type": "HTTP_COOKIE"}])
+@pytest.mark.parametrize("protocol", ["TCP", "HTTPS"])
+def test_cookies_where_nobody_reads_them(harness: Harness, protocol: str, persistence: dict[str, Any]) -> None:
+    """However pool, listener and persistence come together; SOURCE_IP stays possible."""
+    key = harness.load_balancer()["id"]
+    given = {"loadbalancer_id": key, "lb_algorithm": "ROUND_ROBIN"}
+    why = f"{persistence['type']} needs cookies, and {protocol} is passed on unread"
+    cookies = {**given, "protocol": protocol, "session_persistence": persistence}
+    harness.refused("POST", "/pools", {"pool": cookies}, 501, why)
+
+    listener = {"loadbalancer_id": key, "protocol": protocol, "protocol_port": 81}
+    reader = harness.pool(**given, protocol="PROXY", session_persistence=persistence)["id"]
+    harness.refused("POST", "/listeners", {"listener": {**listener, "default_pool_id": reader}}, 501, why)
+    listener_id = harness.listener(key, protocol=protocol, protocol_port=81)["id"]
+    path = f"/listeners/{listener_id}"
+    harness.refused("PUT", path, {"listener": {"default_pool_id": reader}}, 501, why)
+    attached = {**cookies, "protocol": "PROXY", "listener_id": listener_id}
+    harness.refused("POST", "/pools", {"pool": attached}, 501, why)
+
+    pool = harness.pool(**given, protocol="PROXY", listener_id=listener_id, session_persistence=SOURCE_IP)["id"]
+    harness.refused("PUT", f"/pools/{pool}", {"pool": {"session_persistence": persistence}}, 501, why)
+    graph = {**listener, "default_pool": {**attached, "name": "x"}}
+    for mine in ("loadbalancer_id", "listener_id"):
+        graph.pop(mine, None)
+        graph["default_pool"].pop(mine, None)
+    whole = {"vip_subnet_id": SUBNET, "listeners": [graph]}
+    harness.refused("POST", "/loadbalancers", {"loadbalancer": whole}, 501, why)
+
+
+#: tls_ciphers, tls_versions, why not; None: accepted
+CIPHERS: list[tuple[str, list[str], str | None]] = [
+    ("ECDHE-ECDSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256", ["TLSv1.2", "TLSv1.3"], None),
+    ("HIGH:!aNULL:unknown", ["TLSv1.2"], None),
+    ("TLS_AES_128_GCM_SHA256", ["TLSv1.2", "TLSv1.3"], None),
+    ("nonsense", ["TLSv1.2"], "OpenSSL knows no cipher that it selects."),
+    ("!ALL:TLS_AES_128_GCM_SHA256", ["TLSv1.3"], "OpenSSL knows no cipher that it selects."),
+    ("TLS_NONSENSE", ["TLSv1.3"], "OpenSSL knows no cipher that it selects."),
+    ("TLS_AES_128_GCM_SHA256", ["TLSv1.2"], "tls_versions has only TLSv1.2"),
+]
+
+
+@pytest.mark.parametrize("ciphers, versions, why", CIPHERS)
+def test_ciphers_that_can_be_used(
+    harness: Harness, tree: Tree, ciphers: str, versions: list[str], why: str | None
+) -> None:
+    values = {"tls_enabled": True, "tls_ciphers": ciphers, "tls_versions": versions}
+    body = {"pool": {**tree.minimal("pool"), **values}}
+    if why is None:
+        harness.accepted(harness.client.post("/pools", body))
+        return
+    harness.refused("POST", "/pools", body, 400, why)
+    path = f"/pools/{harness.pool(loadbalancer_id=tree.load_balancer, tls_enabled=True)['id']}"
+    harness.refused("PUT", path, {"pool": values}, 400, why)
 
 
 #: what is stored, what is sent, what is shown then, or the text of the refusal

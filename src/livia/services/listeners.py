@@ -7,13 +7,13 @@ import msgspec
 
 from livia.core.model.status import Provisioning
 from livia.core.rules import listeners as rules
-from livia.core.rules import protocols, tls
+from livia.core.rules import persistence, protocols, tls
 from livia.core.rules.references import LISTENER, Readings, named
 from livia.core.rules.verdict import Verdict
 from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
-from livia.store import l7policies, listeners, load_balancers, objects
+from livia.store import l7policies, listeners, load_balancers, objects, pools
 
 _COLUMNS = {
     "admin_state_up": "enabled",
@@ -83,6 +83,7 @@ def add(
     complete = _with_tls_defaults(change.deps, values)
     _check_new(change, complete, readings, others)
     change.require_supported("listener", _asked(complete, complete["protocol"]))
+    _require_heard_cookies(change, complete["protocol"], complete["default_pool_id"])
     protocol, port = complete["protocol"], complete["protocol_port"]
     if any((each.protocol, each.protocol_port) == (protocol, port) for each in others):
         listeners.make_way(change.connection, change.state.id, protocol, port)
@@ -110,6 +111,7 @@ def update(deps: Deps, context: Context, listener_id: str, changes: Mapping[str,
             check_pool(change, stored["protocol"], wanted["default_pool_id"])
         _require_present(change, stored["provisioning_status"])
         change.require_supported("listener", _asked(wanted, stored["protocol"]))
+        _require_heard_cookies(change, stored["protocol"], wanted.get("default_pool_id"))
         change.update("listener", listener_id, columns(wanted), wanted)
         _set_lists(change, listener_id, wanted)
         references.bind(change, LISTENER, _named(stored, wanted), readings)
@@ -248,6 +250,12 @@ _CERTIFICATE_ATTRIBUTES = {*LISTENER, "client_authentication"}
 def _asked(values: Mapping[str, Any], protocol: str) -> dict[str, Any]:
     """What the data plane has to be able to do."""
     return {**values, "protocol": protocol, **tls.asked_of_data_plane(values, encrypted=protocol in _ENCRYPTED)}
+
+
+def _require_heard_cookies(change: Change, protocol: str, pool_id: str | None) -> None:
+    """Note it where clients would not stay at their member as the pool says."""
+    if pool_id is not None and protocol in persistence.BYTE_STREAMS:
+        change.note_unsupported(persistence.unheard(protocol, pools.persistence(change.connection, pool_id)))
 
 
 def _port_is_free(protocol: str, port: int, others: Iterable[listeners.Neighbour]) -> Verdict:

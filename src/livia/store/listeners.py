@@ -97,6 +97,11 @@ def using_pool(connection: Connection, pool_id: str) -> list[str]:
     )
 
 
+def protocols_using_pool(connection: Connection, pool_id: str) -> set[str]:
+    """The protocols of the listeners whose default pool it is."""
+    return set(connection.execute(select(_L.c.protocol).where(_L.c.default_pool_id == pool_id)).scalars())
+
+
 def attach_pool(connection: Connection, listener_id: str, pool_id: str) -> None:
     """Make a pool the listener's default pool."""
     connection.execute(update(_L).where(_L.c.id == listener_id).values(default_pool_id=pool_id))

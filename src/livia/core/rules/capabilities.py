@@ -27,7 +27,7 @@ NO_LIMITS: Limits = ()
 #: OpenSSL is built without SSLv3 since its version 1.1
 _TLS_VERSIONS = frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"})
 _ALPN = frozenset({"h2", "http/1.1", "http/1.0"})
-#: amphorae of this program's agent; later issues empty this table
+#: amphorae of this program's agent. What is left cannot be had here: SR-IOV ports of a host, SSLv3, gaps in versions.
 AGENT_LIMITS: Limits = (
     ("load balancer", "vip_vnic_type", frozenset({"normal"})),
     ("member", "request_sriov", None),
@@ -59,7 +59,7 @@ def supported(limits: Limits, provider: str, kind: str, values: Mapping[str, Any
             continue
         wanted = f"{attribute} {', '.join(lacking)}" if able is not None else attribute
         choices = f" (it does {', '.join(sorted(able))})" if able is not None else ""
-        return unavailable(provider, f"{subject} with {wanted} is not available yet{choices}.")
+        return unavailable(provider, f"{subject} with {wanted} is not available{choices}.")
     return ACCEPT
 
 

@@ -9,6 +9,8 @@ from livia.core.rules.verdict import ACCEPT, Verdict, invalid
 _CONNECTIONLESS = ("UDP", "SCTP")
 #: what a cookie name must not contain (RFC 6265 section 4.1.1: a token of RFC 2616 section 2.2)
 _NOT_A_TOKEN = re.compile(r'[\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f-\U0010ffff]')
+#: of listeners and pools: what passes through is not read
+BYTE_STREAMS = frozenset({"TCP", "HTTPS"})
 _KEYS = ("type", "cookie_name", "persistence_timeout", "persistence_granularity")
 
 
@@ -34,6 +36,17 @@ def acceptable(protocol: str, persistence: Mapping[str, Any] | None, *, updating
         protocols = "UDP" if updating else "UDP and SCTP"
         return invalid(f"persistence_timeout and persistence_granularity is only for {protocols} protocol pools.")
     return _cookie(persistence)
+
+
+def unheard(protocol: str, persistence: Mapping[str, Any] | None) -> str | None:
+    """Why a data plane cannot do it (contract 30, section A4: drivers may refuse); None: it can.
+
+    `protocol`: of the pool, or of a listener that uses it. Cookies are HTTP's.
+    """
+    kind = None if persistence is None else persistence["type"]
+    if protocol not in BYTE_STREAMS or kind in (None, "SOURCE_IP"):
+        return None
+    return f"session persistence of type {kind} needs cookies, and {protocol} is passed on unread. SOURCE_IP works."
 
 
 def _cookie(persistence: Mapping[str, Any]) -> Verdict:
