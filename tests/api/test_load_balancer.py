@@ -175,9 +175,13 @@ def test_a_pair_needs_more_room(make: MakeHarness) -> None:
     assert make(network=network).client.post("/loadbalancers", body).status == 201
 
 
+#: only HTTP has L7 policies
+REFUSED_LISTENER = {"protocol": "TCP", "protocol_port": 9, "l7policies": [{"action": "REJECT"}]}
+
+
 def test_a_refused_graph_gives_its_port_back(make: MakeHarness) -> None:
     network = ListedNetworks()
-    body = {"vip_subnet_id": V4, "listeners": [{"protocol": "UDP", "protocol_port": 53}]}
+    body = {"vip_subnet_id": V4, "listeners": [REFUSED_LISTENER]}
     make(network=network).refused("POST", "/loadbalancers", {"loadbalancer": body}, 501, "does not support")
     assert network.made
     assert network.made == network.deleted
@@ -186,7 +190,7 @@ def test_a_refused_graph_gives_its_port_back(make: MakeHarness) -> None:
 def test_a_users_port_is_never_deleted(make: MakeHarness) -> None:
     network = ListedNetworks()
     harness = make(network=network)
-    body = {"vip_port_id": PORT, "listeners": [{"protocol": "UDP", "protocol_port": 53}]}
+    body = {"vip_port_id": PORT, "listeners": [REFUSED_LISTENER]}
     harness.refused("POST", "/loadbalancers", {"loadbalancer": body}, 501, "does not support")
     created = harness.accepted(harness.client.post("/loadbalancers", {"loadbalancer": {"vip_port_id": PORT}}))
     assert (network.made, network.deleted) == ([], [])
