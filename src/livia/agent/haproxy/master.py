@@ -15,7 +15,7 @@ from livia.agent.haproxy.runtime import RuntimeApiError, Worker, ask
 #: seconds for a reload: some 200 ms for a thousand members
 _PATIENCE = 30.0
 _PAUSE = 0.004
-#: old workers that may finish at the same time: some 5 MB each
+#: old workers that may finish at the same time, with the one just replaced: some 5 MB each
 _MOST_LEAVING = 50
 _ROW = re.compile(r"^(\d+)\s+(master|worker)\s+(\d+)")
 
