@@ -50,7 +50,7 @@ class Amphora:
         #: the verdicts on members that the agent checks itself
         self.probes = host.prober.watch(self._network.namespace, self.directory.verdicts, self._heed)
         self.haproxy = Haproxy(host, self.directory, self._material, self.probes)
-        self.packets = Packets(self._network.namespace, self.probes)
+        self.packets = Packets(self._network.namespace, self.probes, host.pace)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self._addresses: socket.socket | None = None
         #: heartbeats and requests look at the same time, and one socket has one conversation

@@ -6,6 +6,7 @@ from pathlib import Path
 from livia.agent import tmpfs
 from livia.agent.cgroup import Groups
 from livia.agent.config import AgentConfig
+from livia.agent.datagram.pace import Pace
 from livia.agent.haproxy import program
 from livia.agent.metrics import Metrics
 from livia.agent.names import Names
@@ -27,6 +28,7 @@ class Host:
         self.amphorae_directory = config.state_directory / "amphorae"
         self.machine = program.machine()
         self.metrics = Metrics()
+        self.pace = Pace()
         self.prober = Prober(self.metrics.faults.inc)
         self.haproxy_version = ""
 

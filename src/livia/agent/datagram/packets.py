@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from threading import Lock
 
+import structlog
 from msgspec import Struct
 
 from livia.agent.datagram import report, ruleset
 from livia.agent.datagram.conntrack import Conntrack
 from livia.agent.datagram.nftables import Nftables
+from livia.agent.datagram.pace import Pace
 from livia.agent.datagram.service import Verdicts
 from livia.agent.datagram.table import TABLE, Loaded, Ruleset, digests, read, transaction
 from livia.agent.errors import PlumbingError
@@ -31,6 +33,8 @@ class Passage(Struct, frozen=True):
 
 _NOTHING = Passage()
 
+log = structlog.get_logger()
+
 
 class Packets:
     """The nftables table in an amphora's namespace, and the flows that go through it.
@@ -38,9 +42,10 @@ class Packets:
     Whoever changes something holds the amphora's lock; `look` needs none.
     """
 
-    def __init__(self, namespace: str, verdicts: Verdicts) -> None:
+    def __init__(self, namespace: str, verdicts: Verdicts, pace: Pace) -> None:
         self._namespace = namespace
         self._verdicts = verdicts
+        self._pace = pace
         #: a look is not to open what is being closed
         self._lock = Lock()
         self._nftables: Nftables | None = None
@@ -49,8 +54,10 @@ class Packets:
         self._loaded: Loaded | None = None
         #: what that was made of; None when only an earlier agent knows
         self._applied: Ruleset | None = None
-        #: open ones by mark, at the last look
+        #: open ones by mark, at the last count
         self._flows: Mapping[int, int] = {}
+        #: whether the kernel follows as many flows as it may
+        self._full = False
         #: whether the last look found that other members are the least loaded now
         self.unbalanced = False
 
@@ -101,7 +108,7 @@ class Packets:
                 return _NOTHING
             namespace = kernel.identity(self._namespace)
             counters = self._counters()
-            flows = self._follow().marks()
+            flows = self._count()
         if flows != self._flows:
             self._flows = flows
             self.unbalanced = any(pool.algorithm is Algorithm.LEAST_CONNECTIONS for pool in spec.pools)
@@ -110,9 +117,29 @@ class Packets:
             namespace=namespace,
             readings=report.readings(spec, counters),
             connections=connections,
-            statuses=report.statuses(spec, connections),
+            statuses=report.statuses(spec, connections, full=self._full),
             pools=report.pools(spec, self._verdicts),
         )
+
+    def _count(self) -> Mapping[int, int]:
+        """Open flows by mark: counted now when there are any and it is this amphora's turn."""
+        followed, most = self._follow().occupied()
+        full = 0 < most <= followed
+        if full and not self._full:
+            log.warning(
+                "the kernel follows as many flows as it may: new ones are dropped until others end",
+                namespace=self._namespace,
+                flows=followed,
+                remedy="raise net.netfilter.nf_conntrack_max of this machine, or set connection limits",
+            )
+        self._full = full
+        if not followed:
+            self._pace.forget(self._namespace)
+            return {}
+        if not self._pace.due(self._namespace):
+            return self._flows
+        with self._pace.counting(self._namespace):
+            return self._follow().marks(report.MOST_COUNTED)
 
     def _load(self, wanted: Ruleset) -> None:
         if self._loaded is None:
@@ -168,6 +195,7 @@ class Packets:
         if self._conntrack is not None:
             self._conntrack.close()
         self._nftables = self._conntrack = None
+        self._pace.forget(self._namespace)
 
 
 def _forwarding(wanted: Ruleset) -> tuple[tuple[str, str], ...]:
