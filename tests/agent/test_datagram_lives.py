@@ -173,3 +173,25 @@ def test_an_sctp_association_is_sent_to_its_member(running: Lab) -> None:
         assert flows.marks() == {}
     finally:
         flows.close()
+
+
+def test_a_sample_of_many_flows_stands_for_all_of_them(running: Lab) -> None:
+    client = _members(running)
+    spec = single((udp_pool(_udp(1), _udp(2)),), (udp_listener(),))
+    running.apply(spec)
+    flows = Conntrack(running.names.amphora(spec.amphora_id))
+    try:
+        with clients(client, 900) as opened:
+            for each in opened:
+                each.ask()
+            assert sorted(flows.marks().values()) == [450, 450]
+            followed, most = flows.occupied()
+            assert followed == 900 < most
+            sample = sorted(flows.marks(100).values())
+            # Less than half of them were read.
+            assert sum(sample) in range(899, 902)
+            assert sample[0] > 300
+            # The next listing is a whole one again.
+            assert sorted(flows.marks().values()) == [450, 450]
+    finally:
+        flows.close()
