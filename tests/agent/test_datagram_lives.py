@@ -86,6 +86,25 @@ def _handles(listing: str) -> list[str]:
     return [line.strip() for chain in chains for line in chain.splitlines() if "# handle" in line]
 
 
+def test_an_amphora_whose_packet_rules_or_namespace_are_gone_does_not_claim_to_forward(running: Lab) -> None:
+    spec = single((udp_pool(_udp(1)),), (udp_listener(),))
+    running.apply(spec)
+
+    def forwards() -> bool:
+        return bool(running.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["forwarding"])
+
+    assert forwards()
+    rules = _nft(running, spec.amphora_id, "-s list table inet livia")
+    _nft(running, spec.amphora_id, "delete table inet livia")
+    assert not forwards()
+    inside = ["nsenter", f"--net=/run/netns/{running.names.amphora(spec.amphora_id)}", "nft", "-f", "-"]
+    subprocess.run(inside, check=True, input=rules, text=True)
+    assert forwards()
+    # What runs in it keeps the namespace alive, but nobody can manage it any more.
+    kernel.delete(running.names.amphora(spec.amphora_id))
+    assert not forwards()
+
+
 def test_members_that_went_while_no_agent_ran_keep_no_flow(lab: Lab) -> None:
     lab.spawn()
     client = _members(lab)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from livia.agent.datagram import report
 from livia.agent.datagram.choice import least_loaded, turns
+from livia.agent.datagram.pace import Pace
 from livia.agent.datagram.packets import Packets
 from livia.agent.datagram.ruleset import render
 from livia.agent.datagram.service import mark_of, services
@@ -132,7 +133,7 @@ def test_the_kernel_takes_every_change_of_listeners(namespace: str) -> None:
     udp = [udp_listener(id=f"udp-{number}", port=number, default_pool_id="pool-1") for number in (1, 2)]
     sctp = udp_listener(id="sctp", port=3, protocol=ListenerProtocol.SCTP, default_pool_id=None)
     sets = [listeners for count in range(4) for listeners in itertools.combinations((*udp, sctp), count)]
-    packets = Packets(namespace, Dead())
+    packets = Packets(namespace, Dead(), Pace())
     packets.begin()
     try:
         for before, after in itertools.permutations(sets, 2):

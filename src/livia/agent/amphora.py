@@ -93,9 +93,20 @@ class Amphora:
             digest=record.digest,
             fence=record.assignment.fence,
             holds_vip=self.holds_vip(spec),
-            forwarding=self.haproxy.worker.answers(),
+            forwarding=self._forwards(spec),
             haproxy_version=self._host.haproxy_version,
         )
+
+    def _forwards(self, spec: Spec) -> bool:
+        """Whether it does what heartbeats would tell of: an amphora that cannot be looked at is silent, and must not
+        be taken for one whose heartbeats only get lost."""
+        if not self.present() or not self.haproxy.worker.answers():
+            return False
+        try:
+            self.packets.look(spec)
+        except (PlumbingError, OSError):
+            return False
+        return True
 
     def remove(self, fence: int, farewell: Callable[["Amphora"], None]) -> None:
         """Leave nothing of it; `farewell` is called before. Raises StaleFenceError. The caller holds the lock."""
