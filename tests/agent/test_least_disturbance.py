@@ -133,6 +133,23 @@ def test_a_member_is_told_of_while_its_twin_stands_in(scene: Scene) -> None:
     assert scene.worker.pid() == worker
 
 
+def test_an_agent_that_comes_back_while_a_twin_stands_in_settles_it_by_a_reload(scene: Scene) -> None:
+    scene.apply(pool(member(1), monitor=monitor()), protocol=ListenerProtocol.TCP)
+    with kernel.inside(scene.client, lambda: socket.create_connection((VIP, 80), timeout=3)) as held:
+        eventually(lambda: _sessions(scene) == 1)
+        scene.apply(pool(member(1, backup=True), monitor=monitor()), protocol=ListenerProtocol.TCP)
+        assert scene.servers().keys() == {"m1", "m1:twin"}
+        worker = scene.worker.pid()
+        scene.lab.stop()
+        scene.lab.start()
+        assert scene.servers().keys() == {"m1"}
+        assert scene.worker.pid() != worker
+        assert scene.get() == (200, "one")
+        # What the old worker still has goes on to its end.
+        held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert held.recv(65536)
+
+
 def _sessions(scene: Scene) -> int:
     for text in scene.worker.ask("show stat").splitlines():
         fields = text.split(",")

@@ -137,6 +137,10 @@ def arrival(path: str, listener: ListenerSpec, pool: PoolSpec, member: MemberSpe
     if member.enabled:
         # Up at once, as HAProxy starts its servers; the first failed check takes it down.
         commands.append(Command(f"enable server {path}"))
+    elif checked(pool):
+        # It is in maintenance from its beginning, and would be checked all the same: checks rest when a server goes
+        # there. Draining, where it is for a moment, it gets nothing either.
+        commands += [Command(f"set server {path} state {state}") for state in ("drain", "maint")]
     return commands
 
 
