@@ -60,6 +60,8 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
         yield from api.alone()
     if "change" in groups:
         yield from member_change.agent()
+        with scene("SINGLE") as changed:
+            yield from member_change.whole(changed)
     if _PEER in groups:
         yield from api.beside_peer(console)
 

@@ -1,7 +1,8 @@
 """What one member change costs the agent in CPU, by the number of members that stay as they are.
 
-From the bytes of the request to the text of the file: decoding, acceptance, digest, rendering and planning. The few
-runtime commands and the writing of files come on top; `members` in `data_plane` has the whole way.
+`agent`: from the bytes of the request to the text of the file: decoding, acceptance, digest, rendering and planning.
+`whole`: all of it in a running Livia, from the API's request to ACTIVE. `reading`: what nobody can save as long as a
+spec is sent whole: loading the tree, building the spec, encoding and decoding it.
 """
 
 import time
@@ -11,13 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from benchmarks.figures import Figure, median
+from benchmarks.processes import cpu_seconds
+from benchmarks.scene import Scene
 from livia.agent.acceptance import check
 from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.render import Machine, render
 from livia.agent.haproxy.servers import AtRuntime, Surroundings
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PoolProtocol
-from livia.core.spec import Assignment, ListenerSpec, MemberSpec, MonitorSpec, PoolSpec, Spec, digest
+from livia.core.spec import Assignment, ListenerSpec, MemberSpec, MonitorSpec, PoolSpec, Spec, build, digest
+from livia.store import trees
 
 #: milliseconds for a thousand members, controller included
 _MOST = 100.0
@@ -35,6 +39,54 @@ def agent(*, rounds: int = 20) -> Iterator[Figure]:
             running = _change(running, body)
             spent.append((time.thread_time() - begin) * 1000)
         yield median(f"agent_cpu_per_member_change_{count}", spent, "ms", most=_MOST)
+
+
+def whole(scene: Scene, *, rounds: int = 20) -> Iterator[Figure]:
+    """CPU of all Livia processes, and time from PUT of a member to ACTIVE, with 10, 100 and 1,000 members."""
+    process = scene.livia.process
+    assert process is not None
+    for count in (10, 100, 1000):
+        load_balancer = scene.create_with_members("bench-change", count)
+        pool = load_balancer["pools"][0]["id"]
+        member = scene.api.get(f"/pools/{pool}/members?limit=1")["members"][0]["id"]
+        elapsed = []
+        before, begin = cpu_seconds(process.pid), time.monotonic()
+        for number in range(rounds):
+            started = time.monotonic()
+            scene.api.put(f"/pools/{pool}/members/{member}", {"member": {"weight": number % 200 + 2}})
+            scene.api.wait_active(load_balancer["id"])
+            elapsed.append((time.monotonic() - started) * 1000)
+        spent, seconds = cpu_seconds(process.pid) - before, time.monotonic() - begin
+        time.sleep(1.0)
+        before = cpu_seconds(process.pid)
+        time.sleep(5.0)
+        # Heartbeats and their reading go on without any change.
+        at_rest = (cpu_seconds(process.pid) - before) / 5.0
+        change = (spent - at_rest * seconds) / rounds * 1000
+        read = _reading(scene, load_balancer["id"])
+        scene.delete(load_balancer)
+        yield Figure(
+            name=f"livia_cpu_per_member_change_{count}",
+            value=round(change, 1),
+            unit="ms",
+            n=rounds,
+            detail={"of which reading the spec": round(read, 1), "at rest, % of a core": round(at_rest * 100, 1)},
+            most=_MOST,
+        )
+        yield median(f"member_change_to_active_{count}", elapsed, "ms")
+
+
+def _reading(scene: Scene, key: str, rounds: int = 10) -> float:
+    """CPU milliseconds of loading a tree, building its spec, encoding and decoding it, once each."""
+    database = scene.livia.installation.database()
+    begin = time.thread_time()
+    for _round in range(rounds):
+        with database.read() as connection:
+            tree = trees.load(connection, key)
+        assert tree is not None
+        spec = build(tree, tree.amphorae[0], (), 0.1)
+        msgspec.json.decode(msgspec.json.encode(Assignment(fence=1, generation=1, spec=spec)), type=Assignment)
+    return (time.thread_time() - begin) / rounds * 1000
 
 
 def _change(running: Spec, body: bytes) -> Spec:

@@ -57,6 +57,17 @@ class Scene:
         self.api.wait_active(created["id"])
         return created
 
+    def create_with_members(self, name: str, count: int) -> dict[str, Any]:
+        """A load balancer whose pool has this many members, unchecked, most of which are not there."""
+        wanted = self.wanted(name)
+        pool = wanted["listeners"][0]["default_pool"]
+        del pool["healthmonitor"]
+        address = self.backends["web-1"]
+        pool["members"] = [{"address": address, "protocol_port": BACKEND_PORT + n} for n in range(count)]
+        created: dict[str, Any] = self.api.post("/loadbalancers", {"loadbalancer": wanted})["loadbalancer"]
+        self.api.wait_active(created["id"])
+        return created
+
     def delete(self, load_balancer: dict[str, Any]) -> None:
         """Delete with everything, and wait."""
         self.api.delete(f"/loadbalancers/{load_balancer['id']}?cascade=true")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from livia.agent.haproxy.master import Master
 from livia.agent.names import Names
 from livia.ops.demo import faults
 from livia.ops.demo.api import Api, NoAnswerError
@@ -221,6 +222,23 @@ def test_kill_9_of_livia_up_changes_nothing(system: System, backends: dict[str, 
     assert (amphorae_of(system, key).keys(), haproxies(system)) == before
     found = system.api.get(f"/loadbalancers/{key}")["loadbalancer"]
     assert (found["provisioning_status"], found["operating_status"]) == ("ACTIVE", "ONLINE")
+    delete(system, load_balancer)
+
+
+def test_changes_that_come_during_a_reload_are_one_reload_together(system: System, backends: dict[str, str]) -> None:
+    load_balancer = create(system, "burst", backends)
+    key, listener = load_balancer["id"], load_balancer["listeners"][0]["id"]
+    directories = [
+        system.livia.installation.state.agent_directory / "amphorae" / amphora for amphora in amphorae_of(system, key)
+    ]
+    before = [Master(directory).processes().reloads for directory in directories]
+    for number in range(1, 21):
+        system.api.put(f"/listeners/{listener}", {"listener": {"timeout_client_data": 60_000 + number}})
+    system.api.wait_active(key)
+    reloads = [Master(each).processes().reloads - count for each, count in zip(directories, before, strict=True)]
+    assert all(1 <= each <= 12 for each in reloads), reloads
+    for directory in directories:
+        assert "timeout client 60020" in (directory / "haproxy.cfg").read_text()
     delete(system, load_balancer)
 
 

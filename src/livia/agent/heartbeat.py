@@ -148,8 +148,14 @@ class Pulse(Thread):
             if told is not None:
                 self._look(told, urgent=False)
                 told.observer.tidy()
+        self._count_old_workers()
         interval = self._host.config.heartbeat_interval
         return min(interval / 2, max(min(_LEAST_PAUSE, interval / 2), (time.thread_time() - begin) / _SHARE))
+
+    def _count_old_workers(self) -> None:
+        numbers = [told.observer.amphora.haproxy.counting.old_workers for told in self._told.values()]
+        self._host.metrics.old_workers.set(sum(numbers))
+        self._host.metrics.most_old_workers.set(max(numbers, default=0))
 
     def _find(self, amphora_id: str) -> _Told | None:
         amphora = self._registry.get(amphora_id)

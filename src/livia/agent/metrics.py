@@ -13,6 +13,14 @@ class Metrics:
             "livia_agent_applies", "Specs applied or refused, by outcome.", ["outcome"], registry=self._registry
         )
         self.reloads = Counter("livia_agent_reloads", "Reloads of HAProxy.", registry=self._registry)
+        self.old_workers = Gauge(
+            "livia_agent_old_workers",
+            "HAProxy processes that a reload replaced and that still have connections, on this host.",
+            registry=self._registry,
+        )
+        self.most_old_workers = Gauge(
+            "livia_agent_old_workers_most", "Those of the amphora that has most of them.", registry=self._registry
+        )
         self.runtime_changes = Counter(
             "livia_agent_runtime_changes", "Commands of HAProxy's runtime API.", registry=self._registry
         )

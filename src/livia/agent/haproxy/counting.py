@@ -41,6 +41,8 @@ class Counting:
         self._meter = Meter(directory.counters)
         self._finishing: dict[str, Conversation] = {}
         self._told: dict[str, float] = {}
+        #: workers that reloads sent away and that had not ended at the last look
+        self.old_workers = 0
 
     def look(self, listeners: Container[str]) -> Snapshot:
         """What the serving worker says now; connections are those of all workers. `listeners`: the amphora's now.
@@ -54,6 +56,7 @@ class Counting:
             for source in self._meter.workers() - {seen.worker}:
                 for name, count in self._read(source, listeners).items():
                     connections[name] = connections.get(name, 0) + count
+            self.old_workers = len(self._meter.workers() - {seen.worker})
             return replace(seen, connections=connections)
 
     def absorb_kernel(self, namespace: int, readings: dict[str, Reading], listeners: Container[str]) -> None:

@@ -200,6 +200,9 @@ def _lasting(running: Spec, wanted: Spec, twins: Mapping[str, str]) -> dict[tupl
         old = before.get(pool.id)
         if old is None or not checked(old) or not checked(pool):
             continue
+        if (old.tls is None) != (pool.tls is None):
+            # A state row also says whether the server is spoken to over TLS, and the new worker would believe it.
+            continue
         backend, numbers = backend_name(pool.id, listener.id), ids(pool)
         places = {member.id: _place(member) for member in old.members if member.enabled}
         for member in pool.members:

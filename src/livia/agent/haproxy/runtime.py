@@ -141,9 +141,10 @@ def server_state(text: str, lasting: dict[tuple[str, str], Known]) -> str:
             continue
         fields = each.split()
         known = lasting.get((fields[1], fields[3])) if len(fields) >= 25 else None
-        if known is not None:
+        # One in maintenance (srv_admin_state) leaves, and its address is not its own any more: an earlier agent let a
+        # twin stand in.
+        if known is not None and fields[6] == "0":
             fields[2], fields[3] = str(known.number), known.name
-            fields[6] = "0"
             fields[7] = fields[8] = str(known.weight)
             rows.append(" ".join(fields))
     return "\n".join(rows) + "\n"
