@@ -88,3 +88,22 @@ def test_tls_attributes_are_read_as_stored(database: Database) -> None:
     assert (pool.tls_enabled, pool.tls_container_ref) == (True, "own")
     assert (pool.ca_tls_container_ref, pool.crl_container_ref) == ("members", "revoked")
     assert (pool.tls_ciphers, pool.tls_versions, pool.alpn_protocols) == ("C", ("TLSv1.3",), ("h2",))
+
+
+def test_a_second_look_is_whole_only_for_another_generation(database: Database) -> None:
+    key = put_load_balancer(database)
+    with database.read() as connection:
+        first = trees.load(connection, key)
+    assert first is not None
+    with database.write() as connection:
+        connection.execute(update(t.load_balancer).values(confirmed_generation=first.load_balancer.generation))
+        connection.execute(update(t.pool).values(name="renamed"))
+    with database.read() as connection:
+        second = trees.look_again(connection, first)
+    assert second is not None
+    assert second.load_balancer.confirmed_generation == first.load_balancer.generation
+    assert second.pools == first.pools
+    with database.write() as connection:
+        connection.execute(update(t.load_balancer).values(generation=first.load_balancer.generation + 1))
+    with database.read() as connection:
+        assert trees.look_again(connection, first) == trees.load(connection, key)

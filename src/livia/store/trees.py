@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select
 
 from livia.core.model.amphora import Amphora, Role
@@ -119,6 +120,22 @@ def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | No
         ),
         pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in rows(_POOLS)),
         amphorae=tuple(amphora_of(each) for each in rows(_AMPHORAE)),
+    )
+
+
+def look_again(connection: Connection, tree: LoadBalancerTree) -> LoadBalancerTree | None:
+    """The tree as it is by now, read whole only if it has another generation: none of its listeners and pools changes
+    without. Their statuses, and deleted ones that a confirmation removed, may then be as they were."""
+    key = {"load_balancer_id": tree.load_balancer.id}
+    row = connection.execute(_LOAD_BALANCER, key).mappings().one_or_none()
+    if row is None or row["generation"] != tree.load_balancer.generation:
+        return load(connection, tree.load_balancer.id)
+    if row["provisioning_status"] == Provisioning.DELETED:
+        return None
+    return replace(
+        tree,
+        load_balancer=_load_balancer(row, connection.execute(_ADDITIONAL_VIPS, key).mappings().all()),
+        amphorae=tuple(amphora_of(each) for each in connection.execute(_AMPHORAE, key).mappings()),
     )
 
 

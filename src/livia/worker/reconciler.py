@@ -112,10 +112,11 @@ class Reconciler:
             tls=self._tls,
             fence=held.lease.fence,
         )
+        tree: LoadBalancerTree | None = None
         for step in range(_STEP_LIMIT):
             if not held.valid():
                 return Again(after=0.0, reason="another worker took over")
-            tree = self._load(key)
+            tree = self._look(key, tree)
             if tree is None:
                 return self._remove_orphan(runner, key, attempts)
             if step == _STEP_LIMIT - 1:
@@ -133,9 +134,9 @@ class Reconciler:
                 return self._after_problem(tree, problem, attempts, age + elapsed)
         raise AssertionError("the last step returns")
 
-    def _load(self, key: str) -> LoadBalancerTree | None:
+    def _look(self, key: str, known: LoadBalancerTree | None) -> LoadBalancerTree | None:
         with self._database.read() as connection:
-            return trees.load(connection, key)
+            return trees.load(connection, key) if known is None else trees.look_again(connection, known)
 
     def _perform(
         self, runner: Runner, decision: Act, tree: LoadBalancerTree, abandoned: set[str]
