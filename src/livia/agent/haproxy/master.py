@@ -14,6 +14,8 @@ from livia.agent.haproxy.runtime import RuntimeApiError, Worker, ask
 
 #: seconds for a reload: some 200 ms for a thousand members
 _PATIENCE = 30.0
+#: seconds in which a master answers that has just forked its first worker: until then it starts itself anew
+_STARTING = 2.0
 _PAUSE = 0.004
 #: old workers that may finish at the same time, with the one just replaced: some 5 MB each
 _MOST_LEAVING = 50
@@ -72,7 +74,7 @@ class Master:
 
         Raises ReloadFailedError, or RuntimeApiError when there is no master.
         """
-        before = self.processes()
+        before = self._first_answer()
         logged = self._log.stat().st_size if self._log.exists() else 0
         # A request during an earlier reload would be lost; the caller has this amphora's lock, so there is none.
         ask(self._directory, "m.sock", "reload")
@@ -93,6 +95,17 @@ class Master:
                 pass
             time.sleep(_PAUSE)
         raise ReloadFailedError(f"HAProxy did not finish its reload within {_PATIENCE:.0f} s.", self._said(logged))
+
+    def _first_answer(self) -> Processes:
+        """What the master says, also when its worker was quicker to serve. Raises RuntimeApiError."""
+        deadline = time.monotonic() + _STARTING
+        while True:
+            try:
+                return self.processes()
+            except RuntimeApiError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
 
     def _said(self, since: int) -> str:
         try:
