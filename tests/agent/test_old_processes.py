@@ -1,4 +1,4 @@
-"""HAProxy processes that reloads replaced: they end with their last connection, and operators see how many there are."""
+"""HAProxy processes that reloads replaced end with their last connection, and the agent says how many there are."""
 
 import re
 import socket

@@ -19,7 +19,7 @@ from tests.agent.changes import ADDRESSES, AT_RUNTIME, BY_RELOAD, TEXTS, beginni
 from tests.agent.lab import VIP, Lab, eventually
 from tests.agent.restarted import Restarted, differences, state
 
-_SEQUENCES = int(os.environ.get("LIVIA_CHANGE_SEQUENCES", "5"))
+_SEQUENCES = int(os.environ.get("LIVIA_CHANGE_SEQUENCES", "10"))
 _RESTART = "restart the agent"
 _HOLD = "hold a connection"
 _RELEASE = "release the connections"
