@@ -27,6 +27,8 @@ from livia.agent.material import Material
 from livia.agent.plumbing import kernel
 from livia.agent.plumbing.amphora import AmphoraNetwork
 from livia.agent.probes.target import MemberKey
+from livia.agent.prometheus.scrape import Source
+from livia.agent.prometheus.translation import Exposed, exposed
 from livia.agent.supervise import write_service
 from livia.core.report import Applied
 from livia.core.spec import Assignment, Interface, Spec, digest
@@ -51,6 +53,7 @@ class Amphora:
         self.probes = host.prober.watch(self._network.namespace, self.directory.verdicts, self._heed)
         self.haproxy = Haproxy(host, self.directory, self._material, self.probes)
         self.packets = Packets(self._network.namespace, self.probes, host.pace)
+        self._metrics = Source(self._network.namespace, self.directory.path, self._exposed)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self._addresses: socket.socket | None = None
         #: heartbeats and requests look at the same time, and one socket has one conversation
@@ -207,6 +210,7 @@ class Amphora:
         """A namespace lives as long as anybody has a socket in it."""
         self._close_addresses()
         self.packets.close()
+        self._host.prometheus.leave(self._metrics)
 
     def _close_addresses(self) -> None:
         with self._looking:
@@ -324,6 +328,7 @@ class Amphora:
         try:
             self._rebuild(last_good, last_good)
             self.directory.clear_pending()
+            self._host.prometheus.follow(self._metrics, last_good)
         except RefusalError as error:
             # `pending` stays: the next PUT or start of the agent tries again.
             log.error("restoring failed", amphora=self.id, reason=error.message, details=error.details)
@@ -363,6 +368,11 @@ class Amphora:
         self._host.prober.follow(self.probes, spec)
         self.haproxy.keep_verdicts(spec)
         self._send_datagrams(spec)
+        self._host.prometheus.follow(self._metrics, spec)
+
+    def _exposed(self) -> Exposed | None:
+        record = self.record
+        return exposed(record.assignment.spec, self.haproxy.standing_in()) if record is not None else None
 
     def _send_datagrams(self, spec: Spec) -> None:
         """To members that are up by now."""

@@ -12,6 +12,7 @@ from livia.agent.metrics import Metrics
 from livia.agent.names import Names
 from livia.agent.plumbing.fabric import Fabric
 from livia.agent.probes.prober import Prober
+from livia.agent.prometheus.proxy import PrometheusProxy
 from livia.agent.seal import Seal
 from livia.agent.supervise import Supervisor, require_programs
 
@@ -30,6 +31,7 @@ class Host:
         self.metrics = Metrics()
         self.pace = Pace()
         self.prober = Prober(self.metrics.faults.inc)
+        self.prometheus = PrometheusProxy(self.metrics)
         self.haproxy_version = ""
 
     @cached_property
@@ -42,13 +44,15 @@ class Host:
         return tmpfs.find(self.config.material_directory, self.config.state_directory) / self.names.prefix
 
     def open(self) -> None:
-        """Make sure of programs, directories and the fabric, and check members. Raises PlumbingError."""
+        """Make sure of programs, directories and the fabric; check members, answer scrapes. Raises PlumbingError."""
         require_programs()
         self.haproxy_version = program.version(self.config.haproxy)
         self.amphorae_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.fabric.open()
         self.prober.open()
+        self.prometheus.open()
 
     def close(self) -> None:
-        """Check members no more."""
+        """Check members and answer scrapes no more."""
+        self.prometheus.close()
         self.prober.close()

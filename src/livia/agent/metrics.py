@@ -27,6 +27,9 @@ class Metrics:
         self.heartbeats = Counter(
             "livia_agent_heartbeats", "Heartbeats by outcome.", ["outcome"], registry=self._registry
         )
+        self.scrapes = Counter(
+            "livia_agent_scrapes", "Scrapes of tenants by outcome.", ["outcome"], registry=self._registry
+        )
         self.faults = Counter(
             "livia_agent_faults", "Errors that an outermost loop met and survived.", registry=self._registry
         )

@@ -11,7 +11,6 @@ from livia.core.model.l7 import MOST_RULES, REDIRECT_CODES, Action, RuleType
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PolicySpec, RuleSpec
 
-LISTENERS = frozenset(set(ListenerProtocol) - {ListenerProtocol.PROMETHEUS})
 _URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x20\x7f-\x9f]{1,248}")
 #: a header's name is a token, too: RFC 9110, section 5.1
 _KEYS = {
@@ -25,8 +24,6 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 
 def check_listener(listener: ListenerSpec, pools: set[str]) -> None:
     checked_id(listener.id, "listener id")
-    if listener.protocol not in LISTENERS:
-        raise InvalidSpecError(f"This agent makes no {listener.protocol} listeners ({listener.id}).")
     between(listener.port, 1, 65535, "listener port")
     if listener.default_pool_id is not None and listener.default_pool_id not in pools:
         raise InvalidSpecError(
@@ -45,6 +42,8 @@ def check_listener(listener: ListenerSpec, pools: set[str]) -> None:
         listener.timeout_tcp_inspect,
     ):
         between(value, 0, LONGEST, f"timeout of listener {listener.id}")
+    if listener.protocol is ListenerProtocol.PROMETHEUS and (listener.default_pool_id or listener.policies):
+        raise InvalidSpecError(f"A PROMETHEUS listener answers by itself: no pools and L7 policies ({listener.id}).")
     if listener.policies and not is_http(listener):
         raise InvalidSpecError(f"L7 policies are for HTTP, not for the {listener.protocol} of listener {listener.id}.")
     for policy in listener.policies:

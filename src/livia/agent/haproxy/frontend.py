@@ -1,10 +1,12 @@
 """A listener as a frontend (contract 95, section 4.1)."""
 
+from livia.agent.haproxy.prometheus import scrapes
 from livia.agent.haproxy.server import endpoint, milliseconds
 from livia.agent.haproxy.switching import policies
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.tls import bind_words, strict_transport_security
 from livia.agent.haproxy.wiring import backend_name, is_http, mode
+from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, Spec
 
 #: HAProxy keeps the lower 32 bits of what it reads: a limit of 2**32 + 1 would be one connection
@@ -33,6 +35,8 @@ def frontend(spec: Spec, listener: ListenerSpec) -> Section:
             value = strict_transport_security(listener.tls.hsts)
             lines.append(line("http-after-response", "set-header", "Strict-Transport-Security", value))
         lines += policies(listener)
+    if listener.protocol is ListenerProtocol.PROMETHEUS:
+        lines += scrapes()
     if listener.default_pool_id is not None:
         lines.append(line("default_backend", backend_name(listener.default_pool_id, listener.id)))
     return Section(line("frontend", listener.id), tuple(lines))

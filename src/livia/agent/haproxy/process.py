@@ -139,6 +139,10 @@ class Haproxy:
             log.warning("servers could not be settled, reloading", reason=str(error), amphora=spec.amphora_id)
             self.reload(spec, spec)
 
+    def standing_in(self) -> dict[str, str]:
+        """Paths of members to those of the twins that serve in their place now. Needs no lock."""
+        return self._twins.paths()
+
     def adopt(self, spec: Spec) -> None:
         """An earlier agent may have left servers that the file does not have. Raises as `settle` does."""
         expected = expected_servers(spec)

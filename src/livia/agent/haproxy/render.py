@@ -4,12 +4,13 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
+from livia.agent.haproxy import prometheus
 from livia.agent.haproxy.backend import backend
 from livia.agent.haproxy.frontend import frontend
 from livia.agent.haproxy.persistence import sticks
 from livia.agent.haproxy.server import endpoint
 from livia.agent.haproxy.text import Section, line
-from livia.agent.haproxy.wiring import backends, streams
+from livia.agent.haproxy.wiring import backends, is_scraped, streams
 from livia.core.spec import Spec
 
 
@@ -29,6 +30,8 @@ def render(spec: Spec, machine: Machine) -> str:
         sections.append(peers)
     sections += [frontend(spec, listener) for listener in streams(spec)]
     sections += [backend(listener, pool, peers is not None, _peers_name(spec)) for listener, pool in backends(spec)]
+    if is_scraped(spec):
+        sections += prometheus.sections()
     return "\n".join(section.text() for section in sections)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, PoolSpec, Spec
 
+_HTTP = frozenset({ListenerProtocol.HTTP, ListenerProtocol.TERMINATED_HTTPS, ListenerProtocol.PROMETHEUS})
+
 
 def backend_name(pool_id: str, listener_id: str) -> str:
     """The name under which a pool is a listener's."""
@@ -26,7 +28,12 @@ def backends(spec: Spec) -> Iterator[tuple[ListenerSpec, PoolSpec]]:
 
 def is_http(listener: ListenerSpec) -> bool:
     """Whether HAProxy reads the listener's requests, instead of passing bytes on."""
-    return listener.protocol in (ListenerProtocol.HTTP, ListenerProtocol.TERMINATED_HTTPS)
+    return listener.protocol in _HTTP
+
+
+def is_scraped(spec: Spec) -> bool:
+    """Whether the load balancer's tenant reads its metrics."""
+    return any(listener.protocol is ListenerProtocol.PROMETHEUS for listener in spec.listeners)
 
 
 def mode(listener: ListenerSpec) -> str:

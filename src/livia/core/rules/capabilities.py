@@ -31,7 +31,6 @@ _ALPN = frozenset({"h2", "http/1.1", "http/1.0"})
 AGENT_LIMITS: Limits = (
     ("load balancer", "vip_vnic_type", frozenset({"normal"})),
     ("member", "request_sriov", None),
-    ("listener", "protocol", frozenset({"HTTP", "TCP", "HTTPS", "TERMINATED_HTTPS", "UDP", "SCTP"})),
     ("listener", "tls_versions", _TLS_VERSIONS),
     ("pool", "tls_versions", _TLS_VERSIONS),
     # HAProxy takes the oldest and the newest (manual, section 5.1, ssl-min-ver).
