@@ -226,7 +226,7 @@ def test_metrics_come_over_tls(scene: Scene) -> None:
 
 def test_allowed_cidrs_hold(scene: Scene) -> None:
     scene.apply(web(scraper(allowed_cidrs=("192.0.2.0/24",))))
-    with pytest.raises(OSError, match=""):
+    with pytest.raises((TimeoutError, ConnectionError)):
         connect(scene.client, VIP, PORT, timeout=0.5)
     scene.apply(web(scraper(allowed_cidrs=("192.0.2.0/24", "172.31.213.0/24"))))
     assert scene.ask().status == 200
@@ -379,11 +379,18 @@ def test_pieces_of_any_length_give_the_same_text(cuts: list[int]) -> None:
     assert b"".join(translation.feed(piece) for piece in pieces) == _TRANSLATED
 
 
+_MASTER = """
+import os
+if child := os.fork():
+    print(child, flush=True)
+    os.wait()
+while not child:
+    pass
+"""
+
+
 def test_the_processors_share_is_that_of_the_processes() -> None:
-    program = (
-        "import os\nif child := os.fork():\n    print(child, flush=True)\n    os.wait()\nelse:\n    while True: pass"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as master:
+    with subprocess.Popen([sys.executable, "-c", _MASTER], stdout=subprocess.PIPE, text=True) as master:
         assert master.stdout is not None
         child = int(master.stdout.readline())
         try:

@@ -241,7 +241,7 @@ def test_an_older_fence_is_refused_even_after_removal(running: Lab) -> None:
 
 
 def test_an_impossible_spec_is_refused_by_name(running: Lab) -> None:
-    spec = single((), (listener(default_pool_id=None, protocol=ListenerProtocol.PROMETHEUS),))
+    spec = single((pool(member(1)),), (listener(protocol=ListenerProtocol.PROMETHEUS),))
     answer = running.put(spec)
     assert isinstance(answer, Refused)
     assert (answer.code, "PROMETHEUS" in answer.message) == ("invalid_spec", True)

@@ -109,7 +109,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"hsts_include_subdomains": True}, 400, "hsts_max_age is set as well"),
     ({"default_pool": {"name": "x"}}, 400, "Unknown attribute for argument listener_.listener: default_pool"),
     ({"l7policies": [{"action": "REJECT"}]}, 400, "Unknown attribute for argument listener_.listener: l7policies"),
-    ({"protocol": "PROMETHEUS"}, 501, NOT_ABLE),
+    ({"protocol": "PROMETHEUS", "insert_headers": {"X-Forwarded-For": "true"}}, 400, "is not a valid option"),
 ]
 
 

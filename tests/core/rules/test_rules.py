@@ -160,7 +160,7 @@ def test_addresses_of_ports_are_compared_as_addresses() -> None:
     [
         ("listener", {"protocol": "HTTP"}, True),
         ("listener", {"protocol": "SCTP"}, True),
-        ("listener", {"protocol": "PROMETHEUS"}, False),
+        ("listener", {"protocol": "PROMETHEUS"}, True),
         ("pool", {"tls_enabled": False}, True),
         ("pool", {"tls_enabled": True}, True),
         ("pool", {}, True),
