@@ -84,8 +84,8 @@ def test_what_is_refused_is_refused(make: MakeHarness) -> None:
 
 
 def test_what_the_data_plane_cannot_do(harness: Harness, tree: Tree) -> None:
-    beyond = {**tree.minimal("listener"), "tls_versions": ["SSLv3"]}
-    answers = [harness.client.post("/listeners", {"listener": beyond}, **query) for query in ({"dry_run": "true"}, {})]
+    beyond = {**tree.minimal("pool"), "protocol": "UDP", "tls_enabled": True}
+    answers = [harness.client.post("/pools", {"pool": beyond}, **query) for query in ({"dry_run": "true"}, {})]
     assert [answer.status for answer in answers] == [501, 501]
     assert answers[0].json == answers[1].json
 
