@@ -118,7 +118,7 @@ def _current(lab: Lab, spec: Spec) -> int:
     from livia.agent.haproxy.runtime import Worker
     from livia.agent.haproxy.statistics import parse
 
-    text = Worker(lab.config.state_directory / "amphorae" / spec.amphora_id).ask("show stat")
+    text = Worker(lab.config.state_directory / "amphorae" / spec.amphora_id).ask("show info;show stat")
     return parse(text).connections["listener-1"]
 
 
