@@ -182,11 +182,10 @@ def test_values_are_those_of_the_traffic(scene: Scene) -> None:
         return after[name, of(**labels)] - before[name, of(**labels)]
 
     def settled() -> bool:
-        nonlocal after
-        after = scene.scrape()
+        after.update(scene.scrape())
         return added("octavia_listener_http_responses_total", listener="listener-1", code="2xx") == 6
 
-    after = before
+    after: Samples = {}
     eventually(settled)
     one, both = "pool-1:listener-1", ("m1", "m2")
     assert added("octavia_listener_http_requests_total", listener="listener-1") == 6
