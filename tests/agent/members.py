@@ -194,9 +194,10 @@ def reply_with_body_length(stream: Stream, request: Request) -> None:
     stream.socket.sendall(answer(str(sum(len(part) for part in body(stream, request.headers)))))
 
 
-def connect(namespace: str, address: str, port: int, timeout: float = 10.0) -> Stream:
-    """A connection that starts inside a namespace. Raises OSError."""
-    return Stream(kernel.inside(namespace, lambda: socket.create_connection((address, port), timeout)))
+def connect(namespace: str, address: str, port: int, timeout: float = 10.0, source: str = "") -> Stream:
+    """A connection that starts inside a namespace, at address `source` if there is one. Raises OSError."""
+    start = (source, 0) if source else None
+    return Stream(kernel.inside(namespace, lambda: socket.create_connection((address, port), timeout, start)))
 
 
 def ask(namespace: str, address: str, port: int, *lines: str, method: str = "GET", target: str = "/") -> Response:

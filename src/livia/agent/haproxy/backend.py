@@ -46,7 +46,7 @@ _TLS_HEADERS = _HEADERS | {
 _CLIENT_AND_PORT = "tcp-request content set-var-fmt(txn.client) %[src]:%[src_port]"
 
 
-def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str) -> Section:
+def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> Section:
     http = is_http(listener)
     lines = [mode(listener), line("balance", *_BALANCE[pool.algorithm])]
     if pool.algorithm is Algorithm.SOURCE_IP_PORT:
@@ -82,7 +82,7 @@ def backend(listener: ListenerSpec, pool: PoolSpec, replicated: bool, peers: str
         line("timeout", "server", milliseconds(listener.timeout_member_data)),
     ]
     # No `fullconn`: it only scales `minconn` of servers, which have none.
-    lines += persistence(listener, pool, peers if replicated else None)
+    lines += persistence(listener, pool, load_balancer_id)
     lines += _monitor(pool.monitor) if checked(pool) else []
     encryption = server_words(listener, pool)
     if encryption:

@@ -6,13 +6,21 @@ does: the cookie names a server, which gets the request unless it is down or in 
 see the cookie; a client that was served by another gets a new one, in a response that no shared cache keeps.
 """
 
-from livia.agent.haproxy.text import line, quoted_argument
-from livia.agent.haproxy.wiring import is_http
+from livia.agent.haproxy.server import endpoint
+from livia.agent.haproxy.text import Section, line, quoted_argument
+from livia.agent.haproxy.wiring import backends, is_http
 from livia.core.model.pool import PersistenceType
-from livia.core.spec import ListenerSpec, PoolSpec
+from livia.core.spec import ListenerSpec, Peer, PoolSpec, Spec
 
 #: entries of a stick table (contract 90, haproxy_stick_size)
 _STICK_SIZE = "10k"
+#: what each key of a table is (contract 95, section 4.2)
+_TABLE = {PersistenceType.SOURCE_IP: ("ipv6",), PersistenceType.APP_COOKIE: ("string", "len", 64)}
+#: where the only amphora of a load balancer listens for itself
+_NOBODY_ELSE = "127.0.0.1"
+#: A key has 64 characters, and tokens that differ only after as many are common (the first part of a JWT is nearly
+#: everybody's). So it is a digest in just as many; nor is a table a list of open sessions then.
+_DIGEST = ",sha2(256),hex"
 _SERVED_BY_ANOTHER = "unless { var(txn.wanted),strcmp(txn.server) eq 0 }"
 _COOKIE = [
     "http-request set-var(txn.wanted) req.cook(SRV)",
@@ -28,30 +36,58 @@ _COOKIE = [
 ]
 
 
-def persistence(listener: ListenerSpec, pool: PoolSpec, peers: str | None) -> list[str]:
-    """The directives of a backend. `peers`: the section that replicates its stick table."""
-    wanted = pool.persistence
-    replication = ["peers", peers] if peers is not None else []
-    if wanted is None:
+def persistence(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> list[str]:
+    """The directives of a backend."""
+    if pool.persistence is None:
         return []
-    if wanted.type is PersistenceType.SOURCE_IP:
-        return [line("stick-table", "type", "ipv6", "size", _STICK_SIZE, *replication), "stick on src"]
+    kind = pool.persistence.type
+    table = f"{_section_name(load_balancer_id)}/{pool.id}"
+    if kind is PersistenceType.SOURCE_IP:
+        return [line("stick", "on", "src", "table", table)]
     if not is_http(listener):
-        # There are no cookies in a byte stream.
+        # There are no cookies in a byte stream; the API refuses to bring the two together.
         return []
-    if wanted.type is PersistenceType.HTTP_COOKIE:
+    if kind is PersistenceType.HTTP_COOKIE:
         return _COOKIE
-    cookie = quoted_argument(wanted.cookie_name or "")
+    cookie = quoted_argument(pool.persistence.cookie_name or "")
     return [
-        line("stick-table", "type", "string", "len", 64, "size", _STICK_SIZE, *replication),
-        line("stick", "store-response", f"res.cook({cookie})"),
-        line("stick", "match", f"req.cook({cookie})"),
+        _stick("store-response", f"res.cook({cookie})", table),
+        _stick("match", f"req.cook({cookie})", table),
     ]
 
 
-def sticks(listener: ListenerSpec, pool: PoolSpec) -> bool:
-    """Whether the backend has a stick table."""
-    if pool.persistence is None:
-        return False
-    kind = pool.persistence.type
+def _stick(when: str, cookie: str, table: str) -> str:
+    """A cookie that is being deleted has no value, and would be everybody's."""
+    return line("stick", when, f"{cookie}{_DIGEST}", "table", table, "if", "{", cookie, "-m", "len", "gt", 0, "}")
+
+
+def stick_tables(spec: Spec) -> Section | None:
+    """The peers section, with the stick table of each pool that needs one; None without any.
+
+    A reload hands tables over to the new worker by way of the peer that HAProxy itself is, so it is there also
+    without another (manual, section 3.5, peer). The tables are the pools', not their backends': a client keeps its
+    member on each listener of a pool, and when a listener goes.
+    """
+    tables = {
+        pool.id: _TABLE[pool.persistence.type]
+        for listener, pool in backends(spec)
+        if pool.persistence is not None and _needs_table(listener, pool.persistence.type)
+    }
+    if not tables:
+        return None
+    peers = spec.peers or (Peer(amphora_id=spec.amphora_id, address=_NOBODY_ELSE),)
+    return Section(
+        line("peers", _section_name(spec.load_balancer_id)),
+        (
+            *(line("peer", peer.amphora_id, endpoint(peer.address, peer.port)) for peer in peers),
+            *(line("table", pool_id, "type", *kind, "size", _STICK_SIZE) for pool_id, kind in tables.items()),
+        ),
+    )
+
+
+def _needs_table(listener: ListenerSpec, kind: PersistenceType) -> bool:
     return kind is PersistenceType.SOURCE_IP or (kind is PersistenceType.APP_COOKIE and is_http(listener))
+
+
+def _section_name(load_balancer_id: str) -> str:
+    return f"{load_balancer_id.replace('-', '')}_peers"

@@ -7,8 +7,7 @@ from msgspec import Struct
 from livia.agent.haproxy import prometheus
 from livia.agent.haproxy.backend import backend
 from livia.agent.haproxy.frontend import frontend
-from livia.agent.haproxy.persistence import sticks
-from livia.agent.haproxy.server import endpoint
+from livia.agent.haproxy.persistence import stick_tables
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.wiring import backends, is_scraped, streams
 from livia.core.spec import Spec
@@ -25,11 +24,11 @@ class Machine(Struct, frozen=True, kw_only=True):
 def render(spec: Spec, machine: Machine) -> str:
     """The whole file. `spec` has passed `check`. Raises InvalidSpecError for what is too long."""
     sections = [_global(spec, machine), _DEFAULTS]
-    peers = _peers(spec)
-    if peers is not None:
-        sections.append(peers)
+    tables = stick_tables(spec)
+    if tables is not None:
+        sections.append(tables)
     sections += [frontend(spec, listener) for listener in streams(spec)]
-    sections += [backend(listener, pool, peers is not None, _peers_name(spec)) for listener, pool in backends(spec)]
+    sections += [backend(listener, pool, spec.load_balancer_id) for listener, pool in backends(spec)]
     if is_scraped(spec):
         sections += prometheus.sections()
     return "\n".join(section.text() for section in sections)
@@ -75,21 +74,6 @@ _DEFAULTS = Section(
         "timeout server 50s",
     ),
 )
-
-
-def _peers_name(spec: Spec) -> str:
-    return f"{spec.load_balancer_id.replace('-', '')}_peers"
-
-
-def _peers(spec: Spec) -> Section | None:
-    """Stick tables of a pair are replicated. A section that no table uses is one that HAProxy warns about."""
-    used = any(sticks(listener, pool) for listener, pool in backends(spec))
-    if not spec.peers or not used:
-        return None
-    return Section(
-        line("peers", _peers_name(spec)),
-        tuple(line("peer", peer.amphora_id, endpoint(peer.address, peer.port)) for peer in spec.peers),
-    )
 
 
 def bound_addresses(spec: Spec) -> frozenset[str]:
