@@ -21,9 +21,10 @@ from livia.core.spec import (
     RuleSpec,
     VipAddress,
 )
-from tests.agent.lab import VIP, eventually, listener, member, pool, single
+from tests.agent.lab import VIP, listener, member, pool, single
 from tests.agent.members import HttpServer, Request, Response, Stream, connect, request, response
 from tests.agent.site import MEMBERS, Site
+from tests.agent.stick_tables import known, settled
 from tests.agent.tls_site import termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, WEB
 
@@ -211,29 +212,19 @@ def test_tables_outlive_reloads(site: Site) -> None:
     _apply(site, pools, listener(), app)
     homes = _everybody(site, CLIENTS)
     sessions = {name: _log_in(site, name, 81) for name in ("a", "b", "c", "d")}
+    settled(site.worker)
     for timeout in (40000, 30000):
         before = site.lab.worker_pid("amphora-5")
         _apply(site, pools, listener(timeout_client_data=timeout), app)
         assert site.lab.worker_pid("amphora-5") != before
-        _await_table(site, "pool-1", len(CLIENTS))
-        _await_table(site, "app", len(sessions))
+        known(site.worker, "pool-1", len(CLIENTS))
+        known(site.worker, "app", len(sessions))
         assert _everybody(site, CLIENTS) == homes
         assert {name: _served_by(site, f"Cookie: sid={name}", port=81) for name in sessions} == sessions
-
-
-def _await_table(site: Site, pool_id: str, entries: int) -> None:
-    """An old worker hands its tables over after it was replaced."""
-    eventually(lambda: f"used:{entries}" in site.worker.ask(f"show table lb1_peers/{pool_id}"))
-
-
-def test_a_table_outlives_the_listener_that_filled_it(site: Site) -> None:
-    pools = (_pool(persistence=BY_ADDRESS),)
-    second = listener(id="second", port=81)
-    _apply(site, pools, listener(), second)
-    homes = _everybody(site, CLIENTS)
-    _apply(site, pools, second)
-    _await_table(site, "pool-1", len(CLIENTS))
-    assert _everybody(site, CLIENTS, 81) == homes
+    # A table is the pool's: it outlives the listener that filled it.
+    _apply(site, pools, listener(id="other", port=82), app)
+    known(site.worker, "pool-1", len(CLIENTS))
+    assert _everybody(site, CLIENTS, 82) == homes
 
 
 @pytest.mark.parametrize("kind", [BY_ADDRESS, BY_COOKIE, BY_SESSION], ids=lambda kind: kind.type)

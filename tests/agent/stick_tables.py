@@ -1,0 +1,25 @@
+"""What HAProxy's workers know of clients."""
+
+import re
+
+from livia.agent.haproxy.runtime import Worker
+from tests.agent.lab import eventually
+
+#: of the flags of a peers section: the worker has learned all there was (PEERS_RESYNC_FINISHED of HAProxy)
+_FINISHED = 3
+
+
+def settled(worker: Worker) -> None:
+    """Wait until a worker that HAProxy was started with gives up to learn from an earlier one, after 5 s, and then
+    from another amphora: before that it would not teach the next."""
+    eventually(lambda: _flags(worker) & _FINISHED == _FINISHED, 20)
+
+
+def _flags(worker: Worker) -> int:
+    found = re.search(r"flags=0x([0-9a-f]+)", worker.ask("show peers"))
+    return int(found[1], 16) if found else 0
+
+
+def known(worker: Worker, pool_id: str, entries: int) -> None:
+    """Wait until a pool's table has so many entries: those of an old worker arrive after its end was told to it."""
+    eventually(lambda: f"used:{entries}" in worker.ask(f"show table lb1_peers/{pool_id}"))
