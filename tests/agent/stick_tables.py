@@ -1,9 +1,11 @@
-"""What HAProxy's workers know of clients."""
+"""Members with sessions, and what HAProxy's workers know of clients."""
 
 import re
+from collections.abc import Callable
 
 from livia.agent.haproxy.runtime import Worker
 from tests.agent.lab import eventually
+from tests.agent.members import Request, Stream
 
 #: of the flags of a peers section: the worker has learned all there was (PEERS_RESYNC_FINISHED of HAProxy)
 _FINISHED = 3
@@ -22,4 +24,15 @@ def _flags(worker: Worker) -> int:
 
 def known(worker: Worker, pool_id: str, entries: int) -> None:
     """Wait until a pool's table has so many entries: those of an old worker arrive after its end was told to it."""
-    eventually(lambda: f"used:{entries}" in worker.ask(f"show table lb1_peers/{pool_id}"))
+    eventually(lambda: worker.answers() and f"used:{entries}" in worker.ask(f"show table lb1_peers/{pool_id}"))
+
+
+def session_member(name: str) -> Callable[[Stream, Request], None]:
+    """Answers with the member's name, and sets the cookies of the request's header X-Set, which `|` parts."""
+
+    def reply(stream: Stream, asked: Request) -> None:
+        wanted = asked.headers.get("x-set")
+        lines = "".join(f"Set-Cookie: {each}\r\n" for each in wanted.split("|")) if wanted else ""
+        stream.socket.sendall(f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(name)}\r\n\r\n{name}".encode())
+
+    return reply

@@ -1,7 +1,7 @@
 """How clients stay at their members: by address, by a cookie of ours, by a cookie of the application."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -22,9 +22,9 @@ from livia.core.spec import (
     VipAddress,
 )
 from tests.agent.lab import VIP, listener, member, pool, single
-from tests.agent.members import HttpServer, Request, Response, Stream, connect, request, response
+from tests.agent.members import HttpServer, Response, connect, request, response
 from tests.agent.site import MEMBERS, Site
-from tests.agent.stick_tables import known, settled
+from tests.agent.stick_tables import known, session_member, settled
 from tests.agent.tls_site import termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, WEB
 
@@ -47,24 +47,13 @@ def _pool(*names: str, **changes: object) -> PoolSpec:
     return pool(*(_member(name) for name in names or NAMES), **changes)
 
 
-def _reply(name: str) -> Callable[[Stream, Request], None]:
-    """Answers with the member's name, and sets the cookies of the request's header X-Set, which `|` parts."""
-
-    def reply(stream: Stream, asked: Request) -> None:
-        wanted = asked.headers.get("x-set")
-        lines = "".join(f"Set-Cookie: {each}\r\n" for each in wanted.split("|")) if wanted else ""
-        stream.socket.sendall(f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(name)}\r\n\r\n{name}".encode())
-
-    return reply
-
-
 @pytest.fixture(scope="module")
 def servers(site: Site) -> Iterator[dict[str, HttpServer]]:
     own = [f"address replace {each}/32 dev eth0" for each in CLIENTS]
     kernel.batch(site.client, [*own, *(f"address replace {each}/64 dev eth0 nodad" for each in CLIENTS6)])
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(HttpServer(site.members, 8000 + int(name[1:]), _reply(name)))
+            name: stack.enter_context(HttpServer(site.members, 8000 + int(name[1:]), session_member(name)))
             for name in (*NAMES, "m4")
         }
 
