@@ -253,6 +253,9 @@ def test_a_member_that_is_replaced_is_told_once(scene: Scene) -> None:
             # Both members have a request that takes a while, and so both servers stay for as long.
             stream.socket.sendall(request(target="/slow"))
         scene.apply(single((pool(member(1), member(2, backup=True)),), (listener(), scraper())))
+        seen = scene.scrape()
+        # The twin's word counts: the server that it stands in for is in maintenance until its request is answered.
+        assert seen["octavia_member_status", of(pool="pool-1:listener-1", member="m2", state="MAINT")] == 0
         for _look in range(5):
             seen = scene.scrape()
             members = {dict(pairs)["member"] for name, pairs in seen if name == "octavia_member_weight"}
