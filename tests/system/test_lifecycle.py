@@ -47,8 +47,8 @@ def create(system: System, name: str, backends: dict[str, str], **monitor: Any) 
     return created
 
 
-def load_on(load_balancer: dict[str, Any], *, fresh: bool = False, clients: int = 4) -> Load:
-    return Load(load_balancer["vip_address"], 80, clients=clients, pause=0.002, fresh=fresh, timeout=2.0)
+def load_on(load_balancer: dict[str, Any], *, fresh: bool = False, clients: int = 4, port: int = 80) -> Load:
+    return Load(load_balancer["vip_address"], port, clients=clients, pause=0.002, fresh=fresh, timeout=2.0)
 
 
 def amphorae_of(system: System, key: str) -> dict[str, bool]:

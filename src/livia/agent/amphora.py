@@ -294,6 +294,7 @@ class Amphora:
         if self.haproxy.to_judge(running, wanted):
             # Before anything is touched: what HAProxy refuses changes nothing.
             self.haproxy.judge(self.haproxy.try_out(text, wanted))
+            self.haproxy.require_addresses(running, wanted)
         self.directory.mark_pending()
         try:
             self._carry_out(running, wanted, text, vrrp)

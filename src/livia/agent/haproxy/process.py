@@ -10,7 +10,7 @@ from livia.agent import disk
 from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import HaproxyRefusedError
-from livia.agent.haproxy import render, runtime, verdicts
+from livia.agent.haproxy import addresses, render, runtime, verdicts
 from livia.agent.haproxy.certificates import Certificates, renewals
 from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.counting import Counting
@@ -69,6 +69,11 @@ class Haproxy:
         except HaproxyRefusedError:
             self._directory.candidate.replace(self._directory.failed_config)
             raise
+
+    def require_addresses(self, running: Spec, wanted: Spec) -> None:
+        """Raises HaproxyRefusedError when somebody else has an address that `wanted` adds."""
+        namespace = self._host.names.amphora(wanted.amphora_id)
+        addresses.require(self._host.config.haproxy, namespace, running, wanted)
 
     def accept(self, text: str, spec: Spec) -> None:
         """The file, and the key material of its spec, that every later start and reload reads. Raises
