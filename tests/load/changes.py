@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import MonitorType, PoolProtocol
-from livia.core.rules.capabilities import AGENT_LIMITS
 from tests.load.site import POOLS, Site
 
 Step: TypeAlias = Callable[[Site], None]
@@ -315,9 +315,7 @@ def _policies() -> Iterator[Change]:
 
 
 def _comings_and_goings() -> Iterator[Change]:
-    able = next(values for kind, name, values in AGENT_LIMITS if (kind, name) == ("listener", "protocol"))
-    assert able is not None
-    for number, protocol in enumerate(sorted(able)):
+    for number, protocol in enumerate(ListenerProtocol):
         yield Change(
             "listener create, delete",
             f"listeners/coming-{protocol}",
@@ -326,13 +324,13 @@ def _comings_and_goings() -> Iterator[Change]:
                 _delete(f"listeners/coming-{protocol}"),
             ),
         )
-    for protocol in PoolProtocol:
+    for spoken in PoolProtocol:
         yield Change(
             "pool create, delete",
-            f"pools/coming-{protocol}",
+            f"pools/coming-{spoken}",
             (
-                _create(Site.create_pool, f"coming-{protocol}", protocol),
-                _delete(f"pools/coming-{protocol}"),
+                _create(Site.create_pool, f"coming-{spoken}", spoken),
+                _delete(f"pools/coming-{spoken}"),
             ),
         )
     # The agent checks by other means what has no connections: `datagrams` has its own monitor.

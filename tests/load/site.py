@@ -48,7 +48,8 @@ class Members:
         self._fabric = fabric_of(self._installation)
         self.network = networks_command.create(self._installation, "load", [_CIDR])
         self._certificate = system.directory / "members.pem"
-        self._certificate.write_text(Holder("member", dns_names=("member",), issuer=ROOT).text())
+        # Where there is an authority to tell, the name that the client asked for is the one that a member must have.
+        self._certificate.write_text(Holder("member", dns_names=(NAME,), issuer=ROOT).text())
         self._servers: list[subprocess.Popen[bytes]] = []
         self._namespaces: list[str] = []
         #: address by name
@@ -180,6 +181,7 @@ class Site:
             ("idle", "HTTP", 8080, "idle"),
         ):
             self.create_listener(name, protocol, port, default_pool_id=self.id(f"pools/{pool}"))
+        self.create_listener("metrics", "PROMETHEUS", 9100)
         # The first one moves half of the load to another pool, the second one sees none.
         self.create_policy("to-spare", "/slow", action="REDIRECT_TO_POOL", redirect_pool_id=self.id("pools/spare"))
         self.create_policy("elsewhere", "/elsewhere", action="REJECT")
