@@ -210,6 +210,8 @@ def test_http_of_a_datagram_pool(place: Place, changes: dict[str, Any], asked: s
         members = member(1, port=port), member(2, port=9)
         with place.watching(_datagrams(MonitorType.HTTP, *members, **changes)) as sight:
             sight.settles("UP" if up else "DOWN", "DOWN")
+            # Members are taken for up before they are asked.
+            eventually(lambda: requests)
     assert set(requests) == {asked}
 
 
