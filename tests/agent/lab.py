@@ -39,6 +39,7 @@ from livia.core.spec import (
     name_of,
 )
 from livia.pki.authority import Authority
+from tests.ports import free_port
 
 NETWORK = "11111111-0000-4000-8000-000000000001"
 VIP = "172.31.213.200"
@@ -71,13 +72,6 @@ ThreadingHTTPServer.daemon_threads = True
 ThreadingHTTPServer.address_family = socket.AF_INET6  # and IPv4 along with it, as the kernel has it by default
 ThreadingHTTPServer(("::", 80), Answer).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> None:

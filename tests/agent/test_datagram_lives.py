@@ -5,6 +5,7 @@ import struct
 import subprocess
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from livia.agent.datagram.conntrack import Conntrack
@@ -12,9 +13,12 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, PersistenceSpec, PoolSpec, Spec
-from tests.agent.datagrams import PORT, Client, ask, clients, count, serve, udp_listener, udp_pool
+from tests.agent.datagrams import PORT, Client, ask, asking, clients, count, serve, udp_listener, udp_pool
 from tests.agent.lab import VIP, Lab, eventually, member, pair, single
 from tests.agent.test_crashes import _reboot
+
+#: how often all clients' member is taken away
+_TURNS = 10
 
 
 def _members(lab: Lab) -> str:
@@ -27,8 +31,8 @@ def _members(lab: Lab) -> str:
     return client
 
 
-def _udp(number: int) -> MemberSpec:
-    return member(number, port=PORT)
+def _udp(number: int, **changes: bool) -> MemberSpec:
+    return member(number, port=PORT, **changes)
 
 
 def _nft(lab: Lab, amphora_id: str, command: str) -> str:
@@ -119,6 +123,44 @@ def test_members_that_went_while_no_agent_ran_keep_no_flow(lab: Lab) -> None:
         record.write_bytes(msgspec.json.encode(told))
         lab.spawn()
         assert {each.ask() for each in opened} == {"one"}
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ((_udp(1),), (_udp(2),)),
+        ((_udp(1), _udp(2, enabled=False)), (_udp(1, enabled=False), _udp(2))),
+    ],
+    ids=["removed", "disabled"],
+)
+def test_answers_under_way_arrive_when_their_member_is_taken_away(
+    running: Lab, turns: tuple[tuple[MemberSpec, ...], ...]
+) -> None:
+    for number, name in enumerate(("one", "two"), 1):
+        serve(running, running.namespace(name, f"172.31.213.{10 + number}"), name, delay=0.005)
+    client = running.namespace("client", "172.31.213.100")
+    running.apply(single((udp_pool(*turns[1]),), (udp_listener(),)))
+    with asking(client, 6, pause=0.01) as answers:
+        for generation in range(2, 2 + _TURNS):
+            # Every change takes away the member that all of them ask.
+            running.apply(single((udp_pool(*turns[generation % 2]),), (udp_listener(),)), generation)
+            heard = len(answers)
+            eventually(lambda: len(answers) >= heard + 12)  # noqa: B023
+    assert count(answers).keys() == {"one", "two"}, count(answers)
+
+
+def test_a_client_that_is_never_answered_moves_on_as_well(running: Lab) -> None:
+    serve(running, running.namespace("one", "172.31.213.11"), "one")
+    # Neither an answer nor an error comes from there.
+    silent = running.namespace("two", "172.31.213.12")
+    client = running.namespace("client", "172.31.213.100")
+    with kernel.inside(silent, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as member_socket:
+        member_socket.bind(("", PORT))
+        running.apply(single((udp_pool(_udp(2)),), (udp_listener(),)))
+        with Client(client) as asking_client:
+            assert asking_client.ask() is None
+            running.apply(single((udp_pool(_udp(1)),), (udp_listener(),)), 2)
+            assert asking_client.ask() == "one"
 
 
 def test_after_a_reboot_datagrams_are_balanced_from_disk(lab: Lab) -> None:

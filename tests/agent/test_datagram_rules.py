@@ -138,6 +138,8 @@ def test_the_kernel_takes_every_change_of_listeners(namespace: str) -> None:
     try:
         for before, after in itertools.permutations(sets, 2):
             for listeners in (before, after):
-                packets.apply(single((members,), listeners))
+                spec = single((members,), listeners)
+                packets.apply(spec)
+                assert set(packets.look(spec).readings) == {each.id for each in listeners}
     finally:
         packets.close()

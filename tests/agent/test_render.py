@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from livia.agent.haproxy.servers import AtRuntime, ByReload, Surroundings
 from livia.agent.haproxy.text import line, word
 from livia.agent.keepalived.render import render as keepalived
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
-from livia.core.spec import PersistenceSpec, Spec
+from livia.core.spec import PersistenceSpec, Spec, is_stick_size
 from tests.agent.lab import listener, member, monitor, pair, pool, single
 
 MACHINE = Machine(connections=1000)
@@ -85,7 +86,7 @@ def _haproxy_takes(text: str) -> str:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "f").write_text(text)
         done = subprocess.run(
-            ["/usr/sbin/haproxy", "-c", "-q", "-f", "f"], cwd=directory, capture_output=True, text=True, check=False
+            ["/usr/sbin/haproxy", "-c", "-f", "f"], cwd=directory, capture_output=True, text=True, check=False
         )
     return done.stdout + done.stderr if done.returncode else ""
 
@@ -150,6 +151,27 @@ def test_members_of_one_checksum_have_ids_of_their_own() -> None:
     assert second == first + 1
     before, after = single((pool(member(1, id="plumless")),)), single((both,))
     assert isinstance(plan(before, after, Surroundings()), ByReload)
+
+
+@pytest.mark.parametrize("size", ["1", "10k", "3g", "4294967295", "4194303k", "4g", "4194304k", "5000m", "1kk"])
+def test_sizes_of_stick_tables_are_those_that_haproxy_takes(size: str) -> None:
+    sticky = PersistenceSpec(type=PersistenceType.SOURCE_IP)
+    spec = replace(single((pool(member(1), persistence=sticky),)), stick_size=size)
+    text = render(spec, MACHINE)
+    assert f"table pool-1 type ipv6 size {size}\n" in text
+    assert (_haproxy_takes(text) == "") is is_stick_size(size) is _passes(spec)
+
+
+@pytest.mark.parametrize("size", ["", "0", "-1", "k", "1 k", "1\n", "1k\n  user root", "\u0661"])
+def test_a_size_that_is_none_does_not_get_that_far(size: str) -> None:
+    assert not _passes(replace(single(()), stick_size=size))
+
+
+@pytest.mark.parametrize("address", ["fd00::21", "2001:db8::5:6", "::ffff:1.2.3.4"])
+def test_the_end_of_a_monitor_address_is_no_port(address: str) -> None:
+    text = render(single((pool(member(1, monitor_address=address, monitor_port=81), monitor=monitor()),)), MACHINE)
+    assert f" addr [{ip_address(address)}] port 81" in text
+    assert _haproxy_takes(text) == ""
 
 
 def test_keepalived_carries_the_other_ip_version_along() -> None:

@@ -297,8 +297,11 @@ def test_both_amphorae_of_a_pair_add_up(scene: Scene) -> None:
             moved += exchange(stream, 500)
         connections += 1
         holder = next(each for each in specs if _holds(scene.lab, each))
-        end(int((scene.lab.config.state_directory / "amphorae" / holder.amphora_id / "k.pid").read_text()))
+        ended = _keepalived(scene.lab, holder)
+        end(ended)
         eventually(partial(_moved, scene.lab, holder, specs))
+        # It is the next to take over: until it is there again, nobody can.
+        eventually(partial(_another, scene.lab, holder, ended))
     with scene.connect() as stream:
         moved += exchange(stream, 500)
     scene.expect("shared", moved, moved, connections + 1, 0)
@@ -312,3 +315,15 @@ def _moved(lab: Lab, holder: Spec, specs: tuple[Spec, ...]) -> bool:
 
 def _holds(lab: Lab, spec: Spec) -> bool:
     return bool(lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["holds_vip"])
+
+
+def _keepalived(lab: Lab, spec: Spec) -> int:
+    """Its process id; 0 while it is not running."""
+    try:
+        return int((lab.config.state_directory / "amphorae" / spec.amphora_id / "k.pid").read_text() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _another(lab: Lab, spec: Spec, ended: int) -> bool:
+    return _keepalived(lab, spec) not in (0, ended)

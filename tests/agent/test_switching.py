@@ -110,7 +110,7 @@ def test_every_type_of_rule_and_every_comparison() -> None:
 
 
 def test_the_longest_policy_fits_on_its_line() -> None:
-    long = rule(type=RuleType.HEADER, compare_type=CompareType.REGEX, key="'" * 255, value="é'\"$\\" * 51, invert=True)
+    long = rule(type=RuleType.HEADER, compare_type=CompareType.REGEX, key="'" * 255, value="é'\"\\$" * 51, invert=True)
     url = "http://a/" + "%" * 246
     spec = switched(*(policy(Action.REDIRECT_TO_URL, *([long] * 50), url=url, id=f"p{n}") for n in range(3)))
     check(spec)

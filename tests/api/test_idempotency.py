@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from livia.core.clock import SystemClock
 from livia.core.drivers import Port
-from livia.house.service import House
 from livia.store import tables as t
 from livia.store.engine import Database
 from tests.api.client import Answer
@@ -17,6 +15,7 @@ from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, Harness, Tree
 from tests.api.networks import V4, ListedNetworks
 from tests.api.writes import creates, writes
+from tests.house.turns import clean
 
 
 def _post(harness: Harness, path: str, body: Any, key: str, **headers: str) -> Answer:
@@ -156,16 +155,13 @@ def test_answers_are_repeated_for_a_day(harness: Harness) -> None:
 
 
 def test_the_house_forgets_old_answers(anywhere: Harness) -> None:
-    house = House(
-        anywhere.database, SystemClock(), owner="house", interval=30, amphora_age=604800, load_balancer_age=604800
-    )
     for key in ("old", "young"):
         _post(anywhere, "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}}, key)
         if key == "old":
             _age(anywhere, timedelta(hours=25))
-    assert house.clean() == 1
+    assert clean(anywhere.database).done == 1
     assert _count(anywhere, t.idempotency) == 1
-    assert house.clean() == 0
+    assert clean(anywhere.database).done == 0
 
 
 def test_the_same_request_many_times_at_once(anywhere: Harness) -> None:

@@ -11,6 +11,16 @@ from tests.api.networks import MISSING, V4, V6, ListedNetworks
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"address": "169.254.169.254"}, 400, "169.254.169.254 is not a valid option for member address"),
     ({"address": "::ffff:169.254.169.254"}, 400, "is not a valid option for member address"),
+    ({"address": "127.0.0.1"}, 400, "127.0.0.1 is not a valid option for member address: from an amphora it is"),
+    ({"address": "::ffff:127.8.9.10"}, 400, "for member address: from an amphora it is the amphora itself."),
+    ({"address": "::1"}, 400, "::1 is not a valid option for member address"),
+    ({"address": "0.0.0.0"}, 400, "0.0.0.0 is not a valid option for member address: it is no host."),
+    ({"address": "::"}, 400, ":: is not a valid option for member address: it is no host."),
+    ({"address": "224.0.0.18"}, 400, "for member address: it is more than one host."),
+    ({"address": "255.255.255.255"}, 400, "for member address: it is more than one host."),
+    ({"address": "ff02::1"}, 400, "for member address: it is more than one host."),
+    ({"monitor_address": "127.0.0.1"}, 400, "127.0.0.1 is not a valid option for monitor address"),
+    ({"monitor_address": "::"}, 400, ":: is not a valid option for monitor address"),
     ({"request_sriov": True}, 400, "The load balancer flavor does not allow SR-IOV member ports."),
     ({"address": "10.0.0.21"}, 409, "Another member on this pool is already using ip 10.0.0.21 on protocol_port 80"),
 ]
@@ -20,6 +30,12 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
 def test_refused_members(harness: Harness, tree: Tree, values: dict[str, Any], status: int, text: str) -> None:
     body = {"member": {**tree.minimal("member"), **values}}
     harness.refused("POST", tree.collections["member"], body, status, text)
+
+
+def test_a_check_cannot_be_moved_into_the_amphora(harness: Harness, tree: Tree) -> None:
+    text = "127.0.0.1 is not a valid option for monitor address: from an amphora it is the amphora itself."
+    harness.refused("PUT", tree.paths["member"], {"member": {"monitor_address": "127.0.0.1"}}, 400, text)
+    harness.accepted(harness.client.put(tree.paths["member"], {"member": {"monitor_address": None}}), 200)
 
 
 def test_members_of_an_unknown_pool(harness: Harness, tree: Tree) -> None:
@@ -132,6 +148,8 @@ REFUSED_BATCHES: list[tuple[Any, int, str]] = [
     ([_at(80), _at(80)], 400, "Member must be updated only once in the same request."),
     ([_at(81), _at(81)], 409, "already using ip 10.0.0.21 on protocol_port 81"),
     ([{**_at(81), "address": "169.254.169.254"}], 400, "169.254.169.254 is not a valid option for member address"),
+    ([{**_at(81), "address": "::1"}], 400, "::1 is not a valid option for member address"),
+    ([_at(80, monitor_address="127.0.0.1")], 400, "127.0.0.1 is not a valid option for monitor address"),
     ([_at(81, id=UNKNOWN)], 400, "Unknown attribute for argument members_.members: id"),
     ([_at(0)], 400, "Invalid input for field/attribute protocol_port."),
     ([{"address": "10.0.0.1"}], 400, "protocol_port. Value: 'None'. Mandatory field missing."),

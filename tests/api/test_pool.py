@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from livia.core.rules.capabilities import NO_LIMITS
 from tests.api.conftest import MakeHarness
 from tests.api.harness import SUBNET, UNKNOWN, Harness, Tree
 
@@ -133,6 +134,19 @@ def test_cookies_where_nobody_reads_them(harness: Harness, protocol: str, persis
         graph["default_pool"].pop(mine, None)
     whole = {"vip_subnet_id": SUBNET, "listeners": [graph]}
     harness.refused("POST", "/loadbalancers", {"loadbalancer": whole}, 501, why)
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "HTTPS"])
+def test_a_data_plane_without_limits_takes_cookies_anywhere(make: MakeHarness, protocol: str) -> None:
+    harness = make(limits=NO_LIMITS)
+    key = harness.load_balancer()["id"]
+    listener = harness.listener(key, protocol=protocol, protocol_port=81)["id"]
+    for given in ({"protocol": protocol, "loadbalancer_id": key}, {"protocol": "PROXY", "listener_id": listener}):
+        assert harness.pool(**given, session_persistence=COOKIE)["session_persistence"]["type"] == COOKIE["type"]
+    # What the contract asks of the provider itself is refused whatever data plane it has.
+    pool = harness.pool(loadbalancer_id=key, protocol="UDP")["id"]
+    member = {"address": "2001:db8::1", "protocol_port": 53}
+    harness.refused("POST", f"/pools/{pool}/members", {"member": member}, 501, "IP version incompatible")
 
 
 #: tls_ciphers, tls_versions, why not; None: accepted

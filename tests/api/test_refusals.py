@@ -16,6 +16,7 @@ from livia.core.drivers import DriverError, Network, Port, Subnet, Unreachable
 from livia.drivers.network.noop import NoopNetworks
 from livia.store.engine import Database
 from tests.api.harness import SUBNET, UNKNOWN, Harness
+from tests.database import fresh
 
 
 class FailingNetworks(NoopNetworks):
@@ -171,13 +172,12 @@ class Prepared(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def prepared(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    template = tmp_path_factory.mktemp("refusals") / "template.db"
-    shutil.copy(empty_database, template)
-    database = Database(f"sqlite:///{template}", durable=False)
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    directory = tmp_path_factory.mktemp("refusals")
+    database = fresh(directory)
     tree = Harness(database).tree()
-    database.engine.dispose()
-    return Prepared(template, {name: getattr(tree, name.lower()) for name in set(_IDS.values())})
+    database.close()
+    return Prepared(directory / "livia.db", {name: getattr(tree, name.lower()) for name in set(_IDS.values())})
 
 
 def _filled(value: Any, ids: dict[str, str]) -> Any:

@@ -1,4 +1,3 @@
 """Drivers that keep rows are tested on every database too."""
 
 from tests.api.conftest import anywhere as anywhere
-from tests.api.conftest import empty_database as empty_database

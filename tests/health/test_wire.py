@@ -70,7 +70,7 @@ def test_an_upstream_heartbeat_is_read() -> None:
         (datagram(seq="one"), Verdict.MALFORMED),
         (datagram(listeners={"l": {"status": "WIDE"}}), Verdict.MALFORMED),
         (sign(zlib.compress(b" " * 50_000_000, 9)), Verdict.BLOATED),
-        (datagram(sent=NOW - 3600), Verdict.REPLAYED),
+        (datagram(sent=NOW - 3600), Verdict.SKEWED),
     ],
 )
 def test_bad_datagrams_are_refused(bad: bytes, verdict: Verdict) -> None:
@@ -87,3 +87,38 @@ def test_replays_are_refused() -> None:
     assert isinstance(decoder.decode(datagram(seq=1, boot="f" * 16, sent=NOW + 2), NOW + 2), Heartbeat)
     # What the old boot said does not come back.
     assert decoder.decode(datagram(seq=3, sent=NOW + 1), NOW + 3) is Verdict.REPLAYED
+
+
+def test_clocks_that_are_set_silence_nobody_who_was_heard() -> None:
+    decoder = Decoder(KEY)
+    assert isinstance(decoder.decode(datagram(), NOW), Heartbeat)
+    # The sender's clock is set back an hour, then ours is set forward by a day.
+    assert isinstance(decoder.decode(datagram(seq=2, sent=NOW - 3600), NOW + 10), Heartbeat)
+    assert isinstance(decoder.decode(datagram(seq=3, sent=NOW - 3590), NOW + 86400), Heartbeat)
+
+
+def test_a_sender_that_starts_anew_after_its_clock_was_set_back_is_heard() -> None:
+    decoder = Decoder(KEY)
+    assert isinstance(decoder.decode(datagram(seq=9, sent=NOW + 7200), NOW), Verdict)
+    assert isinstance(decoder.decode(datagram(seq=9, sent=NOW + 200), NOW), Heartbeat)
+    assert isinstance(decoder.decode(datagram(boot="f" * 16, sent=NOW + 5), NOW + 5), Heartbeat)
+    # The old boot is not believed any more, though it was sent lately.
+    assert decoder.decode(datagram(seq=10, sent=NOW + 4), NOW + 6) is Verdict.REPLAYED
+    assert isinstance(decoder.decode(datagram(boot="f" * 16, seq=2, sent=NOW + 15), NOW + 15), Heartbeat)
+
+
+def test_after_a_restart_replays_reach_back_five_minutes_at_most() -> None:
+    assert Decoder(KEY).decode(datagram(sent=NOW - 301), NOW) is Verdict.SKEWED
+    decoder = Decoder(KEY)
+    assert isinstance(decoder.decode(datagram(seq=7, sent=NOW), NOW), Heartbeat)
+    assert decoder.decode(datagram(seq=6, sent=NOW - 10), NOW) is Verdict.REPLAYED
+
+
+def test_gaps_show_what_was_lost() -> None:
+    decoder = Decoder(KEY)
+    for seq, nth in ((1, 1), (4, 2), (9, 5)):
+        assert isinstance(decoder.decode(datagram(seq=seq, nth=nth), NOW), Heartbeat)
+    # Another amphora of the same host counts on.
+    assert isinstance(decoder.decode(datagram(id="a2", seq=10, nth=7), NOW), Heartbeat)
+    assert decoder.take_lost() == 3
+    assert decoder.take_lost() == 0

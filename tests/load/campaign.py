@@ -46,7 +46,7 @@ class Result(Struct, frozen=True, kw_only=True):
             f"{kind:9} {count:8} requests over {self.connections[kind]:6} connections, {failures[kind]} failed"
             for kind, count in sorted(self.requests.items())
         ]
-        lines += [f"FAILED {each.traffic} during {what}: {each.reason}" for each, what in self.disturbed]
+        lines += [_noticed(each, what) for each, what in self.disturbed]
         total = sum(self.changes.values())
         lines.append(f"{self.rounds} rounds, {total} changes of {len(self.changes)} kinds in {self.seconds:.0f} s")
         lines.append(
@@ -65,6 +65,7 @@ class Campaign:
         self._made: Counter[str] = Counter()
         #: (begin, what): what goes on from then on
         self._diary: list[tuple[float, str]] = []
+        self._told_failures = 0
 
     def run(self, rounds: Sequence[int]) -> Result:
         """All of it. Raises ApiError when a change is refused or does not arrive."""
@@ -124,10 +125,18 @@ class Campaign:
         return " then ".join([*before[-1:], *after])
 
     def _tell(self, number: int, traffic: Traffic, workers: Workers) -> None:
+        failures = traffic.failures()
+        for each in failures[self._told_failures :]:
+            self._told(_noticed(each, self._during(each.begin)))
+        self._told_failures = len(failures)
         self._told(
             f"round {number + 1}: {sum(self._made.values())} changes, {sum(traffic.requests().values())} requests, "
-            f"{len(traffic.failures())} failed, {workers.reloads} reloads"
+            f"{len(failures)} failed, {workers.reloads} reloads"
         )
+
+
+def _noticed(failure: Failure, what: str) -> str:
+    return f"FAILED {failure.traffic} during {what}: {failure.reason}"
 
 
 def bursts(wanted: Sequence[Change]) -> list[list[Change]]:

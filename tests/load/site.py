@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livia.agent.plumbing import kernel, segment
+from livia.core.drivers import Network
 from livia.drivers.network.local import LocalNetworks
 from livia.ops import network as networks_command
 from livia.ops import qos_policies, secrets
@@ -18,8 +19,8 @@ from tests.load.traffic import Traffic
 from tests.system.conftest import System
 
 NAME = "www.example.net"
-_CIDR = "10.83.0.0/24"
-_PREFIX = "livia-load"
+#: tried in turn: one may overlap with what the machine is connected to
+_CIDRS = ("10.83.0.0/24", "172.30.83.0/24", "192.168.183.0/24")
 MONITOR = {"delay": 1, "timeout": 1, "max_retries": 2, "max_retries_down": 2}
 #: name of a pool to its protocol, the port of its members and the type of its monitor
 POOLS = {
@@ -46,7 +47,8 @@ class Members:
         self._installation = system.livia.installation
         self._networks = LocalNetworks(self._installation.database(), self._installation.clock)
         self._fabric = fabric_of(self._installation)
-        self.network = networks_command.create(self._installation, "load", [_CIDR])
+        self._prefix = f"{self._fabric.names.prefix}-load"
+        self.network = self._create_network()
         self._certificate = system.directory / "members.pem"
         # Where there is an authority to tell, the name that the client asked for is the one that a member must have.
         self._certificate.write_text(Holder("member", dns_names=(NAME,), issuer=ROOT).text())
@@ -55,11 +57,20 @@ class Members:
         #: address by name
         self.addresses: dict[str, str] = {}
 
+    def _create_network(self) -> Network:
+        problems = []
+        for cidr in _CIDRS:
+            try:
+                return networks_command.create(self._installation, "load", [cidr])
+            except networks_command.NetworkError as error:
+                problems.append(str(error))
+        raise networks_command.NetworkError(" ".join(problems))
+
     def start(self, name: str) -> None:
         """One more server. It answers when its address is used for the first time, or soon after."""
-        namespace = f"{_PREFIX}-{name}"
+        namespace = f"{self._prefix}-{name}"
         self._namespaces.append(namespace)
-        port = self._networks.create_vip_port(name, "project", self.network.id, ((self.network.subnet_ids[0], None),))
+        port = self._networks.create_port(name, self.network)
         plug = self._networks.plug(port)
         segment.plug_namespace(
             self._fabric, self.network.id, namespace, mac=plug.mac, addresses=plug.addresses, mtu=self.network.mtu

@@ -54,6 +54,8 @@ class Place:
         """Run `livia secret`: exit status, output, errors. Names of files are those in the directory."""
         known = [str(self.directory / each) if each in FILES or each == "missing" else each for each in arguments]
         where = ["--state-directory", str(self.installation.state.directory)]
+        # What others said before, e.g. the log of an API in this process.
+        self._capsys.readouterr()
         status = cli.main([*where, "secret", *known])
         said = self._capsys.readouterr()
         return status, said.out, said.err

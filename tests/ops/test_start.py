@@ -88,7 +88,7 @@ def test_keys_are_private_and_authorities_are_two(tmp_path: Path) -> None:
     state = State(tmp_path / "s")
     state.prepare()
     secret = [path for path in state.directory.rglob("*") if path.suffix in (".key", ".pem")]
-    assert len(secret) == 8
+    assert len(secret) == 10
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
     agents, controllers = (
@@ -117,11 +117,12 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "enabled_provider_drivers = amphora:One., octavia:Two.\n"
         "[health_manager]\nheartbeat_interval = 2\n"
         "[networking]\nreserved_ips = 10.0.0.1, 10.0.0.2\n"
+        "[haproxy_amphora]\nhaproxy_stick_size = 20k\n"
         "[nova]\nenable_anti_affinity = true\navailability_zone = z\n"
         "[keystone_authtoken]\nauth_url = http://keystone\n"
         "[oslo_policy]\nenforce_scope = true\n"
         "[quota]\ndefault_listener_quota = 3\n"
-        "[house_keeping]\ncleanup_intervall = 3\nspare_check_interval = 3\n"
+        "[house_keeping]\ncleanup_intervall = 3\ncert_rotate_threads = 3\n"
     )
     settings, warnings = load([config])
     assert settings.health.heartbeat_interval == 2.0
@@ -130,6 +131,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
     assert settings.api.pagination_max_limit == "infinite"
     assert settings.api.enabled_provider_drivers == {"amphora": "One.", "octavia": "Two."}
     assert settings.api.reserved_ips == ("10.0.0.1", "10.0.0.2")
+    assert settings.agent.haproxy_stick_size == "20k"
     assert settings.common.debug is True
     assert settings.api.tls_cipher_prohibit_list == "RC4-MD5"
     assert warnings == [
@@ -139,7 +141,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[keystone_authtoken] has no effect here.",
         "[oslo_policy] enforce_scope: no effect here.",
         "[quota] is read by nobody. Is quotas meant?",
-        "[house_keeping] spare_check_interval: no effect here.",
+        "[house_keeping] cert_rotate_threads: no effect here.",
         "[house_keeping] cleanup_intervall is read by nobody. Is cleanup_interval meant?",
     ]
 
@@ -149,6 +151,10 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
     [
         ("[api_settings]\nbind_port = many\n", "bind_port = 'many'"),
         ("[api_settings]\nauth_strategy = none\n", "auth_strategy = 'none'"),
+        (
+            "[haproxy_amphora]\nhaproxy_stick_size = 10 kilo\n",
+            "haproxy_stick_size = '10 kilo': it is a number of entries",
+        ),
         ("no section at all\n", "cannot be read"),
     ],
 )
@@ -160,3 +166,11 @@ def test_bad_settings_are_named(tmp_path: Path, text: str, sentence: str) -> Non
     ended = livia("--config-file", str(config), "status")
     assert ended.returncode == 1
     assert sentence in ended.stderr
+
+
+def test_what_needs_a_livia_says_so(tmp_path: Path) -> None:
+    for command in (("retry", "some-id"), ("canary",)):
+        ended = livia("--state-directory", str(tmp_path / "s"), *command)
+        assert ended.returncode == 1
+        (line,) = ended.stderr.splitlines()
+        assert "livia up" in line

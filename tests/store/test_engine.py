@@ -1,7 +1,11 @@
 """What every transaction may rely on, on each database that is reachable."""
 
+import time
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from livia.store.engine import Database
 from tests.database import SERVERS, server_database
@@ -40,4 +44,38 @@ def test_a_connection_that_the_server_closed_while_it_rested_is_replaced(kind: s
                 connection.execute(text(_END[kind].format(doomed)))
             with borrow() as connection:
                 assert connection.execute(query).scalar_one() != doomed
+        database.close()
+
+
+def test_errors_are_told_once_by_kind(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'livia.db'}")
+    told: list[str] = []
+    database.on_error(told.append)
+    with database.read() as connection, pytest.raises(OperationalError):
+        connection.execute(text("SELECT * FROM nothing"))
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE one (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO one VALUES (1)"))
+    with pytest.raises(IntegrityError), database.write() as connection:
+        connection.execute(text("INSERT INTO one VALUES (1)"))
+    with pytest.raises(OperationalError), database.write() as connection:
+        connection.execute(text("SELECT * FROM nothing"))
+    assert told == ["other", "other"]
+    database.close()
+
+
+_SLEEP = {"postgresql": "SELECT pg_sleep(20)", "mariadb": "SELECT SLEEP(20)"}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_an_answer_that_does_not_come_is_not_waited_for(kind: str) -> None:
+    with server_database(kind) as there:
+        database = Database(there.url, patience=1)
+        began = time.monotonic()
+        for opened in (database.read, database.write):
+            with pytest.raises(OperationalError), opened() as connection:
+                connection.execute(text(_SLEEP[kind]))
+        assert time.monotonic() - began < 10
+        with database.read() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
         database.close()

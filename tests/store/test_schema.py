@@ -55,12 +55,12 @@ def test_work_is_deduplicated_and_never_lost(empty: Database) -> None:
     ask()
     ask()
     with empty.read() as connection:
-        (entry,) = work.due(connection, 10)
+        (entry,) = work.due(connection, 10, 10)
     ask()
     assert empty.transaction(lambda connection: work.done(connection, "key", entry.version)) is False
     with empty.read() as connection:
-        (later,) = work.due(connection, 10)
+        (later,) = work.due(connection, 10, 10)
     assert empty.transaction(lambda connection: work.done(connection, "key", later.version)) is True
     with empty.read() as connection:
-        assert work.due(connection, 10) == []
+        assert work.due(connection, 10, 10) == []
         assert work.next_due(connection) is None

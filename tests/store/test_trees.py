@@ -1,7 +1,5 @@
 """What the worker reads of TLS: as it was stored, on each database."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,20 +10,12 @@ from livia.core.model.pool import Pool
 from livia.store import tables as t
 from livia.store import trees
 from livia.store.engine import Database
-from tests.database import SERVERS, fresh, put_load_balancer, server_database
+from tests.database import put_load_balancer
 
 
-@pytest.fixture(params=["sqlite", *SERVERS])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database of each kind, with every table."""
-    if request.param == "sqlite":
-        found = fresh(tmp_path)
-        yield found
-        found.close()
-        return
-    with server_database(request.param) as found:
-        t.metadata.create_all(found.engine, checkfirst=False)
-        yield found
+@pytest.fixture
+def database(any_database: Database) -> Database:
+    return any_database
 
 
 def read(database: Database, key: str) -> tuple[Listener, Pool]:

@@ -10,15 +10,7 @@ import pytest
 from livia.ops.demo.api import Api
 from livia.ops.demo.running import RunningLivia
 from livia.ops.demo.stage import Stage
-
-CONFIG = """
-[api_settings]
-bind_port = 19876
-[health_manager]
-bind_port = 15555
-[haproxy_amphora]
-bind_port = 19443
-"""
+from tests import ports
 
 
 class System:
@@ -27,7 +19,7 @@ class System:
     def __init__(self, directory: Path, extra: str = "") -> None:
         self.directory = directory
         config = directory / "octavia.conf"
-        config.write_text(CONFIG + extra)
+        config.write_text(ports.installation() + extra)
         self.livia = RunningLivia(directory / "state", [config])
         self.livia.start()
         listen = self.livia.installation.settings.server

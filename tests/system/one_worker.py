@@ -1,6 +1,6 @@
-"""`python -m tests.system.one_worker STATE CONFIG KEY STEP`: one life of a worker on a real installation.
+"""One life of a worker on a real installation, in a process of its own.
 
-It kills itself with SIGKILL before its STEP-th action; with a STEP beyond the plan it finishes and exits with 0.
+It kills itself with SIGKILL before its `step`-th action; with a step beyond the plan it finishes and exits with 0.
 """
 
 import itertools
@@ -22,10 +22,10 @@ from livia.worker.runner import Drivers
 from livia.worker.service import HeldLease
 
 
-def main(state: str, config: str, key: str, step: str) -> int:
-    """Reconcile `key` once."""
-    settings, _warnings = load([Path(config)])
-    installation = Installation(State(Path(state)), settings)
+def live(state: Path, config: Path, key: str, step: int) -> None:
+    """Reconcile `key` once, and exit."""
+    settings, _warnings = load([config])
+    installation = Installation(State(state), settings)
     database = installation.database()
     far_sides = Drivers(
         network=LocalNetworks(database, installation.clock),
@@ -38,7 +38,7 @@ def main(state: str, config: str, key: str, step: str) -> int:
 
     def before(action: Action) -> None:
         # Looks at an election change nothing, and how many there are is up to the clock.
-        if action.kind is not Kind.OBSERVE and next(numbers) >= int(step):
+        if action.kind is not Kind.OBSERVE and next(numbers) >= step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with ThreadPoolExecutor(4) as pool:
@@ -47,9 +47,4 @@ def main(state: str, config: str, key: str, step: str) -> int:
         lease = database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None
         outcome = reconciler.reconcile(HeldLease(lease), attempts=0, age=0.0)
-    print(outcome)
-    return 0 if isinstance(outcome, Done) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(0 if isinstance(outcome, Done) else f"{outcome}")

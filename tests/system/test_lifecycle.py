@@ -28,7 +28,9 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.02)
 
 
-def create(system: System, name: str, backends: dict[str, str], **monitor: Any) -> dict[str, Any]:
+def create(
+    system: System, name: str, backends: dict[str, str], *, flavor_id: str | None = None, **monitor: Any
+) -> dict[str, Any]:
     """An HTTP load balancer over the backends, ACTIVE; its object with `pools` and `listeners`."""
     pool: dict[str, Any] = {
         "name": "web",
@@ -42,6 +44,8 @@ def create(system: System, name: str, backends: dict[str, str], **monitor: Any) 
         pool["healthmonitor"] = monitor
     listener = {"name": "http", "protocol": "HTTP", "protocol_port": 80, "default_pool": pool}
     wanted = {"name": name, "vip_subnet_id": system.stage.subnet.id, "listeners": [listener]}
+    if flavor_id is not None:
+        wanted["flavor_id"] = flavor_id
     created: dict[str, Any] = system.api.post("/loadbalancers", {"loadbalancer": wanted})["loadbalancer"]
     system.api.wait_active(created["id"])
     return created
@@ -68,7 +72,14 @@ def delete(system: System, load_balancer: dict[str, Any]) -> None:
     system.api.wait_gone(load_balancer["id"])
 
 
-MONITOR = {"type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1, "max_retries_down": 1, "url_path": "/"}
+MONITOR: dict[str, Any] = {
+    "type": "HTTP",
+    "delay": 1,
+    "timeout": 1,
+    "max_retries": 1,
+    "max_retries_down": 1,
+    "url_path": "/",
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A real worker is killed with -9 before each step of a creation and of a deletion, on real amphorae."""
 
 import itertools
+import multiprocessing
 import shutil
 import signal
 import subprocess
@@ -22,8 +23,12 @@ from livia.ops.services import Installation
 from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store import hosts, trees
+from tests import ports
+from tests.system import one_worker
 
-CONFIG = "[api_settings]\nbind_port=19877\n[health_manager]\nbind_port=15556\n[haproxy_amphora]\nbind_port=19444\n"
+#: each life is a fork of a process that has everything imported: thirty starts would take longer than what they do
+_LIVES = multiprocessing.get_context("forkserver")
+_LIVES.set_forkserver_preload(["tests.system.one_worker"])
 
 
 class WithoutWorker:
@@ -31,20 +36,17 @@ class WithoutWorker:
 
     def __init__(self, directory: Path) -> None:
         self.config = directory / "octavia.conf"
-        self.config.write_text(CONFIG)
+        self.config.write_text(ports.installation())
         settings, _warnings = load([self.config])
         self.installation = Installation(State(directory / "state"), settings)
         self.api = Api(settings.server.bind_host, settings.server.bind_port)
         self.names = Names(self.installation.state.agent_directory)
-        self._process = subprocess.Popen(self._command("without_worker"))
+        state = str(self.installation.state.directory)
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.system.without_worker", state, str(self.config)])
         self._wait_ready()
         database = self.installation.database()
         self.networks = LocalNetworks(database, SystemClock())
         self.network = self.networks.create("crash", "10.79.0.0/24")
-
-    def _command(self, module: str, *arguments: str) -> list[str]:
-        state = str(self.installation.state.directory)
-        return [sys.executable, "-m", f"tests.system.{module}", state, str(self.config), *arguments]
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + 30
@@ -61,11 +63,11 @@ class WithoutWorker:
 
     def work(self, key: str, step: int) -> bool:
         """One life of a worker; whether it came to the end rather than being killed."""
-        ended = subprocess.run(
-            self._command("one_worker", key, str(step)), capture_output=True, text=True, check=False, timeout=60
-        )
-        assert ended.returncode in (0, -signal.SIGKILL), ended.stdout + ended.stderr
-        return ended.returncode == 0
+        life = _LIVES.Process(target=one_worker.live, args=(self.installation.state.directory, self.config, key, step))
+        life.start()
+        life.join(60)
+        assert life.exitcode in (0, -signal.SIGKILL), f"exit status {life.exitcode}; its words are above"
+        return life.exitcode == 0
 
     def amphora_namespaces(self) -> set[str]:
         return faults.namespaces(self.names.prefix) - {self.names.fabric}

@@ -1,6 +1,7 @@
 """What operators ask of single amphorae, done by a worker (contract 70, sections 6 to 8)."""
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -11,12 +12,13 @@ from livia.core.model.tree import LoadBalancerTree
 from livia.core.plan.load_balancer import Action, Kind
 from livia.core.report import Applied
 from livia.core.spec import Assignment
+from livia.drivers.amphora.noop import NoopAmphorae
 from livia.services import amphorae, failover
 from livia.services.context import Context, Deps
 from livia.store import amphorae as amphora_store
 from livia.store import tables as t
 from livia.store import trees
-from livia.worker.reconciler import Done, Failed
+from livia.worker.reconciler import Again, Done, Failed
 from tests.api.harness import RecordingWake
 from tests.database import NOW
 from tests.worker.world import World
@@ -148,6 +150,71 @@ def test_an_amphora_without_a_load_balancer_is_removed(tmp_path: Path) -> None:
     world.reconcile(ORPHAN)
     assert (status(world, ORPHAN), world.ports()) == ("DELETED", [])
     assert isinstance(world.attempt(ORPHAN), Done)
+
+
+class Fenced(SilentAgents):
+    """The agent of an amphora that a load balancer's worker changed last, under a high fence."""
+
+    def __init__(self) -> None:
+        self.removed_with = 0
+
+    def observe(self, placement: Placement, amphora_id: str) -> Applied | None:
+        return Applied(
+            amphora_id=amphora_id,
+            load_balancer_id="gone",
+            generation=3,
+            digest="",
+            fence=41,
+            holds_vip=False,
+            forwarding=True,
+        )
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
+        self.removed_with = fence
+
+
+def test_an_amphora_without_a_load_balancer_is_removed_under_the_fence_that_its_agent_knows(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    put_orphan(world)
+    amphorae.delete(deps(world), Context(), ORPHAN)
+    agents = Fenced()
+    assert isinstance(world.attempt(ORPHAN, agents=agents), Done)
+    assert agents.removed_with == 41
+
+
+class Slow(NoopAmphorae):
+    """Agents of which one takes long to remove anything."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self._slow = slow
+        self.release = Event()
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
+        if amphora_id == self._slow:
+            self.release.wait(20)
+        super().remove(placement, amphora_id, fence)
+
+
+def test_nobody_waits_for_an_agent_that_hangs_while_it_removes(tmp_path: Path) -> None:
+    world, key = serving(tmp_path, "ACTIVE_STANDBY")
+    dead = tree(world, key).amphorae[0].id
+    with world.database.write() as connection:
+        connection.execute(update(t.amphora).where(t.amphora.c.id == dead).values(status="ERROR"))
+    agents = Slow(dead)
+    seen: list[str] = []
+
+    def watch(action: Action) -> None:
+        if action.kind is Kind.CONFIRM:
+            seen.append(status(world, dead))
+            # The test ends with the removal.
+            agents.release.set()
+
+    outcome = world.attempt(key, agents=agents, before=watch)
+    assert seen[0] == "ERROR"
+    # Another look comes for it, unless it was gone before the end.
+    assert isinstance(outcome, Again | Done)
+    assert tree(world, key).load_balancer.provisioning_status == "ACTIVE"
 
 
 def test_a_removal_that_fails_shows_error_and_is_tried_again(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from livia.drivers.network.local import LocalNetworks
 from livia.drivers.secrets.noop import NoopSecrets
 from livia.drivers.secrets.seal import KeySeal
 from livia.store import leases
-from livia.worker.reconciler import Done, Outcome, Reconciler, Step, no_step
+from livia.worker.attempt import Step, no_step
+from livia.worker.reconciler import Done, Outcome, Reconciler
 from livia.worker.runner import Drivers
 from livia.worker.service import HeldLease
 from tests import database as rows

@@ -1,31 +1,28 @@
 """One amphora: brings it from what it is to what its spec says, and knows how it is."""
 
-import os
 import shutil
-import signal
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 
 import structlog
 from msgspec.structs import replace
 
-from livia.agent import disk, services
+from livia.agent import parting, services
 from livia.agent.acceptance import check, check_material
 from livia.agent.datagram.packets import Packets
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import HaproxyRefusedError, PlumbingError, RefusalError, StaleFenceError
 from livia.agent.haproxy.master import ReloadFailedError
+from livia.agent.haproxy.peers import learned
 from livia.agent.haproxy.process import Haproxy
 from livia.agent.haproxy.render import bound_addresses
 from livia.agent.haproxy.runtime import RuntimeApiError
 from livia.agent.host import Host
-from livia.agent.keepalived import render as keepalived
+from livia.agent.keepalived.process import Keepalived
 from livia.agent.material import Material
-from livia.agent.plumbing import kernel
 from livia.agent.plumbing.amphora import AmphoraNetwork
+from livia.agent.plumbing.held import Held
 from livia.agent.probes.target import MemberKey
 from livia.agent.prometheus.scrape import Source
 from livia.agent.prometheus.translation import Exposed, exposed
@@ -45,6 +42,8 @@ class Amphora:
         self.directory = AmphoraDirectory(host.amphorae_directory / amphora_id)
         self._material = Material(host, self.directory, amphora_id)
         self.record: Record | None = None
+        #: the last spec that this process has checked, whether or not it could be carried out
+        self._accepted: Spec | None = None
         #: removed: whoever waited for the lock must look for the amphora anew
         self.gone = False
         self._host = host
@@ -55,9 +54,8 @@ class Amphora:
         self.packets = Packets(self._network.namespace, self.probes, host.pace)
         self._metrics = Source(self._network.namespace, self.directory.path, self._exposed)
         self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
-        self._addresses: socket.socket | None = None
-        #: heartbeats and requests look at the same time, and one socket has one conversation
-        self._looking = Lock()
+        self.keepalived = Keepalived(self.directory)
+        self._held = Held(self._network.namespace)
 
     # -- what the API asks for ---------------------------------------------------------------------------------
 
@@ -67,7 +65,8 @@ class Amphora:
         if before is not None and assignment.fence < before.assignment.fence:
             raise StaleFenceError(assignment.fence, before.assignment.fence)
         spec = assignment.spec
-        check(spec)
+        check(spec, self._accepted)
+        self._accepted = spec
         check_material(spec, assignment.material)
         record = Record(assignment=replace(assignment, material={}), digest=digest(spec))
         if before is None:
@@ -97,6 +96,7 @@ class Amphora:
             fence=record.assignment.fence,
             holds_vip=self.holds_vip(spec),
             forwarding=self._forwards(spec),
+            learned=learned(self.haproxy.worker, spec),
             haproxy_version=self._host.haproxy_version,
         )
 
@@ -116,8 +116,22 @@ class Amphora:
         if self.record is not None and fence < self.record.assignment.fence:
             raise StaleFenceError(fence, self.record.assignment.fence)
         farewell(self)
+        self._give_way()
         self._dismantle(self.record.assignment.spec if self.record else None)
         self.gone = True
+
+    def _give_way(self) -> None:
+        """Have the other of a pair take the VIPs first: one that is killed is missed only after three adverts."""
+        spec = self.record.assignment.spec if self.record is not None else None
+        if spec is None or spec.vrrp is None or not self.holds_vip(spec):
+            return
+        _haproxy, keepalived_name = self._services
+        parting.give_way(
+            self._network.namespace,
+            [vip.address for vip in spec.vips],
+            lambda: self._host.supervisor.stop(keepalived_name),
+            lambda: self.holds_vip(spec),
+        )
 
     def finish(self) -> None:
         """Do what changes left to do. Raises RuntimeApiError, ReloadFailedError, PlumbingError. The caller holds the
@@ -172,51 +186,22 @@ class Amphora:
     def whole(self) -> bool:
         """Whether all that should run does."""
         paired = self.record is not None and self.record.assignment.spec.vrrp is not None
-        return self._network.present() and self.haproxy.worker.answers() and (not paired or self.keepalived_runs())
+        return self._network.present() and self.haproxy.worker.answers() and (not paired or self.keepalived.runs())
 
     def present(self) -> bool:
         """Whether its namespace is there."""
         return self._network.present()
 
-    def keepalived_runs(self) -> bool:
-        """Whether keepalived's process is alive."""
-        pid = self._keepalived()
-        return pid is not None
-
     def holds_vip(self, spec: Spec) -> bool:
         """Whether the VIPs stand on an interface of this amphora now."""
         wanted = bound_addresses(spec)
-        if not wanted:
-            return False
-        for _attempt in range(2):
-            try:
-                with self._looking:
-                    if self._addresses is None:
-                        self._addresses = kernel.inside(self._network.namespace, kernel.address_socket)
-                    return wanted <= kernel.addresses(self._addresses)
-            except OSError:
-                self._close_addresses()
-        return False
-
-    def _keepalived(self) -> int | None:
-        try:
-            pid = int(self.directory.keepalived_pid.read_text())
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-        except (OSError, ValueError):
-            return None
-        return pid if name == "keepalived" else None
+        return bool(wanted) and self._held.all_of(wanted)
 
     def _let_go_of_namespace(self) -> None:
         """A namespace lives as long as anybody has a socket in it."""
-        self._close_addresses()
+        self._held.close()
         self.packets.close()
         self._host.prometheus.leave(self._metrics)
-
-    def _close_addresses(self) -> None:
-        with self._looking:
-            if self._addresses is not None:
-                self._addresses.close()
-                self._addresses = None
 
     # -- how it changes ------------------------------------------------------------------------------------------
 
@@ -231,19 +216,23 @@ class Amphora:
 
     def _create(self, spec: Spec, material: Mapping[str, str]) -> None:
         text = self.haproxy.text(spec)
-        vrrp = keepalived.render(spec, str(self.directory.track))
+        vrrp = self.keepalived.text(spec)
         self.directory.path.mkdir(mode=0o700, exist_ok=True)
         self.directory.mark_pending()
         try:
             self._material.keep(spec, material)
             # The check takes as long as the plumbing: they run side by side.
             trial = self.haproxy.try_out(text, spec)
+            # Without VRRP nothing holds the VIP back until HAProxy answers: another amphora may serve it meanwhile.
+            alone = vrrp is None
             try:
-                self._plug(spec)
+                self._plug(replace(spec, vips=()) if alone else spec)
             finally:
                 self.haproxy.judge(trial)
             self.haproxy.accept(text, spec)
             self._start(spec, vrrp)
+            if alone:
+                self._plug(spec)
         except RefusalError:
             self._dismantle(spec)
             raise
@@ -261,8 +250,7 @@ class Amphora:
     def _start(self, spec: Spec, vrrp: str | None) -> None:
         """Write what services need, and have them supervised."""
         self.directory.haproxy_exit.unlink(missing_ok=True)
-        # Not master before HAProxy answers: its run script says when.
-        disk.write(self.directory.track, keepalived.DOWN, durable=False)
+        self.keepalived.hold_back()
         self._write_services(spec, vrrp)
         haproxy_name, keepalived_name = self._services
         self._host.supervisor.add(haproxy_name, self.directory.haproxy_service)
@@ -279,14 +267,13 @@ class Amphora:
             self.directory.haproxy_service,
             *services.haproxy(namespace, config.haproxy, group, tracked=vrrp is not None),
         )
-        disk.write(self.directory.vips, keepalived.floating(spec), durable=False)
+        self.keepalived.write(spec, vrrp)
         if vrrp is not None:
-            disk.write(self.directory.keepalived_config, vrrp, durable=False)
             write_service(self.directory.keepalived_service, *services.keepalived(namespace, config.keepalived, group))
 
     def _change(self, running: Spec, wanted: Spec) -> None:
         text = self.haproxy.text(wanted)
-        vrrp = keepalived.render(wanted, str(self.directory.track))
+        vrrp = self.keepalived.text(wanted)
         if (vrrp is None) != (running.vrrp is None):
             # From SINGLE to a pair or back is another amphora's life: nothing of it need be kept.
             self._rebuild(running, wanted)
@@ -310,19 +297,12 @@ class Amphora:
             self._plug(replace(wanted, interfaces=(*wanted.interfaces, *surplus)))
         else:
             self.packets.apply(wanted)
-        if vrrp is not None and vrrp != keepalived.render(running, str(self.directory.track)):
-            disk.write(self.directory.vips, keepalived.floating(wanted), durable=False)
-            disk.write(self.directory.keepalived_config, vrrp, durable=False)
-            self._reload_keepalived()
+        if vrrp is not None and vrrp != self.keepalived.text(running):
+            self.keepalived.write(wanted, vrrp)
+            self.keepalived.reload()
         self.haproxy.change(running, wanted, text)
         if surplus:
             self._plug(wanted)
-
-    def _reload_keepalived(self) -> None:
-        pid = self._keepalived()
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGHUP)
 
     def _restore(self, last_good: Spec, reason: Exception) -> None:
         log.warning("change failed, the last good state is restored", amphora=self.id, reason=str(reason))
@@ -337,7 +317,7 @@ class Amphora:
     def _rebuild(self, running: Spec, wanted: Spec) -> None:
         """Whatever is there now, make it `wanted`; what runs well is not interrupted. Raises RefusalError."""
         text = self.haproxy.text(wanted)
-        vrrp = keepalived.render(wanted, str(self.directory.track))
+        vrrp = self.keepalived.text(wanted)
         self.haproxy.judge(self.haproxy.try_out(text, wanted))
         self.directory.mark_pending()
         same_kind = (vrrp is None) == (running.vrrp is None)
@@ -351,13 +331,13 @@ class Amphora:
         haproxy_name, keepalived_name = self._services
         if not (self._host.supervisor.has(haproxy_name) and self.haproxy.worker.answers()):
             self._start(wanted, vrrp)
-            self._reload_keepalived()
+            self.keepalived.reload()
             return
         self._write_services(wanted, vrrp)
         if vrrp is not None:
             self._host.supervisor.add(keepalived_name, self.directory.keepalived_service)
             self._host.supervisor.restart(keepalived_name)
-            self._reload_keepalived()
+            self.keepalived.reload()
         try:
             self.haproxy.reload(running, wanted)
         except (RuntimeApiError, ReloadFailedError) as error:
@@ -414,7 +394,7 @@ class Amphora:
         self._host.prober.forget(self.probes)
         self._network.remove(spec)
         # Whoever looks for VIPs meanwhile may have opened it anew; now nobody can any more.
-        self._close_addresses()
+        self._held.close()
         self._material.remove()
         shutil.rmtree(self.directory.path, ignore_errors=True)
 

@@ -54,6 +54,12 @@ class Groups:
             else:
                 return
 
+    def names(self) -> set[str]:
+        """Every group that there is."""
+        if self._root is None or not self._root.is_dir():
+            return set()
+        return {path.name for path in self._root.iterdir() if path.is_dir()}
+
     def remove_root(self) -> None:
         """Remove the agent's own group once all others are gone."""
         if self._root is not None:

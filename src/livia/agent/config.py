@@ -9,6 +9,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     """`state_directory` holds all that the agent keeps; removing it after `down` leaves nothing behind."""
 
     state_directory: Path
+    #: the state directory of another agent of this machine, whose bridges this one uses; None: bridges of its own
+    fabric_directory: Path | None = None
     #: the name in the agent's certificate: the host's name on an amphora host, the amphora id in a VM
     name: str
     #: the address that controllers reach the agent at, as told in the host's heartbeat

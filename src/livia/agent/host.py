@@ -22,7 +22,7 @@ class Host:
 
     def __init__(self, config: AgentConfig) -> None:
         self.config = config
-        self.names = Names(config.state_directory)
+        self.names = Names(config.state_directory, config.fabric_directory)
         self.fabric = Fabric(self.names)
         self.groups = Groups(self.names.prefix)
         self.supervisor = Supervisor(config.state_directory / "s6", self.groups)

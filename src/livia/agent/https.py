@@ -18,6 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
+from livia.pki.reloading import ReloadingContext
+
 log = structlog.get_logger()
 
 #: seconds that a handshake may take
@@ -49,7 +51,7 @@ class HttpsServer(ThreadingMixIn, TCPServer):
     request_queue_size = 128
 
     def __init__(
-        self, address: tuple[str, int], context: ssl.SSLContext, application: Application, *, largest_body: int
+        self, address: tuple[str, int], context: ReloadingContext, application: Application, *, largest_body: int
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.context = context
@@ -66,9 +68,11 @@ class HttpsServer(ThreadingMixIn, TCPServer):
         """The life of one connection, in its own thread."""
         connection: socket.socket = request
         try:
+            # Of a client that is gone by now wrap_socket() would leave a socket open.
+            connection.getpeername()
             connection.settimeout(_HANDSHAKE)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self.context.wrap_socket(connection, server_side=True) as secure:
+            with self.context.current().wrap_socket(connection, server_side=True) as secure:
                 secure.settimeout(_IDLE)
                 _Connection(secure, client_address, self)
         except OSError as error:
@@ -141,7 +145,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _environment(self, body: bytes) -> dict[str, Any]:
         path, _mark, query = self.path.partition("?")
+        headers = {f"HTTP_{name.upper().replace('-', '_')}": text for name, text in self.headers.items()}
         return {
+            **headers,
             "REQUEST_METHOD": self.command,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),

@@ -1,7 +1,6 @@
 """The life of an agent: take over what is there, serve, go, and leave the data plane running."""
 
 import shutil
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,10 +9,11 @@ from threading import Event, Thread
 import structlog
 
 from livia.agent.config import AgentConfig
+from livia.agent.credentials import AgentCredentials
 from livia.agent.errors import PlumbingError
 from livia.agent.heartbeat import Pulse, Sender
 from livia.agent.host import Host
-from livia.agent.https import HttpsServer, tls_context
+from livia.agent.https import HttpsServer
 from livia.agent.plumbing import kernel
 from livia.agent.registry import Registry
 from livia.agent.server import LARGEST_BODY, application
@@ -28,17 +28,17 @@ def run(config: AgentConfig, *, ready: Callable[[], None] | None = None, stop: E
     its certificate cannot be used.
     """
     host = Host(config)
-    context = tls_context(config.certificate, config.client_ca)
+    credentials = AgentCredentials(config.certificate, config.client_ca, config.name)
     host.open()
     try:
-        _serve(config, host, context, ready, stop)
+        _serve(config, host, credentials, ready, stop)
     finally:
         host.close()
     log.info("agent ends; load balancers run on")
 
 
 def _serve(
-    config: AgentConfig, host: Host, context: ssl.SSLContext, ready: Callable[[], None] | None, stop: Event
+    config: AgentConfig, host: Host, credentials: AgentCredentials, ready: Callable[[], None] | None, stop: Event
 ) -> None:
     sender = Sender(config.heartbeat_key, config.controllers, time.time)
     pulses: list[Pulse] = []
@@ -51,7 +51,10 @@ def _serve(
     pulses.append(pulse)
     registry.open()
     with HttpsServer(
-        (config.bind_host, config.bind_port), context, application(host, registry), largest_body=LARGEST_BODY
+        (config.bind_host, config.bind_port),
+        credentials.context,
+        application(host, registry, credentials),
+        largest_body=LARGEST_BODY,
     ) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="https", daemon=True).start()
         pulse.start()

@@ -21,10 +21,12 @@ def _short(text: str, length: int) -> str:
 
 
 class Names:
-    """The names one agent uses. Agents with different state directories never meet."""
+    """The names one agent uses. Agents with different state directories never meet, but on the bridges of one
+    `fabric_directory` (None: each its own)."""
 
-    def __init__(self, state_directory: Path) -> None:
+    def __init__(self, state_directory: Path, fabric_directory: Path | None = None) -> None:
         self.state_directory = state_directory
+        self.fabric_directory = fabric_directory or state_directory
         self._key = str(state_directory.resolve())
         #: e.g. livia-1a2b3c4d
         self.prefix = f"livia-{_short(self._key, 8)}"
@@ -32,7 +34,7 @@ class Names:
     @property
     def fabric(self) -> str:
         """The network namespace of the bridges."""
-        return f"{self.prefix}-fabric"
+        return f"livia-{_short(str(self.fabric_directory.resolve()), 8)}-fabric"
 
     def amphora(self, amphora_id: str) -> str:
         """The network namespace of an amphora."""

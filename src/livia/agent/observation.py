@@ -41,7 +41,7 @@ class Observer:
         if record is None or amphora.gone or not amphora.present():
             return None
         spec = record.assignment.spec
-        if spec.vrrp is not None and not amphora.keepalived_runs():
+        if spec.vrrp is not None and not amphora.keepalived.runs():
             return None
         known = {listener.id for listener in spec.listeners}
         try:

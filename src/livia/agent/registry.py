@@ -11,7 +11,8 @@ from livia.agent.amphora import Amphora
 from livia.agent.errors import InvalidSpecError, PlumbingError, RefusalError, StaleFenceError
 from livia.agent.host import Host
 from livia.agent.names import checked_id
-from livia.core.report import Applied
+from livia.agent.remains import remains
+from livia.core.report import Applied, Held
 from livia.core.spec import Assignment
 
 log = structlog.get_logger()
@@ -77,6 +78,9 @@ class Registry:
         """Leave nothing of an amphora, whether or not it is there. Raises StaleFenceError, InvalidSpecError."""
         checked_id(amphora_id, "amphora id")
         amphora = self.get(amphora_id)
+        if amphora is None and amphora_id in remains(self._host):
+            # Nobody can begin to build one of this name meanwhile.
+            amphora = self._get_or_add(amphora_id, fence)
         if amphora is not None:
             with amphora.lock:
                 if not amphora.gone:
@@ -96,6 +100,23 @@ class Registry:
         """Every amphora, by id."""
         with self._lock:
             return [self._amphorae[key] for key in sorted(self._amphorae)]
+
+    def inventory(self) -> list[Held]:
+        """Every amphora, and what is left of others; those that are being built are not among either."""
+        left = remains(self._host)
+        found = []
+        for amphora in self.all():
+            left.pop(amphora.id, None)
+            record = amphora.record
+            if record is not None:
+                fence, owner = record.assignment.fence, record.assignment.spec.load_balancer_id
+                found.append(Held(amphora_id=amphora.id, load_balancer_id=owner, fence=fence))
+        with self._lock:
+            # The last fence of one that was removed: a late change of an earlier one brings it back no more.
+            fences = {key: self._tombs.get(key, 0) for key in left}
+        return found + [
+            Held(amphora_id=key, known=False, remains=kinds, fence=fences[key]) for key, kinds in left.items()
+        ]
 
     def running_generation(self, amphora_id: str) -> int | None:
         """The generation that runs, for a refusal to name."""

@@ -4,12 +4,18 @@ from typing import Any
 
 import falcon
 import msgspec
+import structlog
 
+from livia.agent.credentials import AgentCredentials, CertificateRefusedError
 from livia.agent.errors import InvalidSpecError, RefusalError
 from livia.agent.host import Host
 from livia.agent.registry import Registry
+from livia.core.credentials import Renewal
 from livia.core.report import Applied, Refused
 from livia.core.spec import SPEC_VERSION, Assignment
+from livia.core.trace import HEADERS, is_id
+
+log = structlog.get_logger()
 
 #: bytes of a spec: some 20,000 members
 LARGEST_BODY = 8 * 1024 * 1024
@@ -24,6 +30,21 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     amphorae: int
     capacity: int
     availability_zone: str | None
+
+
+class _Trace:
+    """Binds the controller's ids to this thread's log, and tells of each change."""
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        structlog.contextvars.clear_contextvars()
+        given = {name: request.get_header(header) or "" for name, header in HEADERS.items()}
+        structlog.contextvars.bind_contextvars(**{name: text for name, text in given.items() if is_id(text)})
+
+    def process_response(
+        self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        if request.method != "GET":
+            log.info("request", method=request.method, path=request.path, status=response.status_code)
 
 
 class _AmphoraResource:
@@ -67,6 +88,14 @@ class _AmphoraeResource:
         _answer(response, found)
 
 
+class _InventoryResource:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        _answer(response, self._registry.inventory())
+
+
 class _InfoResource:
     def __init__(self, host: Host, registry: Registry) -> None:
         self._host = host
@@ -87,6 +116,23 @@ class _InfoResource:
         )
 
 
+class _CertificateResource:
+    def __init__(self, credentials: AgentCredentials) -> None:
+        self._credentials = credentials
+        self._decoder = msgspec.json.Decoder(Renewal)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        _answer(response, self._credentials.now())
+
+    def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
+        try:
+            renewal = self._decoder.decode(request.bounded_stream.read(LARGEST_BODY + 1))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Without what it said: that may be a part of a key.
+            raise CertificateRefusedError("The body is no renewal of a certificate.") from error
+        _answer(response, self._credentials.renew(renewal))
+
+
 class _MetricsResource:
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -96,7 +142,7 @@ class _MetricsResource:
         response.data = self._host.metrics.text()
 
 
-def application(host: Host, registry: Registry) -> "falcon.App[Any, Any]":
+def application(host: Host, registry: Registry, credentials: AgentCredentials) -> "falcon.App[Any, Any]":
     """The WSGI application over one agent's amphorae."""
 
     def refuse(
@@ -112,11 +158,13 @@ def application(host: Host, registry: Registry) -> "falcon.App[Any, Any]":
         response.status = falcon.code_to_http_status(error.status)
         _answer(response, refused)
 
-    app: falcon.App[Any, Any] = falcon.App()
+    app: falcon.App[Any, Any] = falcon.App(middleware=[_Trace()])
     app.add_error_handler(RefusalError, refuse)
     app.add_route("/v1/amphorae", _AmphoraeResource(registry))
     app.add_route("/v1/amphorae/{amphora_id}", _AmphoraResource(registry))
+    app.add_route("/v1/inventory", _InventoryResource(registry))
     app.add_route("/v1/info", _InfoResource(host, registry))
+    app.add_route("/v1/certificate", _CertificateResource(credentials))
     app.add_route("/metrics", _MetricsResource(host))
     return app
 

@@ -19,7 +19,7 @@ from livia.agent.errors import PlumbingError
 #: two services for each of up to 8000 amphorae
 _MOST_SERVICES = "16000"
 _PATIENCE = 10.0
-_GROUP = "supervision"
+GROUP = "supervision"
 
 _SCAN = """#!/bin/sh
 {join}echo $$ > {pid}
@@ -42,7 +42,7 @@ class Supervisor:
         if self.running():
             return
         start = self._directory / "start"
-        procs = self._groups.make(_GROUP)
+        procs = self._groups.make(GROUP)
         join = f"echo $$ > {procs}\n" if procs else ""
         disk.write(start, _SCAN.format(join=join, pid=self._pid, most=_MOST_SERVICES, scan=self._scan), mode=0o700)
         with (self._directory / "svscan.log").open("ab") as log:
@@ -63,7 +63,7 @@ class Supervisor:
             _wait(lambda: not self.running(), "")
         with suppress(OSError, ValueError):
             self._end(int(self._pid.read_text()))
-        self._groups.kill(_GROUP)
+        self._groups.kill(GROUP)
 
     def add(self, name: str, service: Path) -> None:
         """Supervise a service directory under `name`, from now on and after a restart."""
@@ -81,6 +81,10 @@ class Supervisor:
     def restart(self, name: str) -> None:
         """Let the service start now if it does not run."""
         _quiet(["s6-svc", "-u", str(self._scan / name)])
+
+    def stop(self, name: str) -> None:
+        """Have the service end by itself, and not start again."""
+        _quiet(["s6-svc", "-d", str(self._scan / name)])
 
     def forget(self, *names: str) -> None:
         """End the supervisors of these services and the services with them."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import falcon
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from livia.api import catalogue, errors, l7, load_balancers, members, operator
 from livia.api.auth import Authenticator, NoAuth
@@ -13,6 +14,7 @@ from livia.api.discovery import Discovery, Version
 from livia.api.events import Events
 from livia.api.healthcheck import Healthcheck
 from livia.api.listeners import ListenerStatistics
+from livia.api.metrics import Requests
 from livia.api.middleware import Middleware, TooLarge
 from livia.api.nested import ChildItem, Children
 from livia.api.objects import Api, Collection, Definition, Item
@@ -70,11 +72,18 @@ def create(
     policy: Policy | None = None,
     cors: CorsSettings | None = None,
     healthcheck: HealthcheckSettings | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> falcon.App[Any, Any]:
-    """The application. By default nobody authenticates and everybody is admin (`auth_strategy = noauth`)."""
+    """The application. By default nobody authenticates and everybody is admin (`auth_strategy = noauth`).
+
+    `registry`: where its metrics go.
+    """
     deps = replace(deps, wake=WakeAfterCommit(deps.database, deps.wake))
     api = Api(deps, policy or AdminPolicy())
-    middleware: list[Any] = [Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project))]
+    middleware: list[Any] = [
+        Requests(deps.clock, registry or CollectorRegistry()),
+        Middleware(deps.settings, authenticator or NoAuth(deps.settings.default_project)),
+    ]
     if cors is not None and cors.allowed_origin:
         middleware.append(Cors(cors))
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware, router=Router(deps))

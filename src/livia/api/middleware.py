@@ -2,13 +2,13 @@
 
 import re
 from typing import Any
-from uuid import uuid4
 
 import falcon
 from falcon import mediatypes
 
 from livia.api.auth import Authenticator
 from livia.api.errors import JSON
+from livia.services.context import new_request_id
 from livia.services.settings import ApiSettings
 
 _VERSIONED = re.compile(r"/v2(?:\.0)?(?P<branch>/lbaas|/octavia)?(?P<rest>/.*)?", re.DOTALL)
@@ -54,7 +54,7 @@ class Middleware:
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Runs before routing, so that one route serves every alias of a path."""
         context = request.context
-        context.request_id = f"req-{uuid4()}"
+        context.request_id = new_request_id()
         response.set_header("x-openstack-request-id", context.request_id)
         context.path = request.path
         if (request.content_length or 0) > self._largest:

@@ -69,55 +69,53 @@ _PROVIDERS = (
 )
 
 
-def _quotas() -> tuple[Operation, ...]:
-    path = f"{LBAAS}/quotas"
-    item = f"{path}/{{project_id}}"
-    show = Operation(
+_QUOTAS_PATH = f"{LBAAS}/quotas"
+_QUOTA_PATH = f"{_QUOTAS_PATH}/{{project_id}}"
+_SHOW_QUOTA = Operation(
+    method="GET",
+    path=_QUOTA_PATH,
+    name="show_quota",
+    summary="Show the limits of a project; of the project `defaults`: those of every project without its own",
+    rules=("quota:get_one",),
+    shows=shown(QUOTA),
+)
+_QUOTAS = (
+    Operation(
         method="GET",
-        path=item,
-        name="show_quota",
-        summary="Show the limits of a project; of the project `defaults`: those of every project without its own",
-        rules=("quota:get_one",),
+        path=_QUOTAS_PATH,
+        name="list_quotas",
+        summary="List the limits of every project that has set some, or has had something counted",
+        rules=("quota:get_all", "quota:get_all-global"),
+        shows=page(QUOTA),
+        query=tuple(each for each in lists(QUOTA) if each.name != "fields"),
+    ),
+    _SHOW_QUOTA,
+    replace(
+        _SHOW_QUOTA,
+        path=f"{_QUOTA_PATH}/default",
+        name="show_default_quota",
+        summary="Show the limits of a project without its own",
+        rules=("quota:get_defaults",),
+    ),
+    Operation(
+        method="PUT",
+        path=_QUOTA_PATH,
+        name="update_quota",
+        summary="Set limits of a project",
+        rules=("quota:put",),
+        takes=taken(QUOTA, "update"),
         shows=shown(QUOTA),
-    )
-    return (
-        Operation(
-            method="GET",
-            path=path,
-            name="list_quotas",
-            summary="List the limits of every project that has set some, or has had something counted",
-            rules=("quota:get_all", "quota:get_all-global"),
-            shows=page(QUOTA),
-            query=tuple(each for each in lists(QUOTA) if each.name != "fields"),
-        ),
-        show,
-        replace(
-            show,
-            path=f"{item}/default",
-            name="show_default_quota",
-            summary="Show the limits of a project without its own",
-            rules=("quota:get_defaults",),
-        ),
-        Operation(
-            method="PUT",
-            path=item,
-            name="update_quota",
-            summary="Set limits of a project",
-            rules=("quota:put",),
-            takes=taken(QUOTA, "update"),
-            shows=shown(QUOTA),
-            status=202,
-        ),
-        Operation(
-            method="DELETE",
-            path=item,
-            name="reset_quota",
-            summary="Let the deployment's limits apply to a project again",
-            rules=("quota:delete",),
-            status=202,
-        ),
-    )
-
+        status=202,
+    ),
+    Operation(
+        method="DELETE",
+        path=_QUOTA_PATH,
+        name="reset_quota",
+        summary="Let the deployment's limits apply to a project again",
+        rules=("quota:delete",),
+        status=202,
+    ),
+)
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _UUID: Schema = {"type": "string", "format": "uuid"}
@@ -178,7 +176,7 @@ SUBJECTS = (
         title="Quotas",
         about="A quota limits how many objects a project may have. What is there already stays, however many it is.",
         resource=QUOTA,
-        operations=_quotas(),
+        operations=_QUOTAS,
     ),
     Subject(
         title="Providers",

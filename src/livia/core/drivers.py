@@ -8,10 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from livia.core.credentials import Credentials, Renewal
 from livia.core.model.amphora import Amphora
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.secret import Material
-from livia.core.report import Applied
+from livia.core.report import Applied, Held
 from livia.core.spec import Assignment, BandwidthLimit, Plug
 
 
@@ -170,12 +171,18 @@ class NoCapacity(DriverError):
 class ComputeDriver(Protocol):
     """Places for amphorae."""
 
-    def place(self, load_balancer: LoadBalancer, amphora: Amphora, avoid: frozenset[str]) -> Placement:
-        """Choose (host) or boot (VM) a place; the same amphora gets the same one again. `avoid`: compute ids of
-        the load balancer's other amphorae, shunned while another place exists."""
+    def place(self, load_balancer: LoadBalancer, amphora: Amphora, beside: frozenset[str]) -> Placement:
+        """Choose (host) or boot (VM) a place; the same amphora gets the same one again. `beside`: ids of the load
+        balancer's other amphorae, whose places are shunned while another exists. Raises NoCapacity."""
+
+    def full(self, load_balancer: LoadBalancer) -> str | None:
+        """Why no place is free for another amphora; None: there is one."""
 
     def find(self, amphora: Amphora) -> Placement | None:
         """Where the amphora is, or None when its place is gone."""
+
+    def lost(self, amphora: Amphora) -> str | None:
+        """Why the amphora's place cannot be reached, and will not be soon; None: as far as is known, it can."""
 
     def release(self, amphora: Amphora) -> None: ...
 
@@ -189,6 +196,27 @@ class AmphoraDriver(Protocol):
         """What runs there; None when the agent knows no such amphora."""
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None: ...
+
+
+@runtime_checkable
+class AgentDriver(Protocol):
+    """What a driver of agents also has where these serve with certificates of ours."""
+
+    def credentials(self, placement: Placement) -> Credentials | None:
+        """What a new connection is served with, asked over one; None where the agent does not tell.
+
+        Raises as AmphoraDriver does."""
+
+    def renew(self, placement: Placement, renewal: Renewal) -> Credentials:
+        """Have the agent serve new connections with another certificate. Those that are open go on."""
+
+
+@runtime_checkable
+class AgentInventory(Protocol):
+    """What a driver of agents also has where these can be asked for everything that they hold."""
+
+    def inventory(self, placement: Placement) -> tuple[Held, ...] | None:
+        """None where the agent does not tell. Raises as AmphoraDriver does."""
 
 
 class SecretNotFound(DriverError):

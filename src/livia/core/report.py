@@ -12,7 +12,8 @@ class Applied(Struct, frozen=True, kw_only=True):
     """Answer to `PUT /v1/amphorae/{id}` and to `GET /v1/amphorae/{id}`.
 
     `holds_vip` is true when the VIP stands on this amphora's interface now. `forwarding` is true when its
-    HAProxy answers on the statistics socket.
+    HAProxy answers on the statistics socket. `learned` is false while its HAProxy still learns from others of the
+    load balancer which client belongs to which member.
     """
 
     amphora_id: str
@@ -22,7 +23,19 @@ class Applied(Struct, frozen=True, kw_only=True):
     fence: int
     holds_vip: bool
     forwarding: bool
+    learned: bool = True
     haproxy_version: str = ""
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """One entry of the answer to `GET /v1/inventory`: an amphora that the agent runs, with the fence of its last
+    change, or (not `known`) what else is on the host under an amphora's name."""
+
+    amphora_id: str
+    load_balancer_id: str | None = None
+    fence: int = 0
+    known: bool = True
+    remains: tuple[str, ...] = ()
 
 
 class Refused(Struct, frozen=True, kw_only=True):
@@ -90,6 +103,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     boot: str = ""
     #: seconds since the epoch by the sender's clock
     sent: float = 0.0
+    #: the how-manieth of this boot that is sent to the same controller, from 1: a gap shows what was lost
+    nth: int = 0
     generation: int = 0
     digest: str = ""
     holds_vip: bool = False

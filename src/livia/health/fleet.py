@@ -1,6 +1,8 @@
 """The fleet in memory: who was heard when, what it said, and what of it is not written yet."""
 
-from collections import defaultdict
+from collections.abc import Collection, Iterable
+from copy import copy
+from datetime import datetime
 from threading import Condition, Lock
 
 from msgspec import Struct
@@ -8,86 +10,95 @@ from msgspec import Struct
 from livia.core.report import Heartbeat, HostFacts, ListenerCounters
 
 
-class Counters(Struct, kw_only=True):
-    """What a listener of one amphora counted since the last flush."""
-
-    bytes_in: int = 0
-    bytes_out: int = 0
-    total_connections: int = 0
-    request_errors: int = 0
-    active_connections: int = 0
-
-    def add(self, stats: ListenerCounters) -> None:
-        self.bytes_in += stats.rx
-        self.bytes_out += stats.tx
-        self.total_connections += stats.totconns
-        self.request_errors += stats.ereq
-        self.active_connections = stats.conns
-
-
-class Totals(Struct, frozen=True, kw_only=True):
-    """What a listener counted on one amphora since the amphora was made, and its connections now."""
-
-    bytes_in: int
-    bytes_out: int
-    total_connections: int
-    request_errors: int
-    active_connections: int
-
-
 class Changes(Struct, frozen=True, kw_only=True):
-    """What the writer has to look at: amphorae whose statuses changed, counters that grew, hosts that spoke.
-
-    Counters are by (listener id, amphora id): `totals` of agents that tell them, `counters` of those that only tell
-    what was added.
-    """
+    """What the writer has to look at: amphorae whose statuses changed, amphorae and hosts that spoke."""
 
     amphorae: frozenset[str]
-    counters: dict[tuple[str, str], Counters]
-    totals: dict[tuple[str, str], Totals]
     hosts: dict[str, HostFacts]
     heard: frozenset[str]
 
 
-class _Seen(Struct):
+class Counts(Struct, frozen=True, kw_only=True):
+    """Counters by (listener id, amphora id), and in each by column of `listener_statistics`.
+
+    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added.
+    """
+
+    totals: dict[tuple[str, str], dict[str, int]]
+    added: dict[tuple[str, str], dict[str, int]]
+
+
+class Report(Struct):
+    """The last heartbeat of an amphora. `superseded`: another health manager has heard it since. `settled`: the
+    generation up to which the members' rows are known to say what it says of them, if they are."""
+
     at: float
     heartbeat: Heartbeat
+    superseded: bool = False
+    settled: int | None = None
 
 
 class Fleet:
-    """Written by the receiver, read by the writer and the watch. Times are monotonic seconds."""
+    """Written by the receiver, read by the writer and the watch. Times are monotonic seconds.
 
-    def __init__(self) -> None:
+    `gap`: seconds without a single heartbeat after which we count as having been cut off.
+    """
+
+    def __init__(self, *, gap: float = float("inf")) -> None:
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._seen: dict[str, _Seen] = {}
+        self._gap = gap
+        self._seen: dict[str, Report] = {}
         self._dirty: set[str] = set()
         self._unsettled: set[str] = set()
         self._heard: set[str] = set()
-        self._counters: dict[tuple[str, str], Counters] = defaultdict(Counters)
-        self._active: dict[tuple[str, str], int] = {}
-        self._totals: dict[tuple[str, str], Totals] = {}
-        self._last_totals: dict[tuple[str, str], Totals] = {}
+        self._uncounted: set[str] = set()
+        self._told: dict[tuple[str, str], dict[str, int]] = {}
+        self._added: dict[tuple[str, str], dict[str, int]] = {}
+        self._open: dict[tuple[str, str], int] = {}
+        self._written: dict[str, datetime] = {}
         self._hosts: dict[str, HostFacts] = {}
         self._known_hosts: set[str] = set()
         self._hurry = False
+        #: when anybody was last heard
+        self.anybody = float("-inf")
+        #: when somebody was heard again after nobody had been
+        self.resumed = float("-inf")
 
     def hear(self, heartbeat: Heartbeat, at: float) -> None:
         """Take in one authentic heartbeat."""
-        with self._changed:
+        with self._lock:
+            if at - self.anybody > self._gap:
+                self.resumed = at
+            self.anybody = at
+            key = heartbeat.id
             if heartbeat.host is not None:
-                self._hosts[heartbeat.id] = heartbeat.host
-                if heartbeat.id not in self._known_hosts:
-                    self._known_hosts.add(heartbeat.id)
+                self._hosts[key] = heartbeat.host
+                if key not in self._known_hosts:
+                    self._known_hosts.add(key)
                     self._hasten()
                 return
-            before = self._seen.get(heartbeat.id)
-            self._seen[heartbeat.id] = _Seen(at, heartbeat)
-            self._heard.add(heartbeat.id)
-            self._count(heartbeat)
-            if before is None or _differs(before.heartbeat, heartbeat):
-                self._dirty.add(heartbeat.id)
+            before = self._seen.get(key)
+            self._heard.add(key)
+            self._uncounted.add(key)
+            if len(heartbeat.totals) < len(heartbeat.listeners):
+                self._add(heartbeat)
+            if before is None:
+                self._seen[key] = Report(at, heartbeat)
+                self._dirty.add(key)
                 self._hasten()
+                return
+            if before.superseded:
+                # What another manager wrote of it since may differ from what both of these beats say.
+                self._unsettled.add(key)
+                before.settled = None
+            says_else = _differs(before.heartbeat, heartbeat)
+            if says_else:
+                before.settled = None
+            if says_else or before.heartbeat.generation != heartbeat.generation:
+                self._dirty.add(key)
+                self._hasten()
+            before.at, before.heartbeat, before.superseded = at, heartbeat, False
 
     def take(self, timeout: float) -> Changes:
         """What changed since the last call; waits at most `timeout` seconds for a changed status or a new host."""
@@ -95,20 +106,10 @@ class Fleet:
             if not self._hurry:
                 self._changed.wait(timeout)
             self._hurry = False
-            self._dirty |= self._unsettled
-            self._unsettled.clear()
             changes = Changes(
-                amphorae=frozenset(self._dirty),
-                counters=dict(self._counters),
-                totals=dict(self._totals),
-                hosts=dict(self._hosts),
-                heard=frozenset(self._heard),
+                amphorae=frozenset(self._dirty | self._unsettled), hosts=self._hosts, heard=frozenset(self._heard)
             )
-            self._dirty.clear()
-            self._counters.clear()
-            self._totals.clear()
-            self._hosts.clear()
-            self._heard.clear()
+            self._dirty, self._unsettled, self._hosts, self._heard = set(), set(), {}, set()
             return changes
 
     def put_back(self, changes: Changes) -> None:
@@ -117,24 +118,52 @@ class Fleet:
             self._dirty |= changes.amphorae
             self._heard |= changes.heard
             self._hosts = {**changes.hosts, **self._hosts}
-            self._totals = {**changes.totals, **self._totals}
-            for key, counters in changes.counters.items():
-                later = self._counters[key]
-                later.bytes_in += counters.bytes_in
-                later.bytes_out += counters.bytes_out
-                later.total_connections += counters.total_connections
-                later.request_errors += counters.request_errors
-                later.active_connections = self._active.get(key, counters.active_connections)
 
-    def look_again(self, amphora_id: str) -> None:
-        """The amphora's statuses could not be settled yet: the next `take` has it, and does not hurry for it."""
+    def take_counts(self) -> Counts:
+        """What was counted since the last call."""
         with self._lock:
-            self._unsettled.add(amphora_id)
+            totals = {}
+            for amphora_id in self._uncounted & self._seen.keys():
+                for key, total in _totals(self._seen[amphora_id].heartbeat):
+                    if self._told.get(key) != total:
+                        self._told[key] = totals[key] = total
+            self._uncounted.clear()
+            added, self._added = self._added, {}
+            return Counts(totals=totals, added=added)
 
-    def reports(self, amphora_ids: frozenset[str]) -> list[Heartbeat]:
-        """The last heartbeats of these amphorae."""
+    def put_back_counts(self, counts: Counts) -> None:
+        """The counts could not be written: they count as not taken."""
         with self._lock:
-            return [self._seen[each].heartbeat for each in sorted(amphora_ids) if each in self._seen]
+            for key, total in counts.totals.items():
+                if self._told.get(key) is total:
+                    del self._told[key]
+                    self._uncounted.add(key[1])
+            for key, count in counts.added.items():
+                _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
+
+    def look_again(self, amphora_ids: Iterable[str]) -> None:
+        """The amphorae's statuses could not be settled yet: the next `take` has them, and does not hurry for it."""
+        with self._lock:
+            self._unsettled.update(amphora_ids)
+
+    def reports(self, amphora_ids: Collection[str]) -> dict[str, Report]:
+        """The last reports of those amphorae that were heard, as they are now."""
+        with self._lock:
+            return {each: copy(self._seen[each]) for each in amphora_ids if each in self._seen}
+
+    def unsettle(self, amphora_ids: Iterable[str]) -> None:
+        """What the members' rows of these amphorae say is not known any more."""
+        with self._lock:
+            for each in amphora_ids:
+                if each in self._seen:
+                    self._seen[each].settled = None
+
+    def settle(self, amphora_id: str, heartbeat: Heartbeat, generation: int) -> None:
+        """The members' rows up to `generation` say what this heartbeat says, which may not be the last any more."""
+        with self._lock:
+            seen = self._seen.get(amphora_id)
+            if seen is not None and seen.heartbeat is heartbeat:
+                seen.settled = generation
 
     def last_heard(self, amphora_id: str) -> float | None:
         """When the amphora last spoke."""
@@ -142,51 +171,104 @@ class Fleet:
             seen = self._seen.get(amphora_id)
             return None if seen is None else seen.at
 
-    def keep_only(self, amphora_ids: frozenset[str]) -> frozenset[str]:
-        """Forget all others; returns them."""
+    def wrote(self, amphora_ids: Iterable[str], moment: datetime) -> None:
+        """We wrote `moment` into the database as the time when these amphorae were heard."""
         with self._lock:
-            gone = frozenset(self._seen) - amphora_ids
+            self._written.update(dict.fromkeys(amphora_ids, moment))
+
+    def is_ours(self, amphora_id: str, moment: datetime | None) -> bool:
+        """Whether it was us who wrote this time of the last heartbeat."""
+        return self._written.get(amphora_id) == moment
+
+    def supersede(self, amphora_id: str) -> None:
+        """Another health manager heard the amphora after us."""
+        with self._lock:
+            if amphora_id in self._seen:
+                self._seen[amphora_id].superseded = True
+
+    def keep_only(self, amphora_ids: frozenset[str]) -> frozenset[str]:
+        """Forget all others but those whose last words are not counted yet; returns the forgotten."""
+        with self._lock:
+            gone = frozenset(self._seen) - amphora_ids - self._uncounted
             for each in gone:
                 del self._seen[each]
+                self._written.pop(each, None)
             self._dirty -= gone
-            self._active = {key: count for key, count in self._active.items() if key[1] not in gone}
-            self._last_totals = {key: each for key, each in self._last_totals.items() if key[1] not in gone}
+            self._unsettled -= gone
+            if gone:
+                self._told = {key: each for key, each in self._told.items() if key[1] not in gone}
+                self._open = {key: each for key, each in self._open.items() if key[1] not in gone}
             return gone
+
+    @property
+    def pending(self) -> int:
+        """Amphorae whose changed statuses or counters are not written yet."""
+        with self._lock:
+            return len(self._dirty | self._unsettled | self._uncounted)
+
+    @property
+    def size(self) -> int:
+        """Amphorae that were heard."""
+        return len(self._seen)
 
     def _hasten(self) -> None:
         self._hurry = True
         self._changed.notify()
 
-    def _count(self, heartbeat: Heartbeat) -> None:
-        for listener_id, total in heartbeat.totals.items():
-            report = heartbeat.listeners.get(listener_id)
-            told = Totals(
-                bytes_in=total.rx,
-                bytes_out=total.tx,
-                total_connections=total.totconns,
-                request_errors=total.ereq,
-                active_connections=report.stats.conns if report is not None else 0,
-            )
-            key = (listener_id, heartbeat.id)
-            if self._last_totals.get(key) != told:
-                self._last_totals[key] = self._totals[key] = told
+    def _add(self, heartbeat: Heartbeat) -> None:
         for listener_id, report in heartbeat.listeners.items():
             if listener_id in heartbeat.totals:
                 continue
-            stats = report.stats
-            key = (listener_id, heartbeat.id)
+            key, stats = (listener_id, heartbeat.id), report.stats
             # A listener's first report counts even if it has nothing to count: statistics exist from then on.
-            if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._active.get(key):
-                self._counters[key].add(stats)
-                self._active[key] = stats.conns
+            if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._open.get(key):
+                _sum(self._added, key, _columns(stats))
+                self._open[key] = stats.conns
+
+
+def _columns(stats: ListenerCounters) -> dict[str, int]:
+    return {
+        "bytes_in": stats.rx,
+        "bytes_out": stats.tx,
+        "total_connections": stats.totconns,
+        "request_errors": stats.ereq,
+        "active_connections": stats.conns,
+    }
+
+
+def _totals(heartbeat: Heartbeat) -> Iterable[tuple[tuple[str, str], dict[str, int]]]:
+    for listener_id, total in heartbeat.totals.items():
+        report = heartbeat.listeners.get(listener_id)
+        yield (
+            (listener_id, heartbeat.id),
+            {
+                "bytes_in": total.rx,
+                "bytes_out": total.tx,
+                "total_connections": total.totconns,
+                "request_errors": total.ereq,
+                "active_connections": report.stats.conns if report is not None else 0,
+            },
+        )
+
+
+def _open_now(count: dict[str, int]) -> dict[str, int]:
+    return {"active_connections": count["active_connections"]}
+
+
+def _sum(counts: dict[tuple[str, str], dict[str, int]], key: tuple[str, str], more: dict[str, int]) -> None:
+    """Add up; of open connections the last number stands."""
+    before = counts.get(key)
+    if before is None:
+        counts[key] = more
+    else:
+        counts[key] = {name: before[name] + count for name, count in more.items()} | _open_now(more)
 
 
 def _differs(before: Heartbeat, now: Heartbeat) -> bool:
-    """Whether anything but counters changed."""
-    return (
-        before.generation != now.generation
-        or before.holds_vip != now.holds_vip
-        or before.pools != now.pools
-        or {key: each.status for key, each in before.listeners.items()}
-        != {key: each.status for key, each in now.listeners.items()}
-    )
+    """Whether anything but counters and generation changed."""
+    if before.holds_vip != now.holds_vip or before.pools != now.pools:
+        return True
+    told, tells = before.listeners, now.listeners
+    if told.keys() != tells.keys():
+        return True
+    return any(told[key].status != each.status for key, each in tells.items())

@@ -1,85 +1,107 @@
 """The health manager: one thread receives, one writes, one watches."""
 
-import socket
-import time
+from collections.abc import Callable
 from threading import Event, Thread
 
-import structlog
-from prometheus_client import CollectorRegistry, Counter
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
 
+from livia.core.clock import Clock
+from livia.core.drivers import AmphoraDriver, ComputeDriver
+from livia.core.wake import Wake
+from livia.health.deaths import Registrar
 from livia.health.fleet import Fleet
-from livia.health.watch import Watch
-from livia.health.wire import Decoder, Verdict
+from livia.health.metrics import Metrics
+from livia.health.probes import Probes
+from livia.health.receiver import Listen, Receiver
+from livia.health.watch import Limits, Watch
+from livia.health.wire import Decoder
 from livia.health.writer import Writer
+from livia.store.engine import Database
 
-log = structlog.get_logger()
-
-#: UDP's own limit, bytes
-_LARGEST_DATAGRAM = 65535
-#: room for a burst while the thread is busy, bytes; the kernel may grant less
-_RECEIVE_BUFFER = 8 * 1024 * 1024
-#: how often the receiver looks whether it shall stop, seconds
-_STOP_POLL = 0.5
+#: of the timeout: so long may nobody at all be heard before we count as having been cut off, and so long an answer of
+#: the second path is believed
+_HALF = 0.5
 
 
-class Receiver:
-    """Plain blocking receive; about twelve microseconds a heartbeat, and no SQL (design, section 9)."""
+class FarSides(Struct, frozen=True, kw_only=True):
+    """The second path: where amphorae are, and their agents. `wake` hints to workers."""
 
-    def __init__(self, address: tuple[str, int], decoder: Decoder, fleet: Fleet, registry: CollectorRegistry) -> None:
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._socket.bind(address)
-        self._socket.settimeout(_STOP_POLL)
-        self._decoder = decoder
-        self._fleet = fleet
-        self._verdicts = Counter(
-            "livia_heartbeats_total", "Heartbeat datagrams by verdict.", ["verdict"], registry=registry
-        )
+    compute: ComputeDriver
+    agents: AmphoraDriver
+    wake: Wake
 
-    @property
-    def port(self) -> int:
-        """The UDP port that is listened on."""
-        port: int = self._socket.getsockname()[1]
-        return port
 
-    def run(self, stop: Event) -> None:
-        """Receive until stopped."""
-        while not stop.is_set():
-            try:
-                datagram = self._socket.recv(_LARGEST_DATAGRAM)
-            except TimeoutError:
-                continue
-            self.receive(datagram)
-        self._socket.close()
+class Options(Struct, frozen=True, kw_only=True):
+    """`key`: what heartbeats are signed with; `probes`: agents asked at once over the second path."""
 
-    def receive(self, datagram: bytes) -> None:
-        """Take in one datagram, whatever it is."""
-        heartbeat = self._decoder.decode(datagram, time.time())
-        if isinstance(heartbeat, Verdict):
-            self._verdicts.labels(heartbeat).inc()
-            log.warning("heartbeat refused", verdict=str(heartbeat), size=len(datagram))
-            return
-        self._verdicts.labels(Verdict.ACCEPTED).inc()
-        self._fleet.hear(heartbeat, time.monotonic())
+    listen: Listen
+    key: str
+    limits: Limits
+    probes: int = 10
 
 
 class HealthManager:
     """Wires the three threads."""
 
-    def __init__(self, receiver: Receiver, writer: Writer, watch: Watch) -> None:
-        self._receiver = receiver
-        self._writer = writer
-        self._watch = watch
+    def __init__(
+        self, database: Database, far: FarSides, clock: Clock, options: Options, registry: CollectorRegistry
+    ) -> None:
+        half = options.limits.timeout * _HALF
+        fleet, decoder, metrics = Fleet(gap=half), Decoder(options.key), Metrics(registry)
+        self._receiver = Receiver(options.listen, decoder, fleet, clock, metrics)
+        probes = Probes(database, far.compute, far.agents, clock, threads=options.probes, shelf_life=half)
+        self._watch = Watch(
+            database,
+            fleet,
+            clock,
+            probes,
+            Registrar(database, clock, far.wake),
+            metrics,
+            options.limits,
+            arrived=self._receiver.arrived,
+            on_forget=decoder.forget,
+        )
+        self._writer = Writer(
+            database,
+            fleet,
+            clock,
+            self._watch.interrupted,
+            metrics,
+            behind=self._receiver.behind,
+            timeout=options.limits.timeout,
+        )
+        metrics.watch_queue(self._receiver.port, self._receiver.behind, lambda: fleet.pending)
+
+    @property
+    def port(self) -> int:
+        """The UDP port where heartbeats are heard."""
+        return self._receiver.port
 
     def run(self, stop: Event) -> None:
         """Run until stopped; what was heard is written before the end."""
-        threads = [
-            Thread(target=self._receiver.run, args=(stop,), name="receiver"),
-            Thread(target=self._watch.run, args=(stop,), name="watch"),
-        ]
-        for thread in threads:
-            thread.start()
-        self._writer.run(stop)
-        for thread in threads:
-            thread.join()
+        try:
+            together(stop, self._writer.run, self._receiver.run, self._watch.run)
+        finally:
+            self._receiver.close()
+
+
+def together(stop: Event, *works: Callable[[Event], None]) -> None:
+    """Run all of these until stopped, each in a thread. When one breaks off all of them end, and its error is raised:
+    a manager that goes on without one of its parts would be deaf, or blind, and nobody would start it again."""
+    errors: list[BaseException] = []
+
+    def run(work: Callable[[Event], None]) -> None:
+        try:
+            work(stop)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [Thread(target=run, args=(work,), name=f"health-{number}") for number, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,52 +1,79 @@
-"""Finds amphorae that fell silent, asks them over a second path, and has the dead ones replaced."""
+"""Finds amphorae that fell silent, has the second path ask about them, and the dead ones replaced."""
 
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from threading import Event
 
 import structlog
-from sqlalchemy import Connection
+from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from livia.core.clock import Clock
-from livia.core.drivers import AmphoraDriver, ComputeDriver, DriverError
-from livia.core.model.event import Event as Entry
-from livia.core.model.event import Severity
-from livia.core.plan.failover import WINDOW, judge
-from livia.core.wake import Wake
+from livia.core.plan.failover import WINDOW, Guard, Probe, Situation, Spared, Suspect, Verdict, judge
+from livia.health.deaths import Registrar
+from livia.health.drift import Drift
 from livia.health.fleet import Fleet
-from livia.store import amphorae, events, work
-from livia.store.amphorae import Watched
+from livia.health.metrics import Metrics
+from livia.health.probes import Probes
+from livia.store import hosts, standing, watched
 from livia.store.engine import Database
+from livia.store.watched import Watched
 
 log = structlog.get_logger()
 
+#: seconds that a look waits for the second path at most: what is answered later is acted on at the next look
+_PATIENCE = 0.5
+#: of the timeout: our network worked shortly before a question if it did so within this share
+_SHORTLY = 0.75
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """`timeout`: seconds of silence after which an amphora is suspected; `interval`: between looks; `threshold`: so
+    many silent ones stop failovers (contract 95, section 2.3)."""
+
+    timeout: float
+    interval: float
+    threshold: int | None = None
+
 
 class Watch:
-    """One thread. `timeout`: seconds of silence after which an amphora is suspected; `interval`: between looks."""
+    """One thread. `arrived`: until when everything that arrived was heard, in monotonic seconds: no silence counts
+    beyond it."""
 
     def __init__(
         self,
         database: Database,
         fleet: Fleet,
         clock: Clock,
-        compute: ComputeDriver,
-        agents: AmphoraDriver,
-        wake: Wake,
+        probes: Probes,
+        registrar: Registrar,
+        metrics: Metrics,
+        limits: Limits,
         *,
-        timeout: float,
-        interval: float,
+        arrived: Callable[[], float],
+        on_forget: Callable[[str], None],
     ) -> None:
         self._database = database
         self._fleet = fleet
         self._clock = clock
-        self._compute = compute
-        self._agents = agents
-        self._wake = wake
-        self._timeout = timeout
-        self._interval = interval
-        self._listening_since = clock.monotonic()
+        self._probes = probes
+        self._registrar = registrar
+        self._drift = Drift(registrar, metrics)
+        self._metrics = metrics
+        self._limits = limits
+        self._arrived = arrived
+        self._on_forget = on_forget
+        self._listening_since = self._last_look = clock.monotonic()
         self._first_seen: dict[str, float] = {}
+        self._elsewhere: dict[str, float] = {}
+        self._rows: dict[str, Watched] = {}
         self._failovers: deque[float] = deque()
+        self._told: Guard = Guard.OK
+        self._spared: frozenset[str] = frozenset()
+        self._silent_hosts: frozenset[str] = frozenset()
+        #: when our network worked, as the last looks saw it: of two timeouts
+        self._evidence: deque[float] = deque(maxlen=2 + round(2 * limits.timeout / limits.interval))
 
     def interrupted(self) -> None:
         """We were away: nobody is declared dead before a full timeout has passed from now."""
@@ -54,87 +81,181 @@ class Watch:
 
     def run(self, stop: Event) -> None:
         """Look every interval until stopped."""
-        last = self._clock.monotonic()
-        while not stop.wait(self._interval):
-            now = self._clock.monotonic()
-            if now - last > self._interval + self._timeout / 2:
-                log.warning("the health manager was asleep", seconds=round(now - last, 1))
-                self.interrupted()
+        self._last_look = self._clock.monotonic()
+        while not stop.wait(self._limits.interval):
             try:
                 self.look()
             except SQLAlchemyError as error:
                 log.warning("the fleet cannot be read", error=str(error))
+                self._metrics.outages.inc()
                 self.interrupted()
-            # Taken after the look: probing many dead agents takes time that is no sleep.
-            last = self._clock.monotonic()
+            except Exception:
+                # The outermost loop of the thread: without it nobody would be replaced any more.
+                log.exception("look failed")
+        self._probes.close()
 
     def look(self) -> None:
         """One scan of the fleet."""
+        now = self._notice_sleep()
         with self._database.read() as connection:
-            watched = {each.id: each for each in amphorae.watched(connection)}
-        now = self._clock.monotonic()
-        self._fleet.keep_only(frozenset(watched))
-        self._first_seen = {key: self._first_seen.get(key, now) for key in watched}
-        silent = tuple(sorted(key for key in watched if now - self._heard(key) > self._timeout))
-        while self._failovers and now - self._failovers[0] > WINDOW:
-            self._failovers.popleft()
-        verdict = judge(
-            silent,
-            fleet=len(watched),
-            recent=len(self._failovers),
-            listening=now - self._listening_since,
-            timeout=self._timeout,
+            rows = {each.id: each for each in watched.every(connection)}
+            coming = watched.coming(connection)
+            known_hosts = hosts.every(connection)
+        self._note_hosts({host.id: age for host, age in known_hosts})
+        self._forget_all_but(coming.union(rows))
+        self._note_rows(rows, now)
+        heard = {key: self._heard(key) for key in rows}
+        silent = {key: now - at for key, at in heard.items() if now - at > self._limits.timeout}
+        self._registrar.resume(
+            [key for key, row in rows.items() if row.stopped and now - self._spoke(key) <= self._limits.timeout]
         )
-        if verdict.held:
-            log.warning("failovers held back", amphorae=len(verdict.held), reason=verdict.reason)
-        for amphora_id in verdict.replace:
-            self._replace_if_dead(watched[amphora_id], now)
+        self._probes.keep_only(frozenset(silent))
+        listening = now - max(self._listening_since, self._fleet.resumed)
+        if silent and listening >= self._limits.timeout:
+            self._probes.ask(silent, min(_PATIENCE, self._limits.interval))
+        situation = self._situation(len(rows), silent, listening)
+        verdict = judge(self._suspects(rows, silent), situation)
+        self._evidence.append(situation.evidence)
+        self._act(rows, heard, verdict)
+        self._drift.look(rows, self._fleet.reports(rows.keys() - silent.keys()), now)
+        self._show(rows, silent, max((now - at for at in heard.values()), default=0.0), verdict)
+
+    def _notice_sleep(self) -> float:
+        """Until when everything that arrived was heard; an interruption if we were away."""
+        began = self._clock.monotonic()
+        away = began - self._last_look
+        self._last_look = began
+        if away > 2 * self._limits.interval + self._limits.timeout / 3:
+            log.warning("the health manager was asleep", seconds=round(away, 1))
+            self.interrupted()
+        return min(began, self._arrived())
+
+    def _forget_all_but(self, known: frozenset[str]) -> None:
+        for gone in self._fleet.keep_only(known):
+            self._on_forget(gone)
+            if gone not in self._rows:
+                self._metrics.strangers.inc()
+
+    def _note_rows(self, rows: dict[str, Watched], now: float) -> None:
+        """Who was heard by another manager has another time in its row now."""
+        self._first_seen = {key: self._first_seen.get(key, now) for key in rows}
+        for key, row in rows.items():
+            before = self._rows.get(key)
+            if before is not None and self._others_heard(key, before.last_update, row.last_update):
+                self._elsewhere[key] = now
+                self._fleet.supersede(key)
+        self._elsewhere = {key: at for key, at in self._elsewhere.items() if key in rows}
+        self._rows = rows
+
+    def _others_heard(self, amphora_id: str, before: datetime, now: datetime) -> bool:
+        # That it changed is all that is asked: clocks of managers differ, and are set.
+        return now != before and not self._fleet.is_ours(amphora_id, now)
+
+    def _spoke(self, amphora_id: str) -> float:
+        """When a health manager last heard it."""
+        return max(self._fleet.last_heard(amphora_id) or 0.0, self._elsewhere.get(amphora_id, 0.0))
 
     def _heard(self, amphora_id: str) -> float:
-        heard = self._fleet.last_heard(amphora_id)
-        return max(heard or 0.0, self._first_seen[amphora_id], self._listening_since)
+        """Since when its silence counts."""
+        return max(self._spoke(amphora_id), self._first_seen[amphora_id])
 
-    def _replace_if_dead(self, watched: Watched, now: float) -> None:
-        reason = self._probe(watched)
-        if reason is None:
-            log.warning("amphora is silent but forwards", amphora=watched.id)
-            return
-        sentence = f"Amphora {watched.id} sent no heartbeat for {self._timeout:.0f} s and {reason}; it is replaced."
-
-        def mark(connection: Connection) -> bool:
-            moment = self._clock.now()
-            if not amphorae.mark_failed(connection, watched.id, moment):
-                return False
-            entry = Entry(
-                load_balancer_id=watched.load_balancer_id,
-                object_type="amphora",
-                object_id=watched.id,
-                severity=Severity.ERROR,
-                code="amphora.dead",
-                message=sentence,
+    def _suspects(self, rows: Mapping[str, Watched], silent: Mapping[str, float]) -> tuple[Suspect, ...]:
+        reporting = {row.load_balancer_id for key, row in rows.items() if key not in silent}
+        standbys = self._standbys(rows, silent)
+        waiting = self._waiting({rows[key].load_balancer_id for key in standbys if not rows[key].settled})
+        return tuple(
+            Suspect(
+                id=key,
+                silence=silence,
+                alone=rows[key].load_balancer_id not in reporting,
+                probe=self._probes.answer(key),
+                standby=standbys.get(key),
+                waiting=waiting.get(rows[key].load_balancer_id, 0.0),
+                connected=self._connected(self._probes.answer(key)),
             )
-            events.add(connection, entry, moment)
-            work.request(
-                connection, watched.load_balancer_id, project_id=None, priority=work.Priority.FAILOVER, reason=sentence
-            )
-            return True
+            for key, silence in silent.items()
+        )
 
-        if self._database.transaction(mark):
-            log.error("amphora is dead", amphora=watched.id, reason=reason)
-            self._failovers.append(now)
-            self._wake.hint(watched.load_balancer_id)
+    def _connected(self, probe: Probe | None) -> bool:
+        """Whether our network worked shortly before this was asked."""
+        if probe is None:
+            return False
+        return any(0 <= probe.asked - at <= _SHORTLY * self._limits.timeout for at in self._evidence)
 
-    def _probe(self, watched: Watched) -> str | None:
-        """Why the amphora counts as dead; None while its agent says that it forwards."""
+    def _standbys(self, rows: Mapping[str, Watched], silent: Mapping[str, float]) -> dict[str, str]:
+        """By silent amphora the other one of its pair, which reports without the VIP: its HAProxy answers then and its
+        keepalived runs, or it would say nothing, and another's adverts keep it from taking the VIP."""
+        suspected = {rows[key].load_balancer_id for key in silent if rows[key].paired}
+        pairs: dict[str, list[str]] = {}
+        for key, row in rows.items() if suspected else ():
+            if row.load_balancer_id in suspected:
+                pairs.setdefault(row.load_balancer_id, []).append(key)
+        reports = self._fleet.reports([key for pair in pairs.values() for key in pair])
+        found = {}
+        for key in silent:
+            # Of three, one of which replaces another, any may be the one that sends adverts.
+            others = [each for each in pairs.get(rows[key].load_balancer_id, ()) if each != key]
+            report = reports.get(others[0]) if len(others) == 1 else None
+            if report is not None and report.at > self._heard(key) and not report.heartbeat.holds_vip:
+                found[key] = others[0]
+        return {key: other for key, other in found.items() if other not in silent}
+
+    def _waiting(self, load_balancer_ids: set[str]) -> dict[str, float]:
+        """Seconds that changes of these wait to be confirmed."""
+        if not load_balancer_ids:
+            return {}
         with self._database.read() as connection:
-            amphora = amphorae.one(connection, watched.id)
-        placement = None if amphora is None else self._compute.find(amphora)
-        if placement is None:
-            return "its host is not registered"
-        try:
-            observed = self._agents.observe(placement, watched.id)
-        except DriverError as error:
-            return f"its agent does not answer ({error.message})"
-        if observed is None:
-            return "its agent does not know it"
-        return None if observed.forwarding else "its agent says that it does not forward"
+            found = standing.of(connection, sorted(load_balancer_ids))
+        return {key: each.age for key, each in found.items()}
+
+    def _situation(self, fleet: int, silent: Mapping[str, float], listening: float) -> Situation:
+        now = self._clock.monotonic()
+        while self._failovers and now - self._failovers[0] > WINDOW:
+            self._failovers.popleft()
+        return Situation(
+            fleet=fleet,
+            recent=max(len(self._failovers), self._registrar.recent_deaths()) if silent else 0,
+            listening=listening,
+            # What waits in the receive queue was sent before.
+            evidence=max(min(self._fleet.anybody, self._arrived()), self._probes.answered),
+            timeout=self._limits.timeout,
+            threshold=self._limits.threshold,
+        )
+
+    def _act(self, rows: Mapping[str, Watched], heard: Mapping[str, float], verdict: Verdict) -> None:
+        self._registrar.stop([rows[key] for key in verdict.stop if not rows[key].stopped], verdict.reason)
+        self._spare(rows, verdict.spared)
+        for key in verdict.replace:
+            probe = self._probes.answer(key)
+            # Heard while we looked at the others, or the answer has become old.
+            if probe is None or self._heard(key) > heard[key]:
+                continue
+            if self._registrar.bury(rows[key], probe, self._limits.timeout):
+                self._metrics.failovers.labels(probe.answer).inc()
+                self._failovers.append(self._clock.monotonic())
+
+    def _spare(self, rows: Mapping[str, Watched], spared: Sequence[Spared]) -> None:
+        for each in spared:
+            if each.id not in self._spared:
+                self._registrar.spare(rows[each.id], each.reason)
+        self._spared = frozenset(each.id for each in spared)
+
+    def _show(self, rows: Mapping[str, Watched], silent: Mapping[str, float], oldest: float, verdict: Verdict) -> None:
+        held = len(verdict.held) + len(verdict.stop) + len(verdict.spared)
+        if verdict.guard is not self._told:
+            log.warning("failover guard", state=str(verdict.guard), held=held, reason=verdict.reason)
+            self._told = verdict.guard
+        self._metrics.stand(verdict.guard)
+        self._metrics.watched.set(len(rows))
+        self._metrics.silent.set(len(silent))
+        self._metrics.oldest.set(max(0.0, oldest))
+        self._metrics.held.set(held)
+
+    def _note_hosts(self, ages: Mapping[str, float]) -> None:
+        silent = frozenset(key for key, age in ages.items() if age > self._limits.timeout)
+        for key in silent - self._silent_hosts:
+            log.warning("amphora host is silent", host=key, seconds=round(ages[key]))
+        for key in self._silent_hosts & ages.keys() - silent:
+            log.warning("amphora host reports again", host=key)
+        self._silent_hosts = silent
+        self._metrics.silent_hosts.set(len(silent))

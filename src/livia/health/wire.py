@@ -15,6 +15,10 @@ _RAW_DIGEST = 32
 _LARGEST = 4 * 1024 * 1024
 #: seconds that the clock of a sender we never heard of may differ from ours
 _STRANGER_SKEW = 300.0
+#: boots of one sender that are not believed again
+_REMEMBERED_BOOTS = 16
+#: boots whose losses are counted at once
+_MOST_SENDERS = 200_000
 
 
 class Verdict(StrEnum):
@@ -25,21 +29,32 @@ class Verdict(StrEnum):
     BLOATED = "bloated"
     MALFORMED = "malformed"
     REPLAYED = "replayed"
+    SKEWED = "skewed"
 
 
-class _Last(Struct, frozen=True):
+class _Last(Struct):
+    """The last message of one sender, and the boots before that."""
+
     boot: str
     seq: int
     sent: float
+    earlier: tuple[str, ...] = ()
 
 
 class Decoder:
-    """Turns datagrams into heartbeats. Remembers the last message of each sender, to refuse replays."""
+    """Turns datagrams into heartbeats. Remembers the last message of each sender, to refuse replays.
+
+    Within a boot numbers only grow, whatever clocks do. A new boot must have been sent later than what was heard
+    before, or just now if the sender's clock was set back. Of a sender that this process never heard, e.g. after a
+    restart, nothing is known but our clock: so replays then reach back `_STRANGER_SKEW` seconds at most.
+    """
 
     def __init__(self, key: str) -> None:
         self._mac = hmac.new(key.encode(), digestmod="sha256")
         self._json = msgspec.json.Decoder(Heartbeat)
         self._last: dict[str, _Last] = {}
+        self._nth: dict[str, int] = {}
+        self._lost = 0
 
     def decode(self, datagram: bytes, now: float) -> Heartbeat | Verdict:
         """The heartbeat, or why there is none. `now`: seconds since the epoch."""
@@ -56,7 +71,18 @@ class Decoder:
             heartbeat = self._json.decode(text)
         except (zlib.error, msgspec.DecodeError):
             return Verdict.MALFORMED
-        return heartbeat if self._in_order(heartbeat, now) else Verdict.REPLAYED
+        if heartbeat.boot:
+            # An upstream agent gives neither boot nor time, and its numbers start again with it.
+            refused = self._out_of_order(heartbeat, now)
+            if refused is not None:
+                return refused
+            self._note_loss(heartbeat)
+        return heartbeat
+
+    def take_lost(self) -> int:
+        """How many heartbeats that were sent to us did not come, since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
 
     def forget(self, sender: str) -> None:
         """The sender exists no more."""
@@ -73,17 +99,31 @@ class Decoder:
                 return payload
         return None
 
-    def _in_order(self, heartbeat: Heartbeat, now: float) -> bool:
+    def _out_of_order(self, heartbeat: Heartbeat, now: float) -> Verdict | None:
         last = self._last.get(heartbeat.id)
-        if not heartbeat.boot:
-            # An upstream agent: it gives neither boot nor time, and its numbers start again with it.
-            return True
+        lately = abs(now - heartbeat.sent) <= _STRANGER_SKEW
         if last is None:
-            fresh = abs(now - heartbeat.sent) <= _STRANGER_SKEW
-        elif last.boot == heartbeat.boot:
-            fresh = heartbeat.seq > last.seq
-        else:
-            fresh = heartbeat.sent > last.sent
-        if fresh:
+            if not lately:
+                return Verdict.SKEWED
             self._last[heartbeat.id] = _Last(heartbeat.boot, heartbeat.seq, heartbeat.sent)
-        return fresh
+            return None
+        if last.boot == heartbeat.boot:
+            if heartbeat.seq <= last.seq:
+                return Verdict.REPLAYED
+        elif heartbeat.sent > last.sent or (lately and heartbeat.boot not in last.earlier):
+            last.earlier = (*last.earlier, last.boot)[-_REMEMBERED_BOOTS:]
+            last.boot = heartbeat.boot
+        else:
+            return Verdict.REPLAYED
+        last.seq, last.sent = heartbeat.seq, heartbeat.sent
+        return None
+
+    def _note_loss(self, heartbeat: Heartbeat) -> None:
+        before = self._nth.get(heartbeat.boot)
+        if before is None and len(self._nth) >= _MOST_SENDERS:
+            # Senders that started anew leave their old boots here.
+            self._nth.clear()
+        if before is not None and heartbeat.nth > before:
+            self._lost += heartbeat.nth - before - 1
+        if before is None or heartbeat.nth > before:
+            self._nth[heartbeat.boot] = heartbeat.nth

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import falcon
+from prometheus_client import CollectorRegistry
 
 from livia.api.app import create
 from livia.api.auth import Authenticator, NoAuth, Testing
@@ -22,8 +23,11 @@ _NO_KEYSTONE = (
 )
 
 
-def application(settings: Settings, deps: Deps) -> falcon.App[Any, Any]:
-    """The API with the authentication, policy, CORS and health check of complete settings. Raises SettingsError."""
+def application(settings: Settings, deps: Deps, registry: CollectorRegistry | None = None) -> falcon.App[Any, Any]:
+    """The API with the authentication, policy, CORS and health check of complete settings. Raises SettingsError.
+
+    `registry`: where its metrics go.
+    """
     try:
         return create(
             deps,
@@ -31,6 +35,7 @@ def application(settings: Settings, deps: Deps) -> falcon.App[Any, Any]:
             policy=policy_of(settings, deps.clock),
             cors=settings.cors,
             healthcheck=settings.healthcheck,
+            registry=registry,
         )
     except BackendError as error:
         raise SettingsError(str(error)) from error

@@ -53,14 +53,60 @@ def _down(installation: "Installation", options: argparse.Namespace) -> int:
     return 0
 
 
+def _known(installation: "Installation") -> bool:
+    """Whether there is a database: one that is named, or that of a `livia up`."""
+    return bool(installation.settings.database.connection) or installation.state.exists()
+
+
+def _nothing_in(installation: "Installation") -> int:
+    return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+
+
 def _status(installation: "Installation", _options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from livia.ops import status
 
-    if not installation.state.exists():
-        return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+    if not _known(installation):
+        return _nothing_in(installation)
     return 0 if status.show(installation, Console()) else _FAILED
+
+
+def _retry(installation: "Installation", options: argparse.Namespace) -> int:
+    from livia.services.context import Refused
+    from livia.services.retry import retry
+
+    if not _known(installation):
+        return _nothing_in(installation)
+    try:
+        print(retry(installation.database(), installation.clock, options.id))
+    except Refused as error:
+        return _fail(error.text)
+    return 0
+
+
+def _canary(installation: "Installation", options: argparse.Namespace) -> int:
+    import logging
+
+    from livia.ops import logs
+    from livia.ops.canary import service
+    from livia.ops.processes import stopped_by_signal
+
+    if not _known(installation):
+        return _nothing_in(installation)
+    # What is printed says how it goes.
+    logs.configure(json=False, level=logging.WARNING)
+
+    def said(line: str) -> None:
+        print(line, flush=True)
+
+    try:
+        if options.every is not None:
+            service.stay(installation, options.every, stopped_by_signal(), said)
+            return 0
+        return 0 if service.once(installation, said) else _FAILED
+    except service.CanaryError as error:
+        return _fail(str(error))
 
 
 def _demo(installation: "Installation", _options: argparse.Namespace) -> int:
@@ -69,6 +115,25 @@ def _demo(installation: "Installation", _options: argparse.Namespace) -> int:
     if installation.settings.access.auth_strategy != "noauth":
         return _fail("The demo has no password: it needs [api_settings] auth_strategy = noauth.")
     return play(installation)
+
+
+def _host(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import hosts
+    from livia.services.hosts import HostError
+
+    if not _known(installation):
+        return _nothing_in(installation)
+    acts = {"drain": hosts.drain, "undrain": hosts.undrain, "remove": hosts.remove}
+    try:
+        if options.action == "list":
+            hosts.show_all(installation, Console())
+        else:
+            print(acts[options.action](installation, options.host))
+    except HostError as error:
+        return _fail(str(error))
+    return 0
 
 
 def _network(installation: "Installation", options: argparse.Namespace) -> int:
@@ -149,6 +214,34 @@ def _users(load_balancers: int) -> str:
     return f"replaced; {many} will use it from now on."
 
 
+def _ca(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import ca
+    from livia.pki.authority import AuthorityError
+
+    if not installation.state.exists():
+        return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+    try:
+        if options.action == "rotate":
+            print("\n".join(ca.rotate(installation)))
+        ca.show(installation, Console())
+    except (AuthorityError, OSError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _orphans(installation: "Installation", _options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import orphans
+
+    if not installation.state.exists():
+        return _fail(f"There is no Livia in {installation.state.directory}: 'livia up' makes one.")
+    orphans.show(installation, Console())
+    return 0
+
+
 def _user(installation: "Installation", options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -197,12 +290,47 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(run=_down)
     status = commands.add_parser("status", help="services, hosts, load balancers, amphorae")
     status.set_defaults(run=_status)
+    again = commands.add_parser("retry", help="try now what is not done yet, instead of after a pause")
+    again.add_argument("id", help="of a load balancer, of anything that belongs to one, or of an amphora")
+    again.set_defaults(run=_retry)
+    canary = commands.add_parser(
+        "canary", help="create, use, fail over and delete a load balancer in a project of its own, and say how it went"
+    )
+    canary.add_argument(
+        "--every", type=float, metavar="SECONDS", help="stay, and do so again and again, with metrics of it"
+    )
+    canary.set_defaults(run=_canary)
+    orphans = commands.add_parser("orphans", help="ports, amphorae and rests of them that nobody owns")
+    orphans.set_defaults(run=_orphans)
     demo = commands.add_parser("demo", help="make a load balancer, break it, change it, and show what clients see")
     demo.set_defaults(run=_demo)
+    _add_host_commands(commands.add_parser("host", help="amphora hosts: emptied for maintenance, forgotten when lost"))
     _add_network_commands(commands.add_parser("network", help="local networks"))
     _add_secret_commands(commands.add_parser("secret", help="certificates and keys that listeners and pools name"))
+    _add_ca_commands(commands.add_parser("ca", help="the authorities by which agents and controllers know each other"))
     _add_user_commands(commands.add_parser("user", help="who may log in with auth_strategy = http_basic"))
     return parser
+
+
+def _add_ca_commands(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_ca)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("show", help="show authorities and certificates, and when they end")
+    actions.add_parser("rotate", help="have new authorities take the place of the present ones, without interruption")
+
+
+def _add_host_commands(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_host)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser(
+        "list", help="show all hosts, what is left on drained ones, and what the loss of each would cost"
+    )
+    for name, about in (
+        ("drain", "place nothing there any more, and replace what is there, one amphora of a load balancer at a time"),
+        ("undrain", "take it into service again; what has not left stays"),
+        ("remove", "forget a host that is lost, or drained and ended; what was on it is replaced"),
+    ):
+        actions.add_parser(name, help=about).add_argument("host", help="name, as in 'livia host list'")
 
 
 def _add_user_commands(parser: argparse.ArgumentParser) -> None:

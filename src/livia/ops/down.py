@@ -4,8 +4,10 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 from livia.agent.main import down as remove_data_plane
+from livia.ops import leftovers
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 
@@ -29,12 +31,24 @@ def down(installation: Installation, *, purge: bool) -> None:
     _end_supervisor(installation)
     remove_data_plane(installation.agent_config())
     if purge:
-        shutil.rmtree(state.directory)
+        _remove(state.directory)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory; of one that is the mount point of a volume, all that is in it."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if not directory.is_mount():
+        directory.rmdir()
 
 
 def _end_supervisor(installation: Installation) -> None:
     """Ask whoever holds the lock to end, and wait until the lock is free."""
     state = installation.state
+    leftovers.end(state)
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline:
         try:

@@ -13,7 +13,7 @@ from livia.core.drivers import AmphoraDriver, ComputeDriver, NetworkDriver, Seal
 from livia.core.rules.capabilities import AGENT_LIMITS, NO_LIMITS, Limits
 from livia.drivers.amphora.agent import Agents, AgentTls
 from livia.drivers.amphora.noop import NoopAmphorae
-from livia.drivers.compute.host import Hosts
+from livia.drivers.compute.host import Hosts, agent_answers
 from livia.drivers.compute.noop import NoopCompute
 from livia.drivers.network.local import LocalNetworks
 from livia.drivers.network.noop import NoopNetworks
@@ -24,6 +24,7 @@ from livia.drivers.secrets.noop import NoopSecrets
 from livia.drivers.secrets.seal import KEY_LENGTH, KeySeal
 from livia.ops.settings import SAMPLE_PASSPHRASE, Settings, SettingsError
 from livia.store.engine import Database
+from livia.worker.runner import Drivers
 
 _Driver = TypeVar("_Driver")
 
@@ -32,11 +33,17 @@ _SILENT_BEATS = 3
 _SILENT_SECONDS = 15.0
 
 _AGENT = "amphora_haproxy_rest_driver"
+#: the compute driver that has hosts of its own
+HOSTS = "compute_host_driver"
+
+
+def host_silence(settings: Settings) -> float:
+    """Seconds after which a host that was not heard of counts as lost, and gets no further amphora."""
+    return max(_SILENT_SECONDS, _SILENT_BEATS * settings.health.heartbeat_interval)
 
 
 def _hosts(settings: Settings, database: Database) -> Hosts:
-    beat = settings.health.heartbeat_interval
-    return Hosts(database, silence=max(_SILENT_SECONDS, _SILENT_BEATS * beat))
+    return Hosts(database, silence=host_silence(settings), answers=agent_answers)
 
 
 def _agents(settings: Settings) -> Agents:
@@ -99,7 +106,7 @@ _NETWORK: dict[str, Callable[[Settings, Database, Clock], NetworkDriver]] = {
     "network_noop_driver": lambda _settings, _database, _clock: NoopNetworks(),
 }
 _COMPUTE: dict[str, Callable[[Settings, Database], ComputeDriver]] = {
-    "compute_host_driver": _hosts,
+    HOSTS: _hosts,
     "compute_noop_driver": lambda _settings, _database: NoopCompute(),
 }
 _AMPHORA: dict[str, Callable[[Settings], AmphoraDriver]] = {
@@ -163,6 +170,17 @@ def amphorae(settings: Settings) -> AmphoraDriver:
 def secrets(settings: Settings, database: Database, clock: Clock) -> SecretStore:
     """The driver of `cert_manager`. Raises SettingsError."""
     return _chosen(settings, "cert_manager", _SECRETS)(settings, database, clock)
+
+
+def far_sides(settings: Settings, database: Database, clock: Clock) -> Drivers:
+    """All that a worker acts through. Raises SettingsError."""
+    return Drivers(
+        network=network(settings, database, clock),
+        compute=compute(settings, database),
+        amphorae=amphorae(settings),
+        secrets=secrets(settings, database, clock),
+        seal=seal(settings),
+    )
 
 
 def about_secrets(settings: Settings) -> list[str]:

@@ -45,20 +45,18 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     ),
     "certificates": _names(
         f"{_SERVICE} cert_manager cert_generator barbican_auth ca_certificate ca_private_key "
-        "ca_private_key_passphrase signing_digest cert_validity_time storage_path"
+        "ca_private_key_passphrase signing_digest storage_path"
     ),
-    "house_keeping": _names(
-        "cert_interval cert_expiry_buffer cert_rotate_threads spare_amphora_pool_size spare_check_interval"
-    ),
+    "house_keeping": _names("cert_rotate_threads"),
     "health_manager": _names(
-        "failover_threads health_update_threads stats_update_threads sock_rlimit failover_threshold "
-        "controller_ip_port_list event_streamer_driver sync_provisioning_status"
+        "health_update_threads stats_update_threads controller_ip_port_list event_streamer_driver "
+        "sync_provisioning_status"
     ),
     "haproxy_amphora": _names(
         "base_path base_cert_dir haproxy_template connection_logging connection_max_retries "
         "connection_retry_interval active_connection_max_retries active_connection_retry_interval "
         "active_connection_rety_interval failover_connection_max_retries failover_connection_retry_interval "
-        "build_rate_limit build_active_retries build_retry_interval haproxy_stick_size user_log_format bind_host "
+        "build_rate_limit build_active_retries build_retry_interval user_log_format bind_host "
         "lb_network_interface haproxy_cmd respawn_count respawn_interval api_db_commit_retry_attempts "
         "api_db_commit_retry_initial_delay api_db_commit_retry_backoff api_db_commit_retry_max "
         "default_connection_limit"

@@ -2,9 +2,26 @@
 
 import logging
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
+
+
+class Lossy:
+    """A stream whose lines are lost while its disk is full or its terminal gone: no thread may die of telling."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def level(*, debug: bool) -> int:
@@ -26,6 +43,6 @@ def configure(stream: TextIO = sys.stderr, *, json: bool = True, level: int = lo
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Lossy(stream))),
         cache_logger_on_first_use=False,
     )

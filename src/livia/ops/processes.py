@@ -1,37 +1,41 @@
 """The life of each controller process, from complete settings: what is left open there is an error here."""
 
 import os
+import secrets
 import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 import structlog
 from granian import Granian
 from granian.constants import Interfaces
-from prometheus_client import CollectorRegistry
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter
 
 from livia.api.arrival import Wsgi, in_turn, whole_bodies
 from livia.core.clock import SystemClock
 from livia.core.spec import Offer, TlsDefaults
-from livia.core.wake import Wake
+from livia.core.wake import NoWake, Wake
 from livia.drivers.wake.datagram import DatagramListener, DatagramWake
-from livia.health.fleet import Fleet
-from livia.health.service import HealthManager, Receiver
-from livia.health.watch import Watch
-from livia.health.wire import Decoder
-from livia.health.writer import Writer
-from livia.house.service import House
-from livia.ops import access, drivers
+from livia.health.receiver import Listen
+from livia.health.service import FarSides, HealthManager, Options
+from livia.health.watch import Limits
+from livia.house.runner import Runner
+from livia.ops import access, drivers, housekeeping, metrics
 from livia.ops.settings import Settings
 from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
+from livia.services.settings import ApiSettings
 from livia.store.engine import Database
+from livia.worker.metrics import Metrics
+from livia.worker.queue import Queue
 from livia.worker.reconciler import Reconciler
-from livia.worker.runner import Drivers
-from livia.worker.service import Worker
+from livia.worker.seat import Seat
+from livia.worker.service import LEASE_SECONDS, Worker
 
 log = structlog.get_logger()
 
@@ -40,6 +44,8 @@ log = structlog.get_logger()
 _API_AT_ONCE = 4
 #: requests that may be on their way in besides: a thread waits for each body that is sent slowly, or never to its end
 _API_ARRIVING = 256
+#: seconds that a database server may take for an answer: longer than it waits for a lock
+_DATABASE_SECONDS = 60
 #: seconds that requests have to end when the API is to: one that never arrives whole would wait for ever
 _API_GRACE = 5
 
@@ -56,11 +62,13 @@ class Processes:
     def database(self, *, durable: bool = True) -> Database:
         """A database of this process's own."""
         options = self._settings.database
-        return Database(options.connection, pool_size=options.max_pool_size, durable=durable)
+        return Database(
+            options.connection, pool_size=options.max_pool_size, durable=durable, patience=_DATABASE_SECONDS
+        )
 
     def application(self) -> Wsgi:
         """The API as a WSGI application. Raises SettingsError."""
-        return whole_bodies(self._answering(), self._settings.api.max_request_body_size)
+        return whole_bodies(self._answering()[0], self._settings.api.max_request_body_size)
 
     def dependencies(self, wake: Wake) -> Deps:
         """What use cases work with. Raises SettingsError."""
@@ -76,8 +84,20 @@ class Processes:
             limits=drivers.limits(self._settings),
         )
 
-    def _answering(self) -> Wsgi:
-        return access.application(self._settings, self.dependencies(DatagramWake(self._wake_path)))
+    def _answering(self) -> tuple[Wsgi, CollectorRegistry]:
+        """The application, and where it counts."""
+        deps = self.dependencies(NoWake())
+        registry = metrics.registry_of(deps.database)
+        deps = replace(deps, wake=self._hints(registry))
+        return access.application(self._settings, deps, registry), registry
+
+    def _hints(self, registry: CollectorRegistry) -> DatagramWake:
+        lost = Counter(
+            "livia_wake_hints_lost",
+            "Hints that no worker of this machine took: what they were about waits for the next poll.",
+            registry=registry,
+        )
+        return DatagramWake(self._wake_path, lost.inc)
 
     def run_api(self) -> None:
         """The life of the API's parent process; Granian forks the one that answers."""
@@ -97,31 +117,18 @@ class Processes:
 
     def _load_api(self) -> Wsgi:
         die_with_parent()
-        return whole_bodies(in_turn(self._answering(), _API_AT_ONCE), self._settings.api.max_request_body_size)
+        application, registry = self._answering()
+        metrics.publish("api", registry, self._settings.livia)
+        return whole_bodies(in_turn(application, _API_AT_ONCE), self._settings.api.max_request_body_size)
 
     def run_worker(self) -> None:
         """The life of the worker's process. Raises SettingsError."""
         database = self.database()
-        far_sides = Drivers(
-            network=drivers.network(self._settings, database, self._clock),
-            compute=drivers.compute(self._settings, database),
-            amphorae=drivers.amphorae(self._settings),
-            secrets=drivers.secrets(self._settings, database, self._clock),
-            seal=drivers.seal(self._settings),
-        )
-        options, api = self._settings.livia, self._settings.api
-        tls = TlsDefaults(
-            listener=Offer(
-                ciphers=api.default_listener_ciphers,
-                versions=api.default_listener_tls_versions,
-                alpn=api.default_listener_alpn_protocols,
-            ),
-            pool=Offer(
-                ciphers=api.default_pool_ciphers,
-                versions=api.default_pool_tls_versions,
-                alpn=api.default_pool_alpn_protocols,
-            ),
-        )
+        far_sides = drivers.far_sides(self._settings, database, self._clock)
+        options = self._settings.livia
+        registry = metrics.registry_of(database)
+        counted = Metrics(registry)
+        Queue(database, self._clock, registry)
 
         def make(pool: ThreadPoolExecutor) -> Reconciler:
             return Reconciler(
@@ -130,31 +137,48 @@ class Processes:
                 self._clock,
                 pool,
                 advert_interval=options.advert_interval,
+                stick_size=self._settings.agent.haproxy_stick_size,
                 deadline=options.deadline,
-                tls=tls,
+                tls=_tls_defaults(self._settings.api),
+                metrics=counted,
             )
 
+        seat = self._seat()
         worker = Worker(
-            database,
+            # What is forgotten of leases and work when the machine dies is done once more.
+            self.database(durable=False),
             make,
             self._wait_for_hint(),
             DatagramWake(self._wake_path),
-            owner=self._owner,
+            owner=f"{self._owner}:{secrets.token_hex(8)}" if seat is None else seat.owner,
+            deserted=tuple if seat is None else seat.deserted,
             threads=options.reconcile_threads,
+            deadline=options.deadline,
+            metrics=counted,
         )
+        metrics.publish("worker", registry, options)
 
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            worker.stop()
-
-        signal.signal(signal.SIGTERM, stop)
+        _at_sigterm(worker.stop)
         worker.run()
+
+    def _seat(self) -> Seat | None:
+        try:
+            return Seat(self._wake_path, self._settings.common.host or socket.gethostname())
+        except OSError as error:
+            log.warning(
+                "what this worker holds when it is killed stays its own until the leases end",
+                directory=str(self._wake_path),
+                seconds=LEASE_SECONDS,
+                error=str(error),
+            )
+            return None
 
     def _wait_for_hint(self) -> Callable[[float], bool]:
         try:
             return DatagramListener(self._wake_path).wait
         except OSError as error:
             log.warning(
-                "no wake-up hints: changes wait for the next poll", socket=str(self._wake_path), error=str(error)
+                "no wake-up hints: changes wait for the next poll", directory=str(self._wake_path), error=str(error)
             )
             return Event().wait
 
@@ -163,42 +187,91 @@ class Processes:
         options = self._settings.health
         # Heartbeats come again in a moment: their writes need not outlive the machine.
         database = self.database(durable=False)
-        fleet = Fleet()
-        watch = Watch(
-            database,
-            fleet,
-            self._clock,
-            drivers.compute(self._settings, database),
-            drivers.amphorae(self._settings),
-            DatagramWake(self._wake_path),
-            timeout=options.heartbeat_timeout,
-            interval=options.health_check_interval,
+        registry = metrics.registry_of(database)
+        far = FarSides(
+            compute=drivers.compute(self._settings, database),
+            agents=drivers.amphorae(_impatient(self._settings)),
+            wake=self._hints(registry),
         )
-        registry = CollectorRegistry()
-        receiver = Receiver((options.bind_ip, options.bind_port), Decoder(options.heartbeat_key), fleet, registry)
-        writer = Writer(database, fleet, self._clock, watch.interrupted)
-        HealthManager(receiver, writer, watch).run(stopped_by_signal())
+        manager = HealthManager(
+            database,
+            far,
+            self._clock,
+            Options(
+                listen=Listen(address=options.bind_ip, port=options.bind_port, buffer=options.sock_rlimit),
+                key=options.heartbeat_key,
+                limits=Limits(
+                    timeout=options.heartbeat_timeout,
+                    interval=options.health_check_interval,
+                    threshold=options.failover_threshold,
+                ),
+                probes=options.failover_threads,
+            ),
+            registry,
+        )
+        metrics.publish("health", registry, self._settings.livia)
+        manager.run(stopped_by_signal())
 
     def run_house(self) -> None:
         """The life of the housekeeper's process."""
-        options = self._settings.house
-        house = House(
-            self.database(),
-            self._clock,
-            owner=f"{self._owner}:{os.getpid()}",
-            interval=options.cleanup_interval,
-            amphora_age=options.amphora_expiry_age,
-            load_balancer_age=options.load_balancer_expiry_age,
-        )
-        house.run(stopped_by_signal())
+        database, owner = self.database(), f"{self._owner}:{os.getpid()}"
+        registry = metrics.registry_of(database)
+        metrics.publish("house", registry, self._settings.livia)
+        jobs = housekeeping.jobs(self._settings, database, self._clock, DatagramWake(self._wake_path), registry)
+        Runner(database, self._clock, jobs, owner=owner, registry=registry).run(stopped_by_signal())
+
+
+def _impatient(settings: Settings) -> Settings:
+    """An agent that is silent already is asked whether it lives: it gets a part of the timeout to answer."""
+    agent, patience = settings.agent, settings.health.heartbeat_timeout / 4
+    quick = replace(
+        agent,
+        rest_request_conn_timeout=min(agent.rest_request_conn_timeout, patience),
+        rest_request_read_timeout=min(agent.rest_request_read_timeout, patience),
+    )
+    return replace(settings, agent=quick)
 
 
 def stopped_by_signal() -> Event:
     """An event that SIGTERM sets."""
     event = Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    signal.signal(signal.SIGTERM, stop)
+    _at_sigterm(event.set)
     return event
+
+
+def _at_sigterm(stop: Callable[[], None]) -> None:
+    """Call `stop`, whichever thread the kernel gives SIGTERM to: of a process that was stopped meanwhile, any.
+
+    A handler of Python's runs in the main thread, and one that sleeps there without end would never run it.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGTERM, _survive)
+    # Written to in the thread that got the signal.
+    signal.set_wakeup_fd(writer)
+
+    def wait() -> None:
+        os.read(reader, 1)
+        stop()
+
+    Thread(target=wait, name="stop", daemon=True).start()
+
+
+def _survive(_number: int, _frame: FrameType | None) -> None:
+    """A signal that has a handler does not end the process."""
+
+
+def _tls_defaults(api: ApiSettings) -> TlsDefaults:
+    """What the data plane offers where a listener or pool says nothing itself."""
+    return TlsDefaults(
+        listener=Offer(
+            ciphers=api.default_listener_ciphers,
+            versions=api.default_listener_tls_versions,
+            alpn=api.default_listener_alpn_protocols,
+        ),
+        pool=Offer(
+            ciphers=api.default_pool_ciphers,
+            versions=api.default_pool_tls_versions,
+            alpn=api.default_pool_alpn_protocols,
+        ),
+    )

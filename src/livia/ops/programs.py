@@ -56,7 +56,14 @@ def health_manager(arguments: Sequence[str] | None = None) -> int:
 
 def housekeeping(arguments: Sequence[str] | None = None) -> int:
     """`octavia-housekeeping`."""
-    return run(parser("octavia-housekeeping", "Purge what was deleted long ago."), arguments, _housekeeping)
+    return run(
+        parser(
+            "octavia-housekeeping",
+            "Purge, keep spares, renew certificates, remove what nobody owns, repair what differs.",
+        ),
+        arguments,
+        _housekeeping,
+    )
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:

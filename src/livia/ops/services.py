@@ -47,7 +47,9 @@ class Installation:
             database=replace(settings.database, connection=self.database_url),
             health=replace(settings.health, heartbeat_key=self.heartbeat_key),
             agent=replace(settings.agent, client_cert=state.controller_certificate, server_ca=state.agents_ca),
-            certificates=replace(settings.certificates, vault_key=state.vault_key),
+            certificates=replace(
+                settings.certificates, vault_key=state.vault_key, pki_directory=str(state.pki_directory)
+            ),
             livia=replace(settings.livia, wake_socket=str(state.wake_path)),
         )
 
@@ -66,8 +68,6 @@ class Installation:
     def services(self) -> list[Service]:
         """All services, in the order they start."""
         settings, host = self.complete_settings, self.state.host_name
-        # The state directory is locked by one supervisor, and it runs one worker: a lease of this name whose holder
-        # is not that process belongs to a dead one.
         worker, house = Processes(settings, f"worker@{host}"), Processes(settings, f"house@{host}")
         return [
             Service(name="agent", run=self.run_agent),
@@ -75,6 +75,7 @@ class Installation:
             Service(name="worker", run=worker.run_worker),
             Service(name="api", run=worker.run_api),
             Service(name="house", run=house.run_house),
+            *([Service(name="canary", run=self.run_canary)] if settings.livia.canary_interval > 0 else []),
         ]
 
     def agent_config(self) -> AgentConfig:
@@ -91,6 +92,12 @@ class Installation:
             heartbeat_interval=health.heartbeat_interval,
             capacity=self.settings.livia.host_capacity,
         )
+
+    def run_canary(self) -> None:
+        """The life of the canaries' process."""
+        from livia.ops.canary import service  # who sends none needs none of it
+
+        service.stay(self, self.settings.livia.canary_interval, stopped_by_signal(), lambda _line: None)
 
     def run_agent(self) -> None:
         """The life of the agent's process."""

@@ -11,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct, field
 
+from livia.core.spec import STICK_SIZE, is_stick_size
 from livia.ops import known
 from livia.services.settings import AccessSettings, ApiSettings, CorsSettings, HealthcheckSettings, PolicySettings
 
@@ -45,7 +46,11 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
 
 
 class HealthSettings(Struct, frozen=True, kw_only=True):
-    """Seconds. `heartbeat_key` empty: one made at first start and kept in the state directory."""
+    """Seconds. `heartbeat_key` empty: one made at first start and kept in the state directory.
+
+    `failover_threads`: agents asked at once whether they live. `failover_threshold`: so many silent amphorae stop
+    failovers. `sock_rlimit`: bytes of the receive queue; 0: as many as a burst needs.
+    """
 
     bind_ip: str = "127.0.0.1"
     bind_port: int = 5555
@@ -53,14 +58,21 @@ class HealthSettings(Struct, frozen=True, kw_only=True):
     heartbeat_timeout: float = 60.0
     heartbeat_interval: float = 10.0
     health_check_interval: float = 3.0
+    failover_threads: int = 10
+    failover_threshold: int | None = None
+    sock_rlimit: int = 0
 
 
 class HouseSettings(Struct, frozen=True, kw_only=True):
-    """Seconds."""
+    """Seconds; `spare_amphora_pool_size`: amphorae that are kept ready."""
 
+    cert_expiry_buffer: float = 1209600.0
+    cert_interval: float = 3600.0
     cleanup_interval: float = 30.0
     amphora_expiry_age: float = 604800.0
     load_balancer_expiry_age: float = 604800.0
+    spare_amphora_pool_size: int = 0
+    spare_check_interval: float = 30.0
 
 
 class ControllerSettings(Struct, frozen=True, kw_only=True):
@@ -72,13 +84,24 @@ class ControllerSettings(Struct, frozen=True, kw_only=True):
 
 
 class AgentSettings(Struct, frozen=True, kw_only=True):
-    """How controllers reach agents; timeouts in seconds. Files are PEM: our certificate with key, the agents' CA."""
+    """How controllers reach agents; timeouts in seconds. Files are PEM: our certificate with key, the agents' CA.
+
+    `haproxy_stick_size`: entries of each stick table, as HAProxy writes it.
+    """
 
     bind_port: int = 9443
     client_cert: Path = Path("/etc/octavia/certs/client.pem")
     server_ca: Path = Path("/etc/octavia/certs/server_ca.pem")
     rest_request_conn_timeout: float = 10.0
     rest_request_read_timeout: float = 60.0
+    haproxy_stick_size: str = STICK_SIZE
+
+    def __post_init__(self) -> None:
+        if not is_stick_size(self.haproxy_stick_size):
+            raise SettingsError(
+                f"[haproxy_amphora] haproxy_stick_size = {self.haproxy_stick_size!r}: it is a number of entries, 1 or "
+                "more, in units of 1024 with k, m or g behind it, and below 4g."
+            )
 
 
 #: what contract 90 has as the default of [certificates] server_certs_key_passphrase: everybody knows it
@@ -90,14 +113,18 @@ class CertificateSettings(Struct, frozen=True, kw_only=True):
 
     `storage_path`: the directory of `local_cert_manager`. `vault_key`: a file with what `local_vault` seals secrets
     with, 32 bytes in hexadecimal; `livia up` has it in its state directory. `server_certs_key_passphrase`: what seals
-    the material of load balancers where that key does not; the first seals, any opens.
+    the material of load balancers where that key does not; the first seals, any opens. `cert_validity_time`: seconds
+    that certificates of agents and controllers last. `pki_directory`: where the built-in authorities are that sign
+    them; empty: somebody else renews them.
     """
 
     cert_manager: str = "barbican_cert_manager"
+    cert_validity_time: float = 2592000.0
     storage_path: Path = field(
         default_factory=lambda: Path(os.environ.get("OS_OCTAVIA_TLS_STORAGE", "/var/lib/octavia/certificates/"))
     )
     vault_key: Path = Path("/etc/octavia/vault.key")
+    pki_directory: str = ""
     server_certs_key_passphrase: tuple[str, ...] = field(
         default_factory=lambda: (os.environ.get("TLS_PASS_AMPS_DEFAULT", SAMPLE_PASSPHRASE),)
     )
@@ -107,14 +134,35 @@ class LiviaSettings(Struct, frozen=True, kw_only=True):
     """`advert_interval`: seconds between VRRP adverts. `deadline`: seconds until an unfinished change shows ERROR.
 
     `host_capacity`: amphorae that the embedded host takes. `reconcile_threads`: load balancers worked on at once.
-    `wake_socket`: where a worker hears at once of a change by an API of the same machine; empty: one a database.
+    `drift_checks_per_minute`: amphorae compared with what they confirmed; 0: none. `orphan_check_interval`: seconds
+    between two looks for what nobody owns; `orphan_grace`: seconds that it is known before it is removed.
+    `unattended_check_interval`: seconds between two looks for what is PENDING with nobody at it.
+    `event_expiry_age`: seconds that events are kept, those of deleted load balancers no longer than these.
+    `wake_socket`: the directory where workers hear at once of a change by an API of the same machine, and where each
+    has its seat; empty: one a database.
+    `metrics_host`, `metrics_port`: where the API answers scrapes; worker, health manager, housekeeping and canary on
+    the four ports that follow. 0: nowhere.
+    `canary_interval`: seconds between two canaries of `livia up`; 0: none. `canary_network`: for their VIPs; empty: one
+    of their own. `canary_user`, `canary_password`: who they are where users log in, of the project `canary_project`.
     """
 
     advert_interval: float = 0.1
     deadline: float = 300.0
+    drift_checks_per_minute: int = 60
+    event_expiry_age: float = 2592000.0
     host_capacity: int = 1000
+    orphan_check_interval: float = 300.0
+    orphan_grace: float = 600.0
     reconcile_threads: int = 4
+    unattended_check_interval: float = 30.0
     wake_socket: str = ""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9880
+    canary_interval: float = 0.0
+    canary_network: str = ""
+    canary_project: str = "livia-canary"
+    canary_user: str = "livia-canary"
+    canary_password: str = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -3,19 +3,34 @@
 import fcntl
 import secrets
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-from livia.pki.authority import Authority, write_private
+from livia.core.clock import Clock, SystemClock
+from livia.pki.authority import CERTIFICATE_LIFE, Authority, write_private
+from livia.pki.rollover import Rollover
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/livia")
-#: names inside it
-_SERVER_AUTHORITY = "pki/agents"
-_CLIENT_AUTHORITY = "pki/controllers"
+#: what controllers are called in their certificate
+CONTROLLER_NAME = "livia-controller"
+#: contract 90, [house_keeping] cert_expiry_buffer
+_BUFFER = timedelta(days=14)
+_SYSTEM = SystemClock()
 
 
 class AlreadyRunningError(Exception):
     """Another `livia up` uses the state directory."""
+
+
+def agents_authority(pki: Path, clock: Clock = _SYSTEM) -> Rollover:
+    """Signs what agents present."""
+    return Rollover(pki / "agents", "Livia agents", clock)
+
+
+def controllers_authority(pki: Path, clock: Clock = _SYSTEM) -> Rollover:
+    """Signs what controllers present."""
+    return Rollover(pki / "controllers", "Livia controllers", clock)
 
 
 class State:
@@ -41,6 +56,10 @@ class State:
         return self.directory / "log"
 
     @property
+    def lock_path(self) -> Path:
+        return self.directory / "livia.lock"
+
+    @property
     def pid_path(self) -> Path:
         return self.directory / "livia.pid"
 
@@ -54,11 +73,17 @@ class State:
 
     @property
     def agents_ca(self) -> Path:
-        return self.directory / _SERVER_AUTHORITY / "ca.pem"
+        """What agents' certificates are verified with."""
+        return agents_authority(self.pki_directory).trust_path
 
     @property
     def controllers_ca(self) -> Path:
-        return self.directory / _CLIENT_AUTHORITY / "ca.pem"
+        """What controllers' certificates are verified with."""
+        return controllers_authority(self.pki_directory).trust_path
+
+    @property
+    def pki_directory(self) -> Path:
+        return self.directory / "pki"
 
     @property
     def host_name(self) -> str:
@@ -77,8 +102,9 @@ class State:
         """Whether a `livia up` has ever run here."""
         return (self.directory / "host").exists()
 
-    def prepare(self) -> None:
-        """Make what is missing: directories, authorities, certificates, keys. Raises AuthorityError, OSError."""
+    def prepare(self, *, life: timedelta = CERTIFICATE_LIFE, buffer: timedelta = _BUFFER) -> None:
+        """Make what is missing: directories, authorities, certificates, keys. Certificates last for `life`, and
+        are made anew when they have less than `buffer` left. Raises AuthorityError, OSError."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory.chmod(0o700)
         self.log_directory.mkdir(exist_ok=True)
@@ -88,16 +114,19 @@ class State:
             write_private(self.directory / "heartbeat.key", secrets.token_hex(32).encode())
         if not self.vault_key.exists():
             write_private(self.vault_key, secrets.token_hex(32).encode())
-        agents = Authority.open(self.directory / _SERVER_AUTHORITY, "Livia agents")
-        controllers = Authority.open(self.directory / _CLIENT_AUTHORITY, "Livia controllers")
-        # New ones at each start: a month is longer than any start lives without another, and nothing depends on
-        # the old ones once their holders have ended.
-        write_private(self.agent_certificate, agents.issue(self.host_name))
-        write_private(self.controller_certificate, controllers.issue("livia-controller"))
+        self._certify(agents_authority(self.pki_directory).open(), self.agent_certificate, self.host_name, life, buffer)
+        controllers = controllers_authority(self.pki_directory).open()
+        self._certify(controllers, self.controller_certificate, CONTROLLER_NAME, life, buffer)
+
+    @staticmethod
+    def _certify(authority: Authority, path: Path, name: str, life: timedelta, buffer: timedelta) -> None:
+        """A certificate, unless there is one that lasts."""
+        if authority.due(path, name, buffer) is not None:
+            write_private(path, authority.issue(name, life=life))
 
     def lock(self) -> IO[str]:
         """Hold the directory for this process. Raises AlreadyRunningError; the lock dies with the process."""
-        file = (self.directory / "livia.lock").open("a+")
+        file = self.lock_path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -11,19 +11,20 @@ from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 from livia.ops.supervisor import COMMAND_PREFIX
-from livia.store import hosts, work
+from livia.store import hosts, standing
 from livia.store import tables as t
+from livia.store.standing import Standing
 
 _GOOD = {"ACTIVE", "ONLINE", "ALLOCATED", "NO_MONITOR"}
 _BAD = {"ERROR", "DEGRADED"}
 
 
 def show(installation: Installation, console: Console) -> bool:
-    """Print the state of the installation; whether its services run."""
-    running = _show_services(installation, console)
+    """Print the state of the installation; whether its services run, where they are a `livia up`'s."""
+    running = _show_services(installation, console) if installation.state.exists() else True
     with installation.database().read() as connection:
         _show_hosts(connection, console)
-        _show_load_balancers(connection, console)
+        show_load_balancers(connection, console)
         _show_amphorae(connection, console, installation.clock.now())
     return running
 
@@ -90,7 +91,8 @@ def _show_hosts(connection: Connection, console: Console) -> None:
     console.print(table)
 
 
-def _show_load_balancers(connection: Connection, console: Console) -> None:
+def show_load_balancers(connection: Connection, console: Console) -> None:
+    """Print every load balancer; of those with work left, what, why, and when it is tried next."""
     query = (
         select(t.load_balancer, t.vip.c.ip_address)
         .join_from(t.load_balancer, t.vip, t.vip.c.load_balancer_id == t.load_balancer.c.id)
@@ -104,11 +106,17 @@ def _show_load_balancers(connection: Connection, console: Console) -> None:
         "Provisioning",
         "Operating",
         "Generation",
+        "Pending",
+        "Next try",
         "Waits for",
         title="Load balancers",
         title_justify="left",
     )
-    for row in connection.execute(query).mappings():
+    rows = connection.execute(query).mappings().all()
+    unfinished = standing.of(connection, [row["id"] for row in rows])
+    parts = standing.pending(connection, list(unfinished))
+    for row in rows:
+        work = unfinished.get(row["id"])
         table.add_row(
             row["id"],
             row["name"] or "",
@@ -116,9 +124,23 @@ def _show_load_balancers(connection: Connection, console: Console) -> None:
             _coloured(row["provisioning_status"]),
             _coloured(row["operating_status"]),
             f"{row['confirmed_generation']} of {row['generation']}",
-            work.reason_of(connection, row["id"]) or "-",
+            "-" if work is None else _pending(work, parts.get(work.key)),
+            "-" if work is None else _next_try(work),
+            "-" if work is None else work.reason or "a worker",
         )
     console.print(table)
+
+
+def _pending(work: Standing, parts: str | None) -> str:
+    """What is not as it should be, and since when."""
+    return f"{parts or 'itself'}, for {work.age:.0f} s"
+
+
+def _next_try(work: Standing) -> str:
+    if work.worker is not None:
+        return f"now, by {work.worker}"
+    number = "" if work.attempts == 0 else f" (number {work.attempts + 1})"
+    return f"in {work.due_in:.0f} s{number}" if work.due_in > 0 else f"due{number}"
 
 
 def _show_amphorae(connection: Connection, console: Console, now: datetime) -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -133,7 +134,9 @@ class Supervisor:
             # The outermost frame of a process: nothing above could tell of it.
             log.exception("service ended", service=service.name)
         finally:
-            sys.stderr.flush()
+            # Whatever happens, a child ends here: in its parent's code it would be a second supervisor.
+            with suppress(OSError):
+                sys.stderr.flush()
             os._exit(code)
 
     def _reap(self) -> None:

@@ -12,7 +12,7 @@ from livia.agent.plumbing import segment
 from livia.agent.plumbing.fabric import Fabric
 from livia.core.drivers import Network
 from livia.drivers.network.local import LocalNetworks
-from livia.ops import drivers, logs, preflight
+from livia.ops import drivers, housekeeping, leftovers, logs, preflight
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 from livia.ops.supervisor import Supervisor
@@ -32,7 +32,9 @@ def up(installation: Installation) -> None:
     """Start everything and stay until SIGTERM or Ctrl-C. Raises CannotStartError."""
     state = installation.state
     try:
-        state.prepare()
+        validity = housekeeping.validity(installation.settings)
+        state.prepare(life=validity.life, buffer=validity.buffer)
+        leftovers.end(state)
         lock = state.lock()
     except (AlreadyRunningError, AuthorityError, OSError) as error:
         raise CannotStartError(str(error)) from error

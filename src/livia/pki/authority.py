@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from livia.core.clock import Clock, SystemClock
+
 AUTHORITY_LIFE = timedelta(days=3650)
 #: contract 90, [certificates] cert_validity_time
 CERTIFICATE_LIFE = timedelta(seconds=2592000)
-#: tolerated difference between two machines' clocks
-_SKEW = timedelta(minutes=10)
+#: how far a clock may be set back, or be behind that of another machine, before what was issued is not valid yet there
+_SKEW = timedelta(days=7)
+_SYSTEM = SystemClock()
 
 
 class AuthorityError(Exception):
@@ -27,26 +30,38 @@ class AuthorityError(Exception):
 
 
 class Authority:
-    """One certificate authority in one directory: `ca.pem` for everybody, `ca.key` for us."""
+    """One certificate authority in one directory: `ca.pem` for everybody, `ca.key` for us.
 
-    def __init__(self, directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    `trusted.pem` is what its certificates are verified with: itself, and while it is rolled over the one that comes
+    or the one that leaves as well (`livia.pki.rollover`).
+    """
+
+    def __init__(
+        self, directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, clock: Clock
+    ) -> None:
         self._directory = directory
         self._certificate = certificate
         self._key = key
+        self._clock = clock
 
     @property
     def certificate_path(self) -> Path:
         return self._directory / "ca.pem"
 
+    @property
+    def expires(self) -> datetime:
+        """UTC."""
+        return self._certificate.not_valid_after_utc
+
     @classmethod
-    def open(cls, directory: Path, name: str) -> "Authority":
+    def open(cls, directory: Path, name: str, clock: Clock = _SYSTEM) -> "Authority":
         """The authority in `directory`, made now if the directory does not hold one.
 
         Raises AuthorityError when its files are there but damaged.
         """
         certificate_path, key_path = directory / "ca.pem", directory / "ca.key"
         if not certificate_path.exists():
-            return cls._create(directory, name)
+            create(directory, name, clock)
         try:
             certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
             key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
@@ -55,40 +70,14 @@ class Authority:
                 f"The certificate authority in {directory} cannot be read ({error}): restore ca.pem and ca.key there, "
                 "or remove both to make a new one."
             ) from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise AuthorityError(
-                f"{key_path} holds no elliptic curve key: restore the one that {certificate_path} is for."
-            )
-        return cls(directory, certificate, key)
-
-    @classmethod
-    def _create(cls, directory: Path, name: str) -> "Authority":
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _SKEW)
-            .not_valid_after(now + AUTHORITY_LIFE)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        # The key first: ca.pem is what says that the authority exists.
-        write_private(directory / "ca.key", _key_pem(key))
-        write_private(directory / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
-        return cls(directory, certificate, key)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise AuthorityError(f"{key_path} is not the key of {certificate_path}: restore the one that is.")
+        return cls(directory, certificate, key, clock)
 
     def issue(self, name: str, *, addresses: tuple[str, ...] = (), life: timedelta = CERTIFICATE_LIFE) -> bytes:
         """PEM of a new certificate and its key. `name` becomes the common name and a DNS name."""
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.now(UTC)
+        now = self._clock.now().replace(tzinfo=UTC)
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         names += [x509.IPAddress(ip_address(address)) for address in addresses]
         certificate = (
@@ -110,6 +99,74 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key)
+
+    def due(self, path: Path, name: str, buffer: timedelta) -> str | None:
+        """Why the certificate in `path` is to be issued anew; None while it may stay: it names `name`, comes from this
+        authority and lasts longer than `buffer`."""
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError):
+            return "there is none that can be read"
+        if certificate.subject.rfc4514_string() != f"CN={name}":
+            return f"it does not name {name}"
+        return self.moved_on(key_id(certificate), certificate.not_valid_after_utc, buffer)
+
+    def moved_on(self, issuer: str, expires: datetime, buffer: timedelta) -> str | None:
+        """Why a certificate with this issuer's key (`key_id`) and end (UTC) is to be issued anew; None: it may stay."""
+        if issuer != self.key_id:
+            return "it comes from another authority"
+        left = expires - self._clock.now().replace(tzinfo=UTC)
+        # An authority near its own end signs nothing that lasts longer.
+        if left < buffer and expires < self._certificate.not_valid_after_utc:
+            return f"it ends in {left.total_seconds() / 86400:.1f} days"
+        return None
+
+    @property
+    def key_id(self) -> str:
+        """What certificates of this authority have as `key_id`."""
+        return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()).digest.hex()
+
+
+def create(directory: Path, name: str, clock: Clock, *, stem: str = "ca", life: timedelta = AUTHORITY_LIFE) -> None:
+    """Make an authority: `<stem>.key` and then `<stem>.pem`, which is what says that it exists."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = clock.now().replace(tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + life)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    write_private(directory / f"{stem}.key", _key_pem(key))
+    write_private(directory / f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def made(certificate: x509.Certificate) -> datetime:
+    """When an authority or a certificate of ours was made, UTC."""
+    return certificate.not_valid_before_utc + _SKEW
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256, 64 hex characters."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def key_id(certificate: x509.Certificate) -> str:
+    """Which key signed a certificate, 40 hex characters; empty where it does not say."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        return ""
+    return (found or b"").hex()
 
 
 def expires(pem: bytes) -> datetime:

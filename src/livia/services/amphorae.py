@@ -41,7 +41,7 @@ def configure(deps: Deps, context: Context, amphora_id: str) -> None:
         amphorae.request_apply(connection, amphora_id, deps.clock.now())
         sentence = "Sending the amphora its configuration anew was asked for."
         _tell(deps, context, connection, load_balancer_id, amphora_id, "amphora.config", sentence)
-        work.request(connection, load_balancer_id, project_id=place.project_id)
+        work.request(connection, load_balancer_id, project_id=place.project_id, request_id=context.request_id)
 
     deps.database.transaction(act)
     deps.wake.hint(load_balancer_id)
@@ -62,7 +62,7 @@ def delete(deps: Deps, context: Context, amphora_id: str) -> None:
             _tell(deps, context, connection, place.load_balancer_id, amphora_id, "amphora.delete", sentence)
         # The worker takes the key of an amphora without a load balancer for the amphora itself.
         key = place.load_balancer_id or amphora_id
-        work.request(connection, key, project_id=place.project_id)
+        work.request(connection, key, project_id=place.project_id, request_id=context.request_id)
         return key
 
     deps.wake.hint(deps.database.transaction(act))

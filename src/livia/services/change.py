@@ -16,7 +16,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.model.secret import Named
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules import state as rules
-from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, supported, unavailable
+from livia.core.rules.capabilities import BUILT_IN_PROVIDERS, Limit, supported, unavailable
 from livia.core.rules.verdict import Refuse, Verdict
 from livia.services.context import Context, Deps, refuse
 from livia.store import bindings, events, listeners, load_balancers, objects, tags, work
@@ -83,9 +83,10 @@ class Change:
         """Note what the data plane cannot do. It is raised last: every other refusal comes first."""
         self._note(supported(self.deps.limits, self.state.provider, kind, values))
 
-    def note_unsupported(self, reason: str | None) -> None:
-        """The same, where a rule that looked at several objects says why; None: they fit."""
-        if reason is not None:
+    def note_unsupported(self, reason: str | None, limit: Limit | None = None) -> None:
+        """The same, where a rule that looked at several objects says why; None: they fit. `limit`: what the rule
+        stands for, where a data plane without that limit does it."""
+        if reason is not None and (limit is None or limit in self.deps.limits):
             self._note(unavailable(self.state.provider, reason))
 
     def _note(self, verdict: Verdict) -> None:
@@ -212,7 +213,13 @@ class Change:
     def request_work(self, priority: work.Priority = work.Priority.USER) -> None:
         """Ask the worker to look at the load balancer, where it is the worker's."""
         if self.state.provider in BUILT_IN_PROVIDERS:
-            work.request(self.connection, self.state.id, project_id=self.state.project_id, priority=priority)
+            work.request(
+                self.connection,
+                self.state.id,
+                project_id=self.state.project_id,
+                priority=priority,
+                request_id=self.context.request_id,
+            )
 
 
 def perform(

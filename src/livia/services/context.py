@@ -38,6 +38,11 @@ def new_uuid() -> str:
     return str(uuid4())
 
 
+def new_request_id() -> str:
+    """An id for what somebody asks for, or Livia itself decides: by it logs and events are found."""
+    return f"req-{uuid4()}"
+
+
 class Deps(Struct, frozen=True, kw_only=True):
     """What use cases work with. `limits`: what the data plane cannot do, refused with a reason."""
 

@@ -42,7 +42,7 @@ def growth(wanted: Graph) -> dict[str, int]:
 
 
 def check_targets(deps: Deps, wanted: Sequence[Mapping[str, Any]]) -> None:
-    """Raise the 400 of a member with a reserved address or in a missing subnet."""
+    """Raise the 400 of a member with an address that none may have, or in a missing subnet."""
     members.check_targets(deps, (member for pool in wanted for member in pool["members"]))
 
 

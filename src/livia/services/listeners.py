@@ -8,6 +8,7 @@ import msgspec
 from livia.core.model.status import Provisioning
 from livia.core.rules import listeners as rules
 from livia.core.rules import persistence, protocols, tls
+from livia.core.rules.capabilities import COOKIES_UNREAD
 from livia.core.rules.references import LISTENER, Readings, named
 from livia.core.rules.verdict import Verdict
 from livia.services import quotas, references
@@ -255,7 +256,9 @@ def _asked(values: Mapping[str, Any], protocol: str) -> dict[str, Any]:
 def _require_heard_cookies(change: Change, protocol: str, pool_id: str | None) -> None:
     """Note it where clients would not stay at their member as the pool says."""
     if pool_id is not None and protocol in persistence.BYTE_STREAMS:
-        change.note_unsupported(persistence.unheard(protocol, pools.persistence(change.connection, pool_id)))
+        change.note_unsupported(
+            persistence.unheard(protocol, pools.persistence(change.connection, pool_id)), COOKIES_UNREAD
+        )
 
 
 def _port_is_free(protocol: str, port: int, others: Iterable[listeners.Neighbour]) -> Verdict:

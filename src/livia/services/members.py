@@ -56,10 +56,11 @@ def create(deps: Deps, context: Context, pool_id: str, values: Mapping[str, Any]
 
 
 def check_targets(deps: Deps, wanted: Iterable[Mapping[str, Any]]) -> None:
-    """Raise the 400 of a reserved address or a missing subnet; each subnet is looked up once."""
+    """Raise the 400 of an address that no member may have, or of a missing subnet; each subnet is looked up once."""
     subnets: set[str] = set()
     for values in wanted:
         require(rules.address_allowed(values["address"], deps.settings.reserved_ips))
+        require(rules.monitor_allowed(values.get("monitor_address")))
         subnet_id = values.get("subnet_id")
         if subnet_id is not None and subnet_id not in subnets:
             if deps.network.subnet(subnet_id) is None:
@@ -109,6 +110,7 @@ def add(
 def update(deps: Deps, context: Context, pool_id: str, member_id: str, changes: Mapping[str, Any]) -> None:
     """Change a member. `changes`: what the request sets, nulls that mean a default resolved. Raises `Refused`."""
     place = place_in_pool(deps, pool_id, member_id)
+    require(rules.monitor_allowed(changes.get("monitor_address")))
 
     def act(change: Change) -> None:
         member = change.place("member", member_id)
@@ -162,6 +164,8 @@ def replace_all(
         return
     # Subnets are asked for outside the transaction; a member that appears meanwhile was checked when it did.
     check_targets(deps, new)
+    for _given, values in wanted:
+        require(rules.monitor_allowed(values.get("monitor_address")))
 
     def act(change: Change) -> None:
         change.require_mutable_pool(change.place("pool", pool_id))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from livia.core.rules import persistence, protocols, tls
-from livia.core.rules.capabilities import pool_kind
+from livia.core.rules.capabilities import COOKIES_UNREAD, pool_kind
 from livia.core.rules.references import POOL, Readings
 from livia.services import quotas, references
 from livia.services.change import Change, leaving, perform, place_of
@@ -58,7 +58,9 @@ def create(deps: Deps, context: Context, values: Mapping[str, Any]) -> str:
         change.require_mutable()
         pool_id = add(change, values, readings)
         if listener is not None:
-            change.note_unsupported(persistence.unheard(listener["protocol"], values["session_persistence"]))
+            change.note_unsupported(
+                persistence.unheard(listener["protocol"], values["session_persistence"]), COOKIES_UNREAD
+            )
             listeners.attach_pool(change.connection, listener["id"], pool_id)
             change.mark("listener", (listener["id"],))
         return pool_id
@@ -83,7 +85,7 @@ def add(change: Change, values: Mapping[str, Any], readings: Readings, *, ordina
             tls.ciphers_usable(complete["tls_ciphers"], complete["tls_versions"]),
         )
     change.require_supported(pool_kind(values["protocol"]), _asked(complete, {}))
-    change.note_unsupported(persistence.unheard(values["protocol"], complete["session_persistence"]))
+    change.note_unsupported(persistence.unheard(values["protocol"], complete["session_persistence"]), COOKIES_UNREAD)
     pool_id = change.add("pool", columns(complete), complete["tags"], ordinal=ordinal)
     pools.add_persistence(change.new, pool_id, complete["session_persistence"])
     references.bind(change, POOL, complete, readings)
@@ -104,7 +106,7 @@ def update(deps: Deps, context: Context, pool_id: str, changes: Mapping[str, Any
             require(persistence.acceptable(stored["protocol"], merged, updating=True))
             wanted["session_persistence"] = merged
             for protocol in (stored["protocol"], *listeners.protocols_using_pool(change.connection, pool_id)):
-                change.note_unsupported(persistence.unheard(protocol, merged))
+                change.note_unsupported(persistence.unheard(protocol, merged), COOKIES_UNREAD)
         _check_tls_update(change, stored, wanted, readings)
         change.require_mutable()
         if pool.provisioning_status == objects.DELETING:

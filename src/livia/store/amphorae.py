@@ -1,15 +1,17 @@
 """Amphora rows: what the worker writes as it builds, and the requests of others to replace them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.amphora import Amphora, Role
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.status import AmphoraStatus
+from livia.core.report import Applied
 from livia.core.spec import PRIORITY
 from livia.store.aggregates import iso_time
 from livia.store.tables import amphora, amphora_health, amphora_member_port, listener_statistics, load_balancer
@@ -53,27 +55,28 @@ VIEW = View(
 
 def add(connection: Connection, amphora_id: str, owner: LoadBalancer, role: Role, now: datetime) -> None:
     """Insert the row of an amphora that is to be built. Doing it again changes nothing."""
-    pair = role is not Role.STANDALONE
+    row = {"id": amphora_id, "cached_zone": owner.availability_zone, "created_at": now, **assignment(owner, role, now)}
     try:
         with connection.begin_nested():
-            connection.execute(
-                insert(amphora).values(
-                    id=amphora_id,
-                    load_balancer_id=owner.id,
-                    role=str(role),
-                    status=str(AmphoraStatus.PENDING_CREATE),
-                    ha_ip=owner.vip.address,
-                    ha_port_id=owner.vip.port_id,
-                    cached_zone=owner.availability_zone,
-                    vrrp_interface="eth0" if pair else None,
-                    vrrp_id=1 if pair else None,
-                    vrrp_priority=PRIORITY[role] if pair else None,
-                    created_at=now,
-                    updated_at=now,
-                )
-            )
+            connection.execute(insert(amphora).values(row))
     except IntegrityError:
         return
+
+
+def assignment(owner: LoadBalancer, role: Role, now: datetime) -> dict[str, object]:
+    """Columns of an amphora that is to be built for a load balancer."""
+    pair = role is not Role.STANDALONE
+    return {
+        "load_balancer_id": owner.id,
+        "role": str(role),
+        "status": str(AmphoraStatus.PENDING_CREATE),
+        "ha_ip": owner.vip.address,
+        "ha_port_id": owner.vip.port_id,
+        "vrrp_interface": "eth0" if pair else None,
+        "vrrp_id": 1 if pair else None,
+        "vrrp_priority": PRIORITY[role] if pair else None,
+        "updated_at": now,
+    }
 
 
 def record(connection: Connection, amphora_id: str, now: datetime, **values: object) -> None:
@@ -81,25 +84,42 @@ def record(connection: Connection, amphora_id: str, now: datetime, **values: obj
     connection.execute(update(amphora).where(amphora.c.id == amphora_id).values(updated_at=now, **values))
 
 
-def record_applied(connection: Connection, amphora_id: str, generation: int, holds_vip: bool, now: datetime) -> None:
-    """The agent confirmed `generation`: the amphora serves it, and is watched from now on."""
-    connection.execute(
-        update(amphora)
-        .where(amphora.c.id == amphora_id, amphora.c.status.in_((AmphoraStatus.PENDING_CREATE, AmphoraStatus.BOOTING)))
-        .values(status=str(AmphoraStatus.ALLOCATED))
+_FRESH = amphora.c.status.in_((AmphoraStatus.PENDING_CREATE, AmphoraStatus.BOOTING))
+# Made once, and bound: they are part of every change.
+_APPLIED = (
+    update(amphora)
+    .where(amphora.c.id == bindparam("of_id"))
+    .values(
+        status=case((_FRESH, str(AmphoraStatus.ALLOCATED)), else_=amphora.c.status),
+        applied_generation=bindparam("confirmed"),
+        applied_digest=bindparam("digest"),
+        holds_vip=bindparam("holds"),
+        updated_at=bindparam("now"),
     )
-    record(connection, amphora_id, now, applied_generation=generation, holds_vip=holds_vip)
-    if not connection.execute(
-        update(amphora_health).where(amphora_health.c.amphora_id == amphora_id).values(last_update=now)
-    ).rowcount:
-        connection.execute(insert(amphora_health).values(amphora_id=amphora_id, last_update=now, busy=False))
+)
+_HEARD = (
+    update(amphora_health).where(amphora_health.c.amphora_id == bindparam("of_id")).values(last_update=bindparam("now"))
+)
+_FIRST_HEARD = insert(amphora_health).values(amphora_id=bindparam("of_id"), last_update=bindparam("now"), busy=False)
+
+
+def record_applied(connection: Connection, applied: Applied, now: datetime) -> None:
+    """The agent confirmed a generation: the amphora serves it, and is watched from now on."""
+    key = {"of_id": applied.amphora_id, "now": now}
+    said = {"confirmed": applied.generation, "digest": applied.digest, "holds": applied.holds_vip}
+    connection.execute(_APPLIED, {**key, **said})
+    if not connection.execute(_HEARD, key).rowcount:
+        connection.execute(_FIRST_HEARD, key)
 
 
 def request_failover(connection: Connection, load_balancer_id: str, now: datetime) -> int:
     """Ask that every serving amphora of the load balancer be replaced. How many that are."""
     return connection.execute(
         update(amphora)
-        .where(amphora.c.load_balancer_id == load_balancer_id, amphora.c.status == AmphoraStatus.ALLOCATED)
+        .where(
+            amphora.c.load_balancer_id == load_balancer_id,
+            amphora.c.status.in_((AmphoraStatus.ALLOCATED, AmphoraStatus.FAILOVER_STOPPED)),
+        )
         .values(replace_requested=True, updated_at=now)
     ).rowcount
 
@@ -133,48 +153,56 @@ def removal_failed(connection: Connection, amphora_id: str, now: datetime) -> No
     )
 
 
-def mark_failed(connection: Connection, amphora_id: str, now: datetime) -> bool:
-    """The amphora is dead: replace it. False when it was no longer serving anyway."""
-    marked = connection.execute(
+def give_up(connection: Connection, amphora_id: str, now: datetime) -> None:
+    """The amphora was never finished, and will not be: replace it."""
+    connection.execute(
         update(amphora)
-        .where(amphora.c.id == amphora_id, amphora.c.status == AmphoraStatus.ALLOCATED)
+        .where(amphora.c.id == amphora_id, amphora.c.status.in_((AmphoraStatus.PENDING_CREATE, AmphoraStatus.BOOTING)))
         .values(status=str(AmphoraStatus.ERROR), updated_at=now)
     )
-    return marked.rowcount == 1
 
 
-def forget(connection: Connection, amphora_id: str, now: datetime) -> None:
-    """The amphora is gone from its host: hide its row, drop its health. Counters of it stay in the sums."""
+def lose(connection: Connection, amphora_id: str, now: datetime) -> None:
+    """The amphora is gone with its host, whatever it was at: replace it."""
+    doomed = (AmphoraStatus.DELETED, AmphoraStatus.PENDING_DELETE)
+    connection.execute(
+        update(amphora)
+        .where(amphora.c.id == amphora_id, amphora.c.status.not_in(doomed))
+        .values(status=str(AmphoraStatus.ERROR), updated_at=now)
+    )
+
+
+def forget(connection: Connection, amphora_id: str, now: datetime) -> bool:
+    """The amphora is gone from its host: hide its row, drop its health. Counters of it stay in the sums. False when
+    that was known."""
     connection.execute(delete(amphora_health).where(amphora_health.c.amphora_id == amphora_id))
     connection.execute(delete(amphora_member_port).where(amphora_member_port.c.amphora_id == amphora_id))
     connection.execute(
         update(listener_statistics).where(listener_statistics.c.amphora_id == amphora_id).values(active_connections=0)
     )
-    record(connection, amphora_id, now, status=str(AmphoraStatus.DELETED), holds_vip=False)
-
-
-class Watched(Struct, frozen=True, kw_only=True):
-    """An amphora that is expected to report."""
-
-    id: str
-    load_balancer_id: str
-    last_update: datetime | None
-
-
-def watched(connection: Connection) -> list[Watched]:
-    """Every amphora that is expected to send heartbeats."""
-    rows = connection.execute(
-        select(amphora.c.id, amphora.c.load_balancer_id, amphora_health.c.last_update)
-        .join_from(amphora, amphora_health, amphora_health.c.amphora_id == amphora.c.id)
-        .where(amphora.c.status == AmphoraStatus.ALLOCATED)
+    return bool(
+        connection.execute(
+            update(amphora)
+            .where(amphora.c.id == amphora_id, _LIVE)
+            .values(updated_at=now, status=str(AmphoraStatus.DELETED), holds_vip=False)
+        ).rowcount
     )
-    return [Watched(**row._mapping) for row in rows]
 
 
 def one(connection: Connection, amphora_id: str) -> Amphora | None:
     """An amphora that is not DELETED."""
     row = connection.execute(select(amphora).where(amphora.c.id == amphora_id, _LIVE)).mappings().one_or_none()
     return None if row is None else amphora_of(row)
+
+
+def several(connection: Connection, amphora_ids: Sequence[str]) -> list[Amphora]:
+    """Those of these amphorae that are not DELETED."""
+    ordered = sorted(amphora_ids)
+    rows = (
+        connection.execute(select(amphora).where(amphora.c.id.in_(ordered[start : start + 1000]), _LIVE)).mappings()
+        for start in range(0, len(ordered), 1000)
+    )
+    return [amphora_of(row) for batch in rows for row in batch]
 
 
 class Place(Struct, frozen=True):

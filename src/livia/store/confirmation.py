@@ -2,7 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    select,
+    update,
+)
 
 from livia.core.model.status import PENDING, Operating, Provisioning
 from livia.store import bindings, l7policies
@@ -16,39 +28,74 @@ _SETTLED = [str(status) for status in (*PENDING, Provisioning.ERROR) if status i
 _ONLINE_WHEN_ACTIVE = (t.health_monitor, t.l7policy, t.l7rule)
 
 
+_REACHED: BindParameter[int] = bindparam("reached")
+
+
+def _reached(table: Table) -> ColumnElement[bool]:
+    return and_(table.c.load_balancer_id == bindparam("owner"), table.c.generation <= _REACHED)
+
+
+def _active(table: Table) -> dict[str, object]:
+    values: dict[str, object] = {"provisioning_status": str(Provisioning.ACTIVE), "updated_at": bindparam("now")}
+    if table in _ONLINE_WHEN_ACTIVE:
+        values["operating_status"] = case((table.c.enabled, str(Operating.ONLINE)), else_=str(Operating.OFFLINE))
+    return values
+
+
+def _some(table: Table, statuses: list[str]) -> ColumnElement[bool]:
+    return exists().where(_reached(table), table.c.provisioning_status.in_(statuses))
+
+
+# Statements are made once, and bound: they are part of every change.
+#: of each kind of children, whether a confirmation changes or drops any: most changes are of one kind, or of none
+_CHANGES = select(*(_some(table, _SETTLED).label(table.name) for table in _CHILDREN))
+_DROPS = select(*(_some(table, [_DELETING]).label(table.name) for table in _CHILDREN))
+_SETTLE = {
+    table: update(table).where(_reached(table), table.c.provisioning_status.in_(_SETTLED)).values(**_active(table))
+    for table in _CHILDREN
+}
+_CONFIRMED_GENERATION = t.load_balancer.c.confirmed_generation
+_CONFIRMED = (
+    update(t.load_balancer)
+    .where(t.load_balancer.c.id == bindparam("owner"))
+    .values(confirmed_generation=case((_CONFIRMED_GENERATION < _REACHED, _REACHED), else_=_CONFIRMED_GENERATION))
+)
+_NEWEST = (
+    update(t.load_balancer)
+    .where(
+        t.load_balancer.c.id == bindparam("owner"),
+        t.load_balancer.c.generation == _REACHED,
+        t.load_balancer.c.provisioning_status != _DELETING,
+    )
+    .values(provisioning_status=str(Provisioning.ACTIVE), updated_at=bindparam("now"))
+)
+
+
 def confirm(connection: Connection, load_balancer_id: str, generation: int, now: datetime) -> bool:
     """Every amphora runs `generation`: what changed at or before it becomes ACTIVE or, if deleted, goes.
 
     True when that was the newest generation, and the load balancer is ACTIVE with it.
     """
-    confirmed = t.load_balancer.c.confirmed_generation
+    key = {"owner": load_balancer_id, "reached": generation, "now": now}
     # The load balancer's row first, as in every change: positions are renumbered while nobody inserts one.
-    connection.execute(
-        update(t.load_balancer)
-        .where(t.load_balancer.c.id == load_balancer_id)
-        .values(confirmed_generation=case((confirmed < generation, generation), else_=confirmed))
-    )
-    for table in _CHILDREN:
-        ours = and_(table.c.load_balancer_id == load_balancer_id, table.c.generation <= generation)
-        deleted = and_(ours, table.c.provisioning_status == _DELETING)
-        listeners = _listeners_of(connection, deleted) if table is t.l7policy else []
-        drop(connection, table, deleted)
-        for listener_id in listeners:
-            l7policies.close_gaps(connection, listener_id)
-        connection.execute(
-            update(table).where(ours, table.c.provisioning_status.in_(_SETTLED)).values(**_active(table, now))
-        )
+    connection.execute(_CONFIRMED, key)
+    for table, some in zip(_CHILDREN, connection.execute(_DROPS, key).one(), strict=True):
+        if some:
+            _drop(connection, table, load_balancer_id, generation)
+    for table, some in zip(_CHILDREN, connection.execute(_CHANGES, key).one(), strict=True):
+        if some:
+            connection.execute(_SETTLE[table], key)
     bindings.drop_unnamed(connection, load_balancer_id)
-    newest = connection.execute(
-        update(t.load_balancer)
-        .where(
-            t.load_balancer.c.id == load_balancer_id,
-            t.load_balancer.c.generation == generation,
-            t.load_balancer.c.provisioning_status != _DELETING,
-        )
-        .values(provisioning_status=str(Provisioning.ACTIVE), updated_at=now)
-    )
-    return newest.rowcount == 1
+    return connection.execute(_NEWEST, key).rowcount == 1
+
+
+def _drop(connection: Connection, table: Table, load_balancer_id: str, generation: int) -> None:
+    ours = and_(table.c.load_balancer_id == load_balancer_id, table.c.generation <= generation)
+    deleted = and_(ours, table.c.provisioning_status == _DELETING)
+    listeners = _listeners_of(connection, deleted) if table is t.l7policy else []
+    drop(connection, table, deleted)
+    for listener_id in listeners:
+        l7policies.close_gaps(connection, listener_id)
 
 
 def fail(connection: Connection, load_balancer_id: str, now: datetime) -> None:
@@ -94,10 +141,3 @@ def remove(connection: Connection, load_balancer_id: str, now: datetime) -> None
 
 def _listeners_of(connection: Connection, policies: ColumnElement[bool]) -> list[str]:
     return list(connection.execute(select(t.l7policy.c.listener_id).where(policies).distinct()).scalars())
-
-
-def _active(table: Table, now: datetime) -> dict[str, object]:
-    values: dict[str, object] = {"provisioning_status": str(Provisioning.ACTIVE), "updated_at": now}
-    if table in _ONLINE_WHEN_ACTIVE:
-        values["operating_status"] = case((table.c.enabled, str(Operating.ONLINE)), else_=str(Operating.OFFLINE))
-    return values

@@ -4,12 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
@@ -24,6 +26,19 @@ _ATTEMPTS = 8
 #: seconds of rest after which a connection is asked whether it still lives before it is used: at every use, the
 #: question would cost as much as the answer to the request
 _REST = 1.0
+#: seconds that a server may take to take a connection, where it is not waited for without an end
+_CONNECT_SECONDS = 10
+
+
+#: seconds that a writer waits for others
+_SQLITE_PATIENCE = 30.0
+
+
+@cache
+def _line(_url: str) -> Lock:
+    """Where writers of one SQLite file wait within this process. SQLite itself lets them sleep, ever longer, and look
+    whether it is free: with a few threads most of the time nobody writes while all sleep."""
+    return Lock()
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - an SQL function, lower case as SQLAlchemy's own
@@ -56,8 +71,10 @@ class Unit:
     Until then reads stand alone, as they do without a unit: nothing is locked while a far side is asked.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, turn: AbstractContextManager[None]) -> None:
         self._engine = engine
+        self._turn = turn
+        self._held = ExitStack()
         #: set once the transaction has begun
         self.connection: Connection | None = None
         self.after_commit: list[Callable[[], None]] = []
@@ -67,7 +84,8 @@ class Unit:
     def write(self) -> Iterator[Connection]:
         """A part of the transaction, which is rolled back alone when the block raises."""
         if self.connection is None:
-            self.connection = self._engine.connect()
+            self._held.enter_context(self._turn)
+            self.connection = self._held.enter_context(self._engine.connect())
             self.connection.begin()
         part = self.connection.begin_nested()
         try:
@@ -86,8 +104,7 @@ class Unit:
 
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
-        if self.connection is not None:
-            self.connection.close()
+        self._held.close()
 
 
 class _OfThread(threading.local):
@@ -100,20 +117,31 @@ class Database:
     """One engine for transactions, one for reading, where each statement stands alone.
 
     `durable=False` lets SQLite skip the disk flush of a commit (heartbeats, statistics): such a write survives
-    the death of the process, not that of the machine. `rest`: seconds, see `_REST`.
+    the death of the process, not that of the machine. `rest`: seconds, see `_REST`. `patience`: seconds that a server
+    may take for an answer; None: as long as it likes, which migrations of large tables need.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 10, durable: bool = True, rest: float = _REST) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 10,
+        durable: bool = True,
+        rest: float = _REST,
+        patience: int | None = None,
+    ) -> None:
         self.url = make_url(url)
+        self._line: Lock | None = None
         if self.url.get_backend_name() == "sqlite":
             self.engine = _sqlite(self.url, durable)
+            self._line = _line(str(self.url))
             self._reader: Engine = self.engine.execution_options(livia_read_only=True)
         else:
             # Read what is committed now: neither a plan nor a quota may follow from a snapshot of a moment ago.
-            self.engine = _server(self.url, pool_size, rest, isolation_level="READ COMMITTED")
+            self.engine = _server(self.url, pool_size, rest, patience, isolation_level="READ COMMITTED")
             # An engine of its own: to switch a connection to and fro would be four statements around each one.
             self._reader = _server(
-                self.url, pool_size, rest, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+                self.url, pool_size, rest, patience, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
             )
         self._open = _OfThread()
 
@@ -134,7 +162,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction: committed at the end, rolled back when the block raises. In a unit: a part of that."""
         unit = self._open.unit
-        with self.engine.begin() if unit is None else unit.write() as connection:
+        with self._begin() if unit is None else unit.write() as connection:
             yield connection
 
     def transaction(self, act: Callable[[Connection], _T]) -> _T:
@@ -150,8 +178,23 @@ class Database:
         return _persistently(lambda: self._transaction(act))
 
     def _transaction(self, act: Callable[[Connection], _T]) -> _T:
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             return act(connection)
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        with self._turn(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The only transaction of this process, where the database has but one writer."""
+        ours = self._line is not None and self._line.acquire(timeout=_SQLITE_PATIENCE)
+        try:
+            yield
+        finally:
+            if ours and self._line is not None:
+                self._line.release()
 
     def together(self, act: Callable[[], _T], *, keep: bool = True) -> _T:
         """Run `act` as one unit: every `transaction` and `write` of this thread meanwhile is a part of it.
@@ -163,7 +206,7 @@ class Database:
 
     def _together(self, act: Callable[[], _T], keep: bool) -> _T:
         assert self._open.unit is None  # noqa: S101 - units do not nest
-        unit = self._open.unit = Unit(self.engine)
+        unit = self._open.unit = Unit(self.engine, self._turn())
         kept = False
         try:
             result = act()
@@ -211,6 +254,25 @@ class Database:
             undo()
             raise
 
+    def on_error(self, tell: Callable[[str], None]) -> None:
+        """Have each failed statement or connection told: `lost_race`, `disconnected` or `other`.
+
+        A row that is there already is no failure: that is asked for by inserting it.
+        """
+
+        def told(context: ExceptionContext) -> None:
+            error = context.sqlalchemy_exception
+            if isinstance(error, IntegrityError):
+                return
+            if isinstance(error, DBAPIError) and lost_race(error):
+                tell("lost_race")
+            else:
+                tell("disconnected" if context.is_disconnect else "other")
+
+        # One for both, or one each.
+        for dialect in {self.engine.dialect, self._reader.dialect}:
+            event.listen(dialect, "handle_error", told)
+
     def close(self) -> None:
         """Close all connections that rest, e.g. before a fork. What is asked next opens new ones."""
         self.engine.dispose()
@@ -241,20 +303,47 @@ def lost_race(error: DBAPIError) -> bool:
 
 
 def _sqlite(url: URL, durable: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE, "check_same_thread": False})
     _prepare_sqlite(engine, durable)
     return engine
 
 
-def _server(url: URL, pool_size: int, rest: float, **options: Any) -> Engine:
+def _server(url: URL, pool_size: int, rest: float, patience: int | None, **options: Any) -> Engine:
     # Every connection comes back committed or rolled back: the pool need not say so again.
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=20, pool_recycle=3600, pool_reset_on_return=None, **options
+        url,
+        pool_size=pool_size,
+        max_overflow=20,
+        pool_recycle=3600,
+        pool_reset_on_return=None,
+        connect_args={} if patience is None else _limits(url, patience),
+        **options,
     )
     _ask_rested(engine, rest)
+    if patience is not None and url.get_backend_name() == "postgresql":
+        _limit_statements(engine, patience)
     if url.get_backend_name() in ("mysql", "mariadb"):
         _prepare_mysql(engine)
     return engine
+
+
+def _limits(url: URL, seconds: int) -> dict[str, int]:
+    """What tells a driver how long to wait, unless the URL does."""
+    limits = {"connect_timeout": _CONNECT_SECONDS}
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        limits |= {"read_timeout": seconds, "write_timeout": seconds}
+    else:
+        # Milliseconds; for a server that is not there any more (tcp(7), TCP_USER_TIMEOUT).
+        limits["tcp_user_timeout"] = seconds * 1000
+    return {name: limit for name, limit in limits.items() if name not in url.query}
+
+
+def _limit_statements(engine: Engine, seconds: int) -> None:
+    @event.listens_for(engine, "connect")
+    def limit(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {seconds * 1000}")
+        connection.commit()
 
 
 def _ask_rested(engine: Engine, enough: float) -> None:

@@ -5,7 +5,7 @@ the database's clock is used.
 """
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Double, and_, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from livia.store.engine import database_now
@@ -20,50 +20,65 @@ class Lease(Struct, frozen=True, kw_only=True):
     fence: int
 
 
-def take(connection: Connection, key: str, owner: str, seconds: float) -> Lease | None:
-    """The lease on `key` for `seconds`, or None while somebody else holds it.
+_KEY: BindParameter[str] = bindparam("of_key")
+_OWNER: BindParameter[str] = bindparam("of_owner")
+_FENCE: BindParameter[int] = bindparam("of_fence")
+_OURS = and_(lease.c.key == _KEY, lease.c.owner == _OWNER, lease.c.fence == _FENCE)
+_SECONDS: BindParameter[float] = bindparam("seconds", type_=Double)
+_UNTIL = database_now() + _SECONDS
+_LONGEST: BindParameter[float] = bindparam("longest", type_=Double)
+#: nobody holds a lease for so long: the database's clock was set back, and by it a dead holder's would last for hours
+_ENDLESS = lease.c.expires > database_now() + _LONGEST
+# Made once, and bound: a lease is taken and let go for every change.
+_HELD = select(lease.c.fence).where(lease.c.key == _KEY)
+_FIRST = insert(lease).values(key=_KEY, owner=_OWNER, expires=_UNTIL, fence=1)
+_NEXT = (
+    update(lease)
+    .where(
+        lease.c.key == _KEY,
+        lease.c.fence == _FENCE,
+        or_(lease.c.owner.is_(None), lease.c.owner == _OWNER, lease.c.expires <= database_now(), _ENDLESS),
+    )
+    .values(owner=_OWNER, expires=_UNTIL, fence=lease.c.fence + 1)
+)
+_RENEW = update(lease).where(_OURS).values(expires=_UNTIL)
+_RELEASE = update(lease).where(_OURS).values(owner=None, expires=0.0)
+
+
+def take(connection: Connection, key: str, owner: str, seconds: float, *, longest: float | None = None) -> Lease | None:
+    """The lease on `key` for `seconds`, or None while somebody else holds it. `longest`: for how many seconds anybody
+    takes or renews it at one time, twice `seconds` unless told.
 
     An owner takes its own lease again: `owner` must be unique to one running process, which a caller proves by a
     lock that dies with it.
     """
-    now = database_now()
-    held = connection.execute(select(lease.c.fence).where(lease.c.key == key)).scalar_one_or_none()
+    held = connection.execute(_HELD, {"of_key": key}).scalar_one_or_none()
     if held is None:
         try:
             with connection.begin_nested():
-                connection.execute(insert(lease).values(key=key, owner=owner, expires=now + seconds, fence=1))
+                connection.execute(_FIRST, {"of_key": key, "of_owner": owner, "seconds": seconds})
         except IntegrityError:
             return None
         return Lease(key=key, owner=owner, fence=1)
+    most = 2 * seconds if longest is None else longest
     taken = connection.execute(
-        update(lease)
-        .where(
-            lease.c.key == key,
-            lease.c.fence == held,
-            or_(lease.c.owner.is_(None), lease.c.owner == owner, lease.c.expires <= now),
-        )
-        .values(owner=owner, expires=now + seconds, fence=held + 1)
+        _NEXT, {"of_key": key, "of_owner": owner, "of_fence": held, "seconds": seconds, "longest": most}
     )
     return Lease(key=key, owner=owner, fence=held + 1) if taken.rowcount == 1 else None
 
 
 def renew(connection: Connection, held: Lease, seconds: float) -> bool:
     """Hold on for `seconds` from now; False when the lease was lost meanwhile."""
-    renewed = connection.execute(
-        update(lease)
-        .where(lease.c.key == held.key, lease.c.owner == held.owner, lease.c.fence == held.fence)
-        .values(expires=database_now() + seconds)
-    )
-    return renewed.rowcount == 1
+    return connection.execute(_RENEW, {**_names(held), "seconds": seconds}).rowcount == 1
 
 
 def release(connection: Connection, held: Lease) -> None:
     """Let others have the key. The row stays, for its fence must never go back."""
-    connection.execute(
-        update(lease)
-        .where(lease.c.key == held.key, lease.c.owner == held.owner, lease.c.fence == held.fence)
-        .values(owner=None, expires=0.0)
-    )
+    connection.execute(_RELEASE, _names(held))
+
+
+def _names(held: Lease) -> dict[str, str | int]:
+    return {"of_key": held.key, "of_owner": held.owner, "of_fence": held.fence}
 
 
 def release_all(connection: Connection, owner: str) -> int:

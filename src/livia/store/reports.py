@@ -1,22 +1,32 @@
 """What health writes: operating statuses that changed, counters that grew, the time of the last heartbeat."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, Table, bindparam, func, literal_column, select, update
 
 from livia.core.model.status import AmphoraStatus, Operating
 from livia.store.tables import amphora, amphora_health, listener, listener_statistics
+from livia.store.upsert import upsert
+
+_Key = TypeVar("_Key", str, tuple[str, str])
 
 #: ids in one statement (design, section 4)
-_BATCH = 1000
+BATCH = 1000
+#: columns of `listener_statistics` that only grow
+COUNTED = ("bytes_in", "bytes_out", "total_connections", "request_errors")
 
 
 def set_operating_status(connection: Connection, table: Table, statuses: Mapping[str, Operating]) -> None:
-    """Write the operating status of each id; one statement per status."""
-    for status in set(statuses.values()):
-        ids = sorted(key for key, value in statuses.items() if value is status)
-        for batch in _batches(ids):
+    """Write the operating status of each id, of however many load balancers; one statement per status and batch."""
+    groups: dict[Operating, list[str]] = defaultdict(list)
+    for key, status in statuses.items():
+        groups[status].append(key)
+    for status, ids in groups.items():
+        for batch in batches(ids):
             connection.execute(
                 update(table)
                 .where(table.c.id.in_(batch), table.c.operating_status != status)
@@ -24,74 +34,93 @@ def set_operating_status(connection: Connection, table: Table, statuses: Mapping
             )
 
 
-def set_vip_holder(connection: Connection, amphora_id: str, holds_vip: bool) -> None:
-    """Which amphora has the VIP, as it says itself."""
-    connection.execute(
-        update(amphora).where(amphora.c.id == amphora_id, amphora.c.holds_vip != holds_vip).values(holds_vip=holds_vip)
-    )
-
-
-def touch(connection: Connection, amphora_ids: Iterable[str], now: datetime) -> None:
-    """These amphorae were heard."""
-    for batch in _batches(sorted(amphora_ids)):
-        connection.execute(update(amphora_health).where(amphora_health.c.amphora_id.in_(batch)).values(last_update=now))
-
-
-def add_counters(
-    connection: Connection, listener_id: str, amphora_id: str, *, active_connections: int, **growth: int
-) -> None:
-    """Add to a listener's counters on one amphora; `active_connections` is the number open now."""
-    row = listener_statistics.c
-    grown = {name: row[name] + more for name, more in growth.items()}
-    _count(connection, listener_id, amphora_id, active_connections, growth, grown)
-
-
-def raise_counters(
-    connection: Connection, listener_id: str, amphora_id: str, *, active_connections: int, **totals: int
-) -> None:
-    """Bring a listener's counters on one amphora up to `totals`. Messages may come twice, late or through another
-    health manager: counters never go back."""
-    row = listener_statistics.c
-    raised = {name: case((row[name] < total, total), else_=row[name]) for name, total in totals.items()}
-    _count(connection, listener_id, amphora_id, active_connections, totals, raised)
-
-
-def _count(
-    connection: Connection,
-    listener_id: str,
-    amphora_id: str,
-    active_connections: int,
-    first: Mapping[str, int],
-    later: Mapping[str, ColumnElement[int]],
-) -> None:
-    """Write counters: `first` into a row of its own, `later` into the row that is there."""
-    row = listener_statistics.c
-    # The last words of an amphora may come after it was deleted: nothing is open there (contract 20, section 10).
-    deleted = select(amphora.c.id).where(amphora.c.id == amphora_id, amphora.c.status == AmphoraStatus.DELETED).exists()
-    changed = connection.execute(
-        update(listener_statistics)
-        .where(row.listener_id == listener_id, row.amphora_id == amphora_id)
-        .values(active_connections=case((deleted, 0), else_=active_connections), **later)
-    )
-    if changed.rowcount:
-        return
-    owner = connection.execute(
-        select(amphora.c.load_balancer_id, amphora.c.status)
-        .join(listener, listener.c.load_balancer_id == amphora.c.load_balancer_id)
-        .where(amphora.c.id == amphora_id, listener.c.id == listener_id)
-    ).one_or_none()
-    # Of a listener that was deleted meanwhile nothing is kept.
-    if owner is not None:
-        connection.execute(
-            insert(listener_statistics).values(
-                listener_id=listener_id,
-                amphora_id=amphora_id,
-                load_balancer_id=owner.load_balancer_id,
-                active_connections=0 if owner.status == AmphoraStatus.DELETED else active_connections,
-                **first,
+def set_vip_holders(connection: Connection, holders: Mapping[str, bool]) -> None:
+    """Which amphorae have their VIP, as they say themselves."""
+    for holds_vip in (True, False):
+        for batch in batches(key for key, holds in holders.items() if holds is holds_vip):
+            connection.execute(
+                update(amphora)
+                .where(amphora.c.id.in_(batch), amphora.c.holds_vip != holds_vip)
+                .values(holds_vip=holds_vip)
             )
+
+
+def touch(connection: Connection, batch: list[str], now: datetime) -> None:
+    """These amphorae were heard: at most a thousand sorted ids."""
+    connection.execute(update(amphora_health).where(amphora_health.c.amphora_id.in_(batch)).values(last_update=now))
+
+
+def add_counters(connection: Connection, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+    """Add to the counters of (listener id, amphora id), at most a thousand.
+
+    `counts`: the columns of `COUNTED`, by how much each grew, and `active_connections`, the number open now.
+    """
+    _count(connection, _adding(connection.dialect.name), counts)
+
+
+def raise_counters(connection: Connection, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+    """Bring the counters of (listener id, amphora id), at most a thousand, up to totals.
+
+    Messages may come twice, late or through another health manager: counters never go back.
+    """
+    _count(connection, _raising(connection.dialect.name), counts)
+
+
+def _count(connection: Connection, statement: Executable, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+    amphorae = dict(
+        _by_id(
+            connection, select(amphora.c.id, amphora.c.load_balancer_id, amphora.c.status), {key[1] for key in counts}
         )
+    )
+    listeners = dict(_by_id(connection, select(listener.c.id, listener.c.load_balancer_id), {key[0] for key in counts}))
+    rows = [
+        _row(key, counts[key], *amphorae[key[1]])
+        for key in sorted(counts)
+        # Of a listener that was deleted meanwhile nothing is kept.
+        if key[1] in amphorae and listeners.get(key[0]) == amphorae[key[1]][:1]
+    ]
+    if rows:
+        connection.execute(statement, rows)
 
 
-def _batches(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
+def _by_id(connection: Connection, query: Any, ids: set[str]) -> Iterable[tuple[str, tuple[Any, ...]]]:
+    """Rows by their first column, `id`."""
+    rows = connection.execute(query.where(query.selected_columns.id.in_(sorted(ids))))
+    return ((row[0], tuple(row[1:])) for row in rows)
+
+
+def _row(key: tuple[str, str], count: Mapping[str, int], load_balancer_id: str, status: str) -> dict[str, object]:
+    # The last words of an amphora may come after it was deleted: nothing is open there (contract 20, section 10).
+    gone = {"active_connections": 0} if status == AmphoraStatus.DELETED else {}
+    return {"listener_id": key[0], "amphora_id": key[1], "load_balancer_id": load_balancer_id, **count, **gone}
+
+
+@cache
+def _adding(dialect: str) -> Executable:
+    row = listener_statistics.c
+    return _upsert(dialect, {name: row[name] + _new(dialect, name) for name in COUNTED})
+
+
+@cache
+def _raising(dialect: str) -> Executable:
+    row = listener_statistics.c
+    greater = func.max if dialect == "sqlite" else func.greatest
+    return _upsert(dialect, {name: greater(row[name], _new(dialect, name)) for name in COUNTED})
+
+
+def _upsert(dialect: str, change: Mapping[str, Any]) -> Executable:
+    columns = ("listener_id", "amphora_id", "load_balancer_id", "active_connections", *COUNTED)
+    row: dict[str, Any] = {name: bindparam(name) for name in columns}
+    now = {"active_connections": _new(dialect, "active_connections")}
+    return upsert(dialect, listener_statistics, row, {**change, **now})
+
+
+def _new(dialect: str, column: str) -> ColumnElement[int]:
+    """The value that could not be inserted: by this name, drivers send many rows in one statement."""
+    return literal_column(f"VALUES({column})" if dialect in ("mysql", "mariadb") else f"excluded.{column}")
+
+
+def batches(ids: Iterable[_Key]) -> Iterable[list[_Key]]:
+    """Sorted ids or tuples of them, a thousand at most in each: rows are locked in one order by everybody."""
+    ordered = sorted(ids)
+    return (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))

@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select
@@ -24,6 +25,12 @@ from livia.core.model.pool import (
 from livia.core.model.status import AmphoraStatus, Operating, Provisioning
 from livia.core.model.tree import LoadBalancerTree
 from livia.store import tables as t
+
+_T = TypeVar("_T")
+
+#: faster than calling the enums
+_PROVISIONING = {str(status): status for status in Provisioning}
+_OPERATING = {str(status): status for status in Operating}
 
 _ID: BindParameter[str] = bindparam("load_balancer_id")
 
@@ -63,8 +70,26 @@ _POOLS = (
     .where(t.pool.c.load_balancer_id == _ID)
     .order_by(t.pool.c.created_at, t.pool.c.ordinal, t.pool.c.id)
 )
+#: of nothing there are as many as of members: no column is read that nobody uses
+_MEMBER_COLUMNS = (
+    "id",
+    "pool_id",
+    "project_id",
+    "name",
+    "enabled",
+    "provisioning_status",
+    "operating_status",
+    "ip_address",
+    "protocol_port",
+    "weight",
+    "backup",
+    "subnet_id",
+    "monitor_address",
+    "monitor_port",
+    "generation",
+)
 _MEMBERS = (
-    select(t.member)
+    select(*(t.member.c[name] for name in _MEMBER_COLUMNS))
     .where(t.member.c.load_balancer_id == _ID)
     .order_by(t.member.c.created_at, t.member.c.ordinal, t.member.c.id)
 )
@@ -80,7 +105,8 @@ _L7_RULES = (
     .order_by(t.l7rule.c.created_at, t.l7rule.c.ordinal, t.l7rule.c.id)
 )
 _AMPHORAE = (
-    select(t.amphora)
+    select(t.amphora, t.amphora_host.c.draining.label("host_draining"))
+    .join_from(t.amphora, t.amphora_host, t.amphora_host.c.id == t.amphora.c.compute_id, isouter=True)
     .where(t.amphora.c.load_balancer_id == _ID, t.amphora.c.status != AmphoraStatus.DELETED)
     .order_by(t.amphora.c.created_at, t.amphora.c.id)
 )
@@ -96,31 +122,37 @@ def load(connection: Connection, load_balancer_id: str) -> LoadBalancerTree | No
     def rows(query: Executable) -> Sequence[RowMapping]:
         return connection.execute(query, key).mappings().all()
 
-    cidrs: dict[str, list[str]] = defaultdict(list)
-    for each in rows(_CIDRS):
-        cidrs[each["listener_id"]].append(each["cidr"])
-    sni: dict[str, list[str]] = defaultdict(list)
-    for each in rows(_SNI):
-        sni[each["listener_id"]].append(each["tls_container_id"])
-    members: dict[str, list[Member]] = defaultdict(list)
-    for each in rows(_MEMBERS):
-        members[each["pool_id"]].append(_member(each))
-    monitors = {each["pool_id"]: _monitor(each) for each in rows(_MONITORS)}
-    rules: dict[str, list[L7Rule]] = defaultdict(list)
-    for each in rows(_L7_RULES):
-        rules[each["l7policy_id"]].append(_l7rule(each))
-    policies: dict[str, list[L7Policy]] = defaultdict(list)
-    for each in rows(_L7_POLICIES):
-        policies[each["listener_id"]].append(_l7policy(each, tuple(rules[each["id"]])))
+    listeners, pools = rows(_LISTENERS), rows(_POOLS)
+    # What belongs to listeners or pools is not asked for where there are none.
+    of_listener: Callable[[Executable], Sequence[RowMapping]] = rows if listeners else _none
+    cidrs = _grouped(of_listener(_CIDRS), "listener_id", lambda each: str(each["cidr"]))
+    sni = _grouped(of_listener(_SNI), "listener_id", lambda each: str(each["tls_container_id"]))
+    members = _members(connection, key) if pools else defaultdict(list)
+    monitors = {each["pool_id"]: _monitor(each) for each in (rows(_MONITORS) if pools else ())}
+    found = of_listener(_L7_POLICIES)
+    rules = _grouped(rows(_L7_RULES) if found else (), "l7policy_id", _l7rule)
+    policies = _grouped(found, "listener_id", lambda each: _l7policy(each, tuple(rules[each["id"]])))
     return LoadBalancerTree(
         load_balancer=_load_balancer(row, rows(_ADDITIONAL_VIPS)),
         listeners=tuple(
             _listener(each, tuple(sorted(cidrs[each["id"]])), tuple(sni[each["id"]]), tuple(policies[each["id"]]))
-            for each in rows(_LISTENERS)
+            for each in listeners
         ),
-        pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in rows(_POOLS)),
+        pools=tuple(_pool(each, tuple(members[each["id"]]), monitors.get(each["id"])) for each in pools),
         amphorae=tuple(amphora_of(each) for each in rows(_AMPHORAE)),
     )
+
+
+def _none(_query: Executable) -> Sequence[RowMapping]:
+    return ()
+
+
+def _grouped(rows: Iterable[RowMapping], parent: str, read: Callable[[RowMapping], _T]) -> defaultdict[str, list[_T]]:
+    """What each parent has, in order."""
+    groups: defaultdict[str, list[_T]] = defaultdict(list)
+    for row in rows:
+        groups[row[parent]].append(read(row))
+    return groups
 
 
 def look_again(connection: Connection, tree: LoadBalancerTree) -> LoadBalancerTree | None:
@@ -134,7 +166,7 @@ def look_again(connection: Connection, tree: LoadBalancerTree) -> LoadBalancerTr
         return None
     return replace(
         tree,
-        load_balancer=_load_balancer(row, connection.execute(_ADDITIONAL_VIPS, key).mappings().all()),
+        load_balancer=replace(_load_balancer(row, ()), additional_vips=tree.load_balancer.additional_vips),
         amphorae=tuple(amphora_of(each) for each in connection.execute(_AMPHORAE, key).mappings()),
     )
 
@@ -282,24 +314,46 @@ def _pool(row: RowMapping, members: tuple[Member, ...], monitor: HealthMonitor |
     )
 
 
-def _member(row: RowMapping) -> Member:
-    return Member(
-        id=row["id"],
-        pool_id=row["pool_id"],
-        project_id=row["project_id"] or "",
-        name=row["name"] or "",
-        admin_state_up=row["enabled"],
-        provisioning_status=Provisioning(row["provisioning_status"]),
-        operating_status=Operating(row["operating_status"]),
-        address=row["ip_address"],
-        protocol_port=row["protocol_port"],
-        weight=_or(row["weight"], 1),
-        backup=row["backup"],
-        subnet_id=row["subnet_id"],
-        monitor_address=row["monitor_address"],
-        monitor_port=row["monitor_port"],
-        generation=row["generation"],
-    )
+def _members(connection: Connection, key: Mapping[str, str]) -> defaultdict[str, list[Member]]:
+    """The members of each pool, in order. Rows are taken apart by place, which is half the cost of names."""
+    members: defaultdict[str, list[Member]] = defaultdict(list)
+    for (
+        member_id,
+        pool_id,
+        project_id,
+        name,
+        enabled,
+        provisioning_status,
+        operating_status,
+        address,
+        port,
+        weight,
+        backup,
+        subnet_id,
+        monitor_address,
+        monitor_port,
+        generation,
+    ) in connection.execute(_MEMBERS, key):
+        members[pool_id].append(
+            Member(
+                id=member_id,
+                pool_id=pool_id,
+                project_id=project_id or "",
+                name=name or "",
+                admin_state_up=enabled,
+                provisioning_status=_PROVISIONING[provisioning_status],
+                operating_status=_OPERATING[operating_status],
+                address=address,
+                protocol_port=port,
+                weight=1 if weight is None else weight,
+                backup=backup,
+                subnet_id=subnet_id,
+                monitor_address=monitor_address,
+                monitor_port=monitor_port,
+                generation=generation,
+            )
+        )
+    return members
 
 
 def _monitor(row: RowMapping) -> HealthMonitor:
@@ -342,6 +396,7 @@ def amphora_of(row: RowMapping) -> Amphora:
         applied_generation=row["applied_generation"],
         holds_vip=row["holds_vip"],
         replace_requested=row["replace_requested"],
+        host_draining=bool(row.get("host_draining")),
     )
 
 

@@ -2,13 +2,30 @@
 
 from enum import IntEnum
 from functools import cache
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Executable, and_, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from livia.store.engine import database_now
 from livia.store.tables import lease, work
 from livia.store.upsert import upsert
+
+#: seconds that a key waits for another try, at most
+LONGEST_PAUSE = 60.0
 
 
 class Priority(IntEnum):
@@ -25,8 +42,12 @@ class Due(Struct, frozen=True, kw_only=True):
     priority: int
     version: int
     attempts: int
-    #: seconds since the present change began
+    #: seconds since the oldest change was asked for that nobody has confirmed
     age: float
+    #: seconds that it has been due
+    late: float
+    #: the newest request that asked for it
+    request_id: str | None
 
 
 @cache
@@ -38,6 +59,7 @@ def _request(dialect: str) -> Executable:
         "due": database_now(),
         "since": database_now(),
         "reason": bindparam("reason"),
+        "request_id": bindparam("request_id"),
     }
     lesser = func.min if dialect == "sqlite" else func.least
     again = {
@@ -45,8 +67,11 @@ def _request(dialect: str) -> Executable:
         "version": work.c.version + 1,
         "attempts": 0,
         "priority": lesser(work.c.priority, bindparam("priority")),
-        "since": database_now(),
+        # The oldest change that is not confirmed says how old the work is; where there is none, this one.
+        "since": func.coalesce(work.c.since, database_now()),
         "reason": bindparam("reason"),
+        # What nobody named follows from what was asked for before.
+        "request_id": func.coalesce(bindparam("request_id", type_=String), work.c.request_id),
     }
     return upsert(dialect, work, row, again)
 
@@ -58,68 +83,106 @@ def request(
     project_id: str | None,
     priority: Priority = Priority.USER,
     reason: str | None = None,
+    request_id: str | None = None,
 ) -> None:
-    """Ask for a reconcile of `key`, now. Part of the caller's transaction: intent and work are stored together."""
-    wanted = {"key": key, "project_id": project_id, "priority": int(priority), "reason": reason}
+    """Ask for a reconcile of `key`, now. Part of the caller's transaction: intent and work are stored together.
+
+    `request_id`: the request that it follows from, for logs and events of whoever does it.
+    """
+    wanted = {
+        "key": key,
+        "project_id": project_id,
+        "priority": int(priority),
+        "reason": reason,
+        "request_id": request_id,
+    }
     connection.execute(_request(connection.dialect.name), wanted)
 
 
-def due(connection: Connection, limit: int) -> list[Due]:
-    """Keys that are due and that nobody holds, most urgent first."""
-    now = database_now()
-    held = and_(lease.c.key == work.c.key, lease.c.expires > now)
-    rows = connection.execute(
-        select(
-            work.c.key,
-            work.c.project_id,
-            work.c.priority,
-            work.c.version,
-            work.c.attempts,
-            (now - work.c.since).label("age"),
-        )
-        .where(work.c.due <= now, ~select(lease.c.key).where(held).exists())
-        .order_by(work.c.priority, work.c.due)
-        .limit(limit)
+def due(connection: Connection, each: int, limit: int, *, owner: str = "") -> list[Due]:
+    """Keys that are due and that nobody else than `owner` holds, most urgent first: of each project's, by priority, the
+    `each` that have waited longest. A project that has thousands costs its neighbours no place among the `limit`.
+
+    The owner knows what it is at: what it holds besides it could not let go of, as the database did not answer."""
+    given = {"each": each, "limit": limit, "owner": owner}
+    return [Due(**row._mapping) for row in connection.execute(_DUE, given)]
+
+
+def _columns() -> tuple[ColumnElement[Any], ...]:
+    age = func.coalesce(database_now() - work.c.since, 0.0).label("age")
+    named = (work.c.key, work.c.project_id, work.c.priority, work.c.version, work.c.attempts)
+    late = (database_now() - work.c.due).label("late")
+    return *named, age, late, work.c.request_id
+
+
+def _waiting() -> Executable:
+    others = lease.c.owner != bindparam("owner", type_=String)
+    # Nobody asks for a longer pause, nor for such a lease: the database's clock was set back, perhaps by hours.
+    beyond = database_now() + LONGEST_PAUSE
+    held = and_(lease.c.key == work.c.key, lease.c.expires > database_now(), lease.c.expires <= beyond, others)
+    ahead = work.c.due > beyond
+    lane = func.row_number().over(partition_by=(work.c.priority, work.c.project_id), order_by=work.c.due)
+    waiting = (
+        select(*_columns(), work.c.due, lane.label("place"))
+        .where(or_(work.c.due <= database_now(), ahead), ~select(lease.c.key).where(held).exists())
+        .subquery()
     )
-    return [Due(**row._mapping) for row in rows]
+    shown = (waiting.c[name] for name in Due.__struct_fields__)
+    return (
+        select(*shown)
+        .where(waiting.c.place <= bindparam("each", type_=Integer))
+        .order_by(waiting.c.priority, waiting.c.place, waiting.c.due)
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+_DUE = _waiting()
+_DONE = delete(work).where(work.c.key == bindparam("key"), work.c.version == bindparam("version"))
+_COUNTED_ANEW = update(work).where(work.c.key == bindparam("of")).values(since=database_now())
+_NEXT = select(func.min(work.c.due) - database_now())
+_ONE = select(*_columns()).where(work.c.key == bindparam("key"))
 
 
 def one(connection: Connection, key: str) -> Due | None:
     """The work row of `key`, whether or not it is due."""
-    row = connection.execute(
-        select(
-            work.c.key,
-            work.c.project_id,
-            work.c.priority,
-            work.c.version,
-            work.c.attempts,
-            (database_now() - work.c.since).label("age"),
-        ).where(work.c.key == key)
-    ).one_or_none()
+    row = connection.execute(_ONE, {"key": key}).one_or_none()
     return None if row is None else Due(**row._mapping)
 
 
 def next_due(connection: Connection) -> float | None:
     """Seconds until the next row is due (negative when one is overdue); None without rows."""
-    seconds: float | None = connection.execute(select(func.min(work.c.due) - database_now())).scalar_one()
+    seconds: float | None = connection.execute(_NEXT).scalar_one()
     return seconds
 
 
 def done(connection: Connection, key: str, version: int) -> bool:
     """Remove the row, unless more was asked for since `version`."""
-    return bool(connection.execute(delete(work).where(work.c.key == key, work.c.version == version)).rowcount)
+    return bool(connection.execute(_DONE, {"key": key, "version": version}).rowcount)
 
 
-def again(connection: Connection, key: str, version: int | None, after: float, reason: str) -> None:
-    """Look again in `after` seconds, or at once if more was asked for since `version` (None: whatever was)."""
+def again(
+    connection: Connection, key: str, version: int | None, after: float, reason: str, *, settled: bool = False
+) -> bool:
+    """Look again in `after` seconds, at most `LONGEST_PAUSE`. False: more was asked for since `version` (None: whatever
+    was), and it stays due.
+
+    `settled`: all that was asked for is confirmed and only rests remain, so that what is asked for next is new.
+    """
     unchanged = [] if version is None else [work.c.version == version]
-    connection.execute(
+    since = {"since": None} if settled else {}
+    changed = connection.execute(
         update(work)
         .where(work.c.key == key, *unchanged)
-        .values(due=database_now() + after, attempts=work.c.attempts + 1, reason=reason[:1024])
+        .values(
+            due=database_now() + min(after, LONGEST_PAUSE),
+            attempts=work.c.attempts + 1,
+            reason=reason[:1024],
+            **since,
+        )
     )
+    return bool(changed.rowcount)
 
 
-def reason_of(connection: Connection, key: str) -> str | None:
-    """Why the key is not done yet."""
-    return connection.execute(select(work.c.reason).where(work.c.key == key)).scalar_one_or_none()
+def count_anew(connection: Connection, key: str) -> None:
+    """What was asked for so far is confirmed, or counts as asked for now: its age begins again."""
+    connection.execute(_COUNTED_ANEW, {"of": key})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import uuid4
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, case, update
@@ -13,6 +14,7 @@ from livia.core.drivers import (
     ComputeDriver,
     DriverError,
     NetworkDriver,
+    NoCapacity,
     Placement,
     Port,
     Seal,
@@ -20,15 +22,18 @@ from livia.core.drivers import (
 )
 from livia.core.model.amphora import Amphora
 from livia.core.model.event import Event, Severity
+from livia.core.model.load_balancer import Topology
 from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.core.model.tree import LoadBalancerTree
-from livia.core.plan.load_balancer import Action, Kind, lasting
+from livia.core.plan.load_balancer import Action, Kind, cause, lasting, living, serves
 from livia.core.report import Applied
 from livia.core.spec import Assignment, BandwidthLimit, Plug, TlsDefaults, build, named_in, wanted, with_tls
 from livia.services.binding import Material
-from livia.store import amphorae, confirmation, events
+from livia.store import amphorae, confirmation, events, spares
 from livia.store.engine import Database
 from livia.store.tables import load_balancer as load_balancer_table
+
+log = structlog.get_logger()
 
 
 class Drivers(Struct, frozen=True, kw_only=True):
@@ -51,20 +56,25 @@ class Runner:
         clock: Clock,
         *,
         advert_interval: float,
+        stick_size: str,
         tls: TlsDefaults,
         fence: int,
+        request_id: str | None = None,
     ) -> None:
         self._database = database
         self._drivers = drivers
         self._clock = clock
         self._advert_interval = advert_interval
+        self._stick_size = stick_size
         self._tls = tls
         self._fence = fence
+        self._request_id = request_id
         self._material = Material(database, drivers.secrets, drivers.seal, clock)
 
-    def run(self, action: Action, tree: LoadBalancerTree) -> None:
-        """Perform one action. Raises DriverError, or Unreachable where another try may help."""
-        acts: dict[Kind, Callable[[LoadBalancerTree, Action], None]] = {
+    def run(self, action: Action, tree: LoadBalancerTree) -> Applied | None:
+        """Perform one action; what an agent said of its amphora. Raises DriverError, or Unreachable where another
+        try may help."""
+        acts: dict[Kind, Callable[[LoadBalancerTree, Action], Applied | None]] = {
             Kind.ADD_AMPHORAE: self._add_amphorae,
             Kind.PLACE: self._place,
             Kind.APPLY: self._apply,
@@ -73,28 +83,39 @@ class Runner:
             Kind.CONFIRM: self._confirm,
             Kind.REMOVE_LOAD_BALANCER: self._remove_load_balancer,
         }
-        acts[action.kind](tree, action)
+        return acts[action.kind](tree, action)
 
     def _add_amphorae(self, tree: LoadBalancerTree, action: Action) -> None:
         load_balancer = tree.load_balancer
         replacing = load_balancer.confirmed_generation > 0
+        full = self._full(tree, action)
 
         def insert(connection: Connection) -> None:
             now = self._clock.now()
             for role in action.roles:
-                amphorae.add(connection, str(uuid4()), load_balancer, role, now)
+                if spares.take(connection, load_balancer, role, now) is None:
+                    if full is not None:
+                        raise NoCapacity(full)
+                    amphorae.add(connection, str(uuid4()), load_balancer, role, now)
                 if replacing:
-                    sentence = f"The {role} amphora is being replaced."
-                    events.add(connection, _event(tree, Severity.WARNING, "amphora.replace", sentence), now)
+                    sentence = f"The {role} amphora is being replaced: {cause(tree, role)}."
+                    events.add(connection, self._event(tree, Severity.WARNING, "amphora.replace", sentence), now)
             if replacing:
                 # The survivors' specs name their peers: they change with the newcomer.
                 _raise_generation(connection, load_balancer.id)
 
         self._database.transaction(insert)
 
+    def _full(self, tree: LoadBalancerTree, action: Action) -> str | None:
+        """Why nothing is begun that replaces what serves, for nothing but a spare amphora could take its place."""
+        if all(any(each.role is role and serves(each) for each in tree.amphorae) for role in action.roles):
+            return self._drivers.compute.full(tree.load_balancer)
+        return None
+
     def _place(self, tree: LoadBalancerTree, action: Action) -> None:
         amphora = _amphora(tree, action)
-        others = frozenset(each.compute_id for each in tree.amphorae if each.id != amphora.id and each.compute_id)
+        # Those that are to go are in nobody's way.
+        others = frozenset(each.id for each in lasting(tree).amphorae if each.id != amphora.id)
         placement = self._drivers.compute.place(tree.load_balancer, amphora, others)
         port = self._drivers.network.ensure_amphora_port(tree.load_balancer, amphora)
         self._database.transaction(
@@ -112,10 +133,10 @@ class Runner:
             )
         )
 
-    def _apply(self, tree: LoadBalancerTree, action: Action) -> None:
+    def _apply(self, tree: LoadBalancerTree, action: Action) -> Applied:
         amphora = _amphora(tree, action)
         plugs = self._plugs(tree, amphora)
-        spec = build(lasting(tree), amphora, plugs, self._advert_interval)
+        spec = build(living(tree), amphora, plugs, self._advert_interval, self._stick_size)
         pems = self._material.pems(tree.load_balancer, wanted(spec, tree))
         spec = with_tls(spec, tree, pems, self._tls)
         assignment = Assignment(
@@ -125,19 +146,17 @@ class Runner:
         # Unplugged by now, and before the record: what is recorded is not looked at again.
         self._delete_ports(amphora, keep=frozenset(plug.port_id for plug in plugs))
         self._record(applied)
+        return applied
 
-    def _observe(self, tree: LoadBalancerTree, action: Action) -> None:
+    def _observe(self, tree: LoadBalancerTree, action: Action) -> Applied | None:
         amphora = _amphora(tree, action)
         applied = self._drivers.amphorae.observe(self._placement(amphora), amphora.id)
         if applied is not None and applied.holds_vip != amphora.holds_vip:
             self._record(applied)
+        return applied
 
     def _record(self, applied: Applied) -> None:
-        self._database.transaction(
-            lambda connection: amphorae.record_applied(
-                connection, applied.amphora_id, applied.generation, applied.holds_vip, self._clock.now()
-            )
-        )
+        self._database.transaction(lambda connection: amphorae.record_applied(connection, applied, self._clock.now()))
 
     def _plugs(self, tree: LoadBalancerTree, amphora: Amphora) -> tuple[Plug, ...]:
         """The VIP port first, then one port for each further subnet with members."""
@@ -174,16 +193,57 @@ class Runner:
         return placement
 
     def _remove_amphora(self, tree: LoadBalancerTree, action: Action) -> None:
-        self.remove(_amphora(tree, action))
+        amphora, load_balancer = _amphora(tree, action), tree.load_balancer
+        self._dismantle(amphora, self._fence)
+        deleting = load_balancer.provisioning_status is Provisioning.PENDING_DELETE
+        # The others' specs name it as their peer.
+        named = load_balancer.topology is not Topology.SINGLE and amphora.applied_generation > 0 and not deleting
+        self._forget(amphora, _raise_quietly if named else None)
 
-    def remove(self, amphora: Amphora) -> None:
-        """Remove an amphora with all that was made for it. Raises DriverError."""
+    def remove_orphan(self, amphora: Amphora) -> None:
+        """Remove an amphora without a load balancer, with all that was made for it. Raises DriverError."""
+        placement = self._drivers.compute.find(amphora)
+        known = None if placement is None else self._drivers.amphorae.observe(placement, amphora.id)
+        # Its agent remembers the fence of a load balancer that nobody works on any more.
+        self._dismantle(amphora, self._fence if known is None else max(self._fence, known.fence))
+        self._forget(amphora, None)
+
+    def not_removed(self, amphora_id: str, error: DriverError) -> None:
+        """A removal failed: who asked for it sees ERROR again."""
+        log.warning("amphora not removed", amphora=amphora_id, reason=error.message)
+        now = self._clock.now()
+        self._database.transaction(lambda connection: amphorae.removal_failed(connection, amphora_id, now))
+
+    def give_up_lost(self, amphora: Amphora, tree: LoadBalancerTree) -> bool:
+        """Whether the host was lost of an amphora that was being built: another is built elsewhere."""
+        why = self._drivers.compute.lost(amphora)
+        if why is None:
+            return False
+        sentence = f"Amphora {amphora.id} was not finished, and another is built elsewhere: {why}"
+        entry = self._event(tree, Severity.WARNING, "amphora.host_lost", sentence)
+
+        def settle(connection: Connection) -> None:
+            now = self._clock.now()
+            amphorae.give_up(connection, amphora.id, now)
+            events.add(connection, entry, now)
+
+        self._database.transaction(settle)
+        return True
+
+    def _dismantle(self, amphora: Amphora, fence: int) -> None:
         placement = self._drivers.compute.find(amphora)
         if placement is not None:
-            self._drivers.amphorae.remove(placement, amphora.id, self._fence)
+            self._drivers.amphorae.remove(placement, amphora.id, fence)
         self._drivers.compute.release(amphora)
         self._delete_ports(amphora)
-        self._database.transaction(lambda connection: amphorae.forget(connection, amphora.id, self._clock.now()))
+
+    def _forget(self, amphora: Amphora, then: Callable[[Connection, str], None] | None) -> None:
+        def settle(connection: Connection) -> None:
+            gone = amphorae.forget(connection, amphora.id, self._clock.now())
+            if gone and then is not None and amphora.load_balancer_id is not None:
+                then(connection, amphora.load_balancer_id)
+
+        self._database.transaction(settle)
 
     def _confirm(self, tree: LoadBalancerTree, action: Action) -> None:
         load_balancer = tree.load_balancer
@@ -193,7 +253,7 @@ class Runner:
             newest = confirmation.confirm(connection, load_balancer.id, load_balancer.generation, now)
             if newest and load_balancer.provisioning_status is not Provisioning.ACTIVE:
                 sentence = f"Every amphora confirmed generation {load_balancer.generation}."
-                events.add(connection, _event(tree, Severity.INFO, "load_balancer.active", sentence), now)
+                events.add(connection, self._event(tree, Severity.INFO, "load_balancer.active", sentence), now)
 
         self._database.transaction(settle)
 
@@ -208,9 +268,20 @@ class Runner:
         def settle(connection: Connection) -> None:
             now = self._clock.now()
             confirmation.remove(connection, load_balancer.id, now)
-            events.add(connection, _event(tree, Severity.INFO, "load_balancer.deleted", "It is gone."), now)
+            events.add(connection, self._event(tree, Severity.INFO, "load_balancer.deleted", "It is gone."), now)
 
         self._database.transaction(settle)
+
+    def _event(self, tree: LoadBalancerTree, severity: Severity, code: str, message: str) -> Event:
+        return Event(
+            load_balancer_id=tree.load_balancer.id,
+            object_type="load_balancer",
+            object_id=tree.load_balancer.id,
+            severity=severity,
+            code=code,
+            message=message,
+            request_id=self._request_id,
+        )
 
 
 def _amphora(tree: LoadBalancerTree, action: Action) -> Amphora:
@@ -233,17 +304,6 @@ def _address_on(port: Port, subnet_id: str | None) -> str:
     return (on_subnet or [fixed.ip_address for fixed in port.fixed_ips])[0]
 
 
-def _event(tree: LoadBalancerTree, severity: Severity, code: str, message: str) -> Event:
-    return Event(
-        load_balancer_id=tree.load_balancer.id,
-        object_type="load_balancer",
-        object_id=tree.load_balancer.id,
-        severity=severity,
-        code=code,
-        message=message,
-    )
-
-
 def _raise_generation(connection: Connection, load_balancer_id: str) -> None:
     status = load_balancer_table.c.provisioning_status
     keep = status.in_((Provisioning.PENDING_CREATE, Provisioning.PENDING_DELETE))
@@ -254,4 +314,13 @@ def _raise_generation(connection: Connection, load_balancer_id: str) -> None:
             generation=load_balancer_table.c.generation + 1,
             provisioning_status=case((keep, status), else_=str(Provisioning.PENDING_UPDATE)),
         )
+    )
+
+
+def _raise_quietly(connection: Connection, load_balancer_id: str) -> None:
+    """The specs change, and nothing that anybody asked for does: the status stays."""
+    connection.execute(
+        update(load_balancer_table)
+        .where(load_balancer_table.c.id == load_balancer_id)
+        .values(generation=load_balancer_table.c.generation + 1)
     )

@@ -1,21 +1,27 @@
 """The worker: takes due keys, most urgent first and fairly between projects, and reconciles each under a lease."""
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Condition, Event, Lock, Thread
+from time import monotonic
+from uuid import uuid4
 
 import structlog
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from livia.core.wake import Wake
 from livia.store import leases, work
 from livia.store.engine import Database
 from livia.store.leases import Lease
 from livia.store.work import Due
-from livia.worker.reconciler import Done, Outcome, Reconciler
+from livia.worker.metrics import Metrics
+from livia.worker.reconciler import Again, Done, Outcome, Reconciler
+from livia.worker.turns import Turns
 
 log = structlog.get_logger()
 
@@ -25,14 +31,27 @@ POLL_SECONDS = 1.0
 _BATCH = 256
 #: seconds before another try after a reconcile that ended in an unforeseen error
 _BROKEN_OFF_PAUSE = 5.0
+#: and after one that hung until its deadline
+_OVERDUE_PAUSE = 30.0
 
 
 class HeldLease:
-    """A lease and whether it is still ours."""
+    """A lease and whether it is still ours. `project_id`: whose the key is."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, project_id: str | None = None) -> None:
         self._lease = lease
+        self.project_id = project_id
         self._lost = False
+        #: set when we let go of it ourselves
+        self.over = False
+        #: the work row's, as it was when the reconcile began
+        self.version: int | None = None
+        self.request_id: str | None = None
+        self.since = monotonic()
+        #: what the reconcile is at
+        self.doing = "nothing was begun"
+        #: what had been asked for was confirmed under it
+        self.confirmed = False
 
     @property
     def lease(self) -> Lease:
@@ -45,23 +64,22 @@ class HeldLease:
         """It could not be renewed: nothing more may be done under it."""
         self._lost = True
 
+    def at(self, doing: str) -> None:
+        """What the reconcile does next."""
+        self.doing = doing
 
-def fair(due: Iterable[Due]) -> list[Due]:
-    """Most urgent first; among equals, one of each project in turn, so that no tenant waits for another's burst."""
-    lanes: dict[int, dict[str | None, deque[Due]]] = defaultdict(lambda: defaultdict(deque))
-    for entry in due:
-        lanes[entry.priority][entry.project_id].append(entry)
-    order: list[Due] = []
-    for priority in sorted(lanes):
-        queues = list(lanes[priority].values())
-        while queues:
-            order += [queue.popleft() for queue in queues]
-            queues = [queue for queue in queues if queue]
-    return order
+    def confirm(self) -> None:
+        """What was asked for is confirmed; what comes later is new."""
+        self.confirmed = True
 
 
 class Worker:
-    """Runs until stopped. `owner` must be unique to this process: it takes back its own leases at once."""
+    """Runs until stopped. `owner` must be unique to this process: it takes back its own leases at once.
+
+    `deserted` tells of owners that died and have not come back: what they held is free again, too.
+    `deadline`: seconds after which a single reconcile counts as hung: whatever a far side does not answer, its key is
+    free again then, and another thread has its place.
+    """
 
     def __init__(
         self,
@@ -71,25 +89,34 @@ class Worker:
         wake: Wake,
         *,
         owner: str,
+        deserted: Callable[[], Iterable[str]] = tuple,
         threads: int = 4,
+        deadline: float = 300.0,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._wait_for_hint = wait_for_hint
         self._wake = wake
         self._owner = owner
+        self._deserted = deserted
         self._threads = threads
+        self._deadline = deadline
+        self._metrics = metrics or Metrics(CollectorRegistry())
+        self._hinted = False
+        self._turns = Turns(threads)
         self._running: dict[str, HeldLease] = {}
+        #: something is due that waits for a thread
+        self._crowded = False
         self._lock = Lock()
         self._idle = Condition(self._lock)
         self._stop = Event()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reconcile")
-        # Apart from the first: a reconcile waits for its actions, and must not wait for a thread it occupies.
-        self._actions = ThreadPoolExecutor(2 * threads, thread_name_prefix="action")
-        self._reconciler = make_reconciler(self._actions)
+        self._make_reconciler = make_reconciler
+        self._begin_afresh()
 
     def run(self) -> None:
         """Work until `stop`. What an earlier life of this owner held is free at once."""
-        self._database.transaction(lambda connection: leases.release_all(connection, self._owner))
+        self._take_back(self._owner)
+        self._inherit()
         renewer = Thread(target=self._renew, name="lease-renewer", daemon=True)
         renewer.start()
         while not self._stop.is_set():
@@ -99,9 +126,16 @@ class Worker:
             except SQLAlchemyError as error:
                 log.warning("the database does not answer", error=str(error))
             if pause > 0:
-                self._wait_for_hint(pause)
+                self._hinted = self._wait_for_hint(pause)
         self._pool.shutdown(wait=True)
         self._actions.shutdown(wait=True)
+
+    def _begin_afresh(self) -> None:
+        """With threads of which none hangs. What runs on earlier ones goes on there, and they end after it."""
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reconcile")
+        # Apart from the first: a reconcile waits for its actions, and must not wait for a thread it occupies.
+        self._actions = ThreadPoolExecutor(2 * self._threads, thread_name_prefix="action")
+        self._reconciler = self._make_reconciler(self._actions)
 
     def stop(self) -> None:
         """Finish what is under way, take nothing more."""
@@ -114,65 +148,101 @@ class Worker:
             if len(self._running) >= self._threads:
                 self._idle.wait(POLL_SECONDS)
                 return 0.0
+            # Before the look: a thread that ends after it tells of itself.
+            self._crowded = True
             free = self._threads - len(self._running)
-            busy = set(self._running)
+            running = {key: held.project_id for key, held in self._running.items()}
         with self._database.read() as connection:
-            due = [entry for entry in work.due(connection, _BATCH) if entry.key not in busy]
-            soonest = work.next_due(connection)
-        for entry in fair(due)[:free]:
-            self._start(entry)
-        if len(due) > free:
+            due = work.due(connection, self._threads, _BATCH, owner=self._owner)
+        # A key that is about to be let go may be due again already: its thread tells when it is.
+        ready = [entry for entry in due if entry.key not in running]
+        chosen = self._turns.take(ready, Counter(running.values()), free)
+        for held, entry in self._lease(chosen):
+            self._start(held, entry)
+        if len(chosen) == free:
             return 0.0
-        if soonest is None or soonest <= 0:
-            return POLL_SECONDS
-        return min(POLL_SECONDS, soonest)
+        self._crowded = len(due) > len(chosen)
+        with self._database.read() as connection:
+            soonest = work.next_due(connection)
+        return POLL_SECONDS if soonest is None or soonest <= 0 else min(POLL_SECONDS, soonest)
 
-    def _start(self, entry: Due) -> None:
-        lease = self._database.transaction(
-            lambda connection: leases.take(connection, entry.key, self._owner, LEASE_SECONDS)
-        )
-        if lease is None:
-            return
-        held = HeldLease(lease)
+    def _lease(self, chosen: Sequence[Due]) -> list[tuple[HeldLease, Due]]:
+        """What of these is ours now, in one transaction; with the work rows as they are under the lease: what was asked
+        for since they were picked is part of this run."""
+
+        def take(connection: Connection) -> list[tuple[HeldLease, Due]]:
+            taken = []
+            # In one order everywhere: workers that lease the same keys must not wait for each other in a circle.
+            for key in sorted(entry.key for entry in chosen):
+                lease = leases.take(connection, key, self._owner, LEASE_SECONDS)
+                entry = None if lease is None else work.one(connection, key)
+                if lease is not None and entry is not None:
+                    taken.append((HeldLease(lease, entry.project_id), entry))
+                elif lease is not None:
+                    leases.release(connection, lease)
+            return taken
+
+        return self._database.transaction(take) if chosen else []
+
+    def _start(self, held: HeldLease, entry: Due) -> None:
+        if entry.attempts == 0:
+            self._metrics.found.labels("hint" if self._hinted else "poll").inc()
+            self._metrics.start_delay.observe(max(0.0, entry.late))
+        held.version, held.request_id = entry.version, entry.request_id
         with self._lock:
             self._running[entry.key] = held
-        self._pool.submit(self._work_on, held)
+            self._metrics.running.set(len(self._running))
+        self._pool.submit(self._work_on, held, entry)
 
-    def _work_on(self, held: HeldLease) -> None:
+    def _work_on(self, held: HeldLease, entry: Due) -> None:
+        started, outcome = monotonic(), "broken_off"
+        with bound_contextvars(reconcile_id=f"rec-{uuid4()}"):
+            try:
+                outcome = self._reconcile(held, entry)
+            except Exception:
+                # The outermost loop of a reconcile: whatever happened, the key is tried again and others go on.
+                log.exception("reconcile broke off", load_balancer=entry.key)
+                self._settle(held, None)
+            finally:
+                self._metrics.reconciles.labels(outcome).observe(monotonic() - started)
+                self._let_go(held)
+
+    def _let_go(self, held: HeldLease) -> None:
         key = held.lease.key
-        try:
-            self._reconcile(held)
-        except Exception:
-            # The outermost loop of a reconcile: whatever happened, the key is tried again and others go on.
-            log.exception("reconcile broke off", load_balancer=key)
-            self._settle(held, None)
-        finally:
-            with self._idle:
-                self._running.pop(key, None)
-                self._idle.notify()
+        with self._idle:
+            # One that hung was given up, and its key may be under way again.
+            if self._running.get(key) is held:
+                del self._running[key]
+            self._metrics.running.set(len(self._running))
+            self._idle.notify()
+            crowded = self._crowded
+        if crowded:
+            self._wake.hint(key)
 
-    def _reconcile(self, held: HeldLease) -> None:
-        # Read under the lease: what was asked for since the row was picked is part of this run.
-        with self._database.read() as connection:
-            entry = work.one(connection, held.lease.key)
-        if entry is None:
-            self._database.transaction(lambda connection: leases.release(connection, held.lease))
-            return
-        outcome = self._reconciler.reconcile(held, attempts=entry.attempts, age=entry.age)
-        log.info("reconciled", load_balancer=entry.key, outcome=type(outcome).__name__, reason=outcome.reason)
+    def _reconcile(self, held: HeldLease, entry: Due) -> str:
+        """One look under the lease; how it ended, in one word."""
+        self._metrics.attempts.observe(entry.attempts)
+        ids = {} if entry.request_id is None else {"request_id": entry.request_id}
+        with bound_contextvars(**ids):
+            outcome = self._reconciler.reconcile(
+                held, attempts=entry.attempts, age=entry.age, request_id=entry.request_id
+            )
+            log.info("reconciled", load_balancer=entry.key, outcome=type(outcome).__name__, reason=outcome.reason)
         self._settle(held, (entry, outcome))
+        return type(outcome).__name__.lower()
 
     def _settle(self, held: HeldLease, result: tuple[Due, Outcome] | None) -> None:
-        """Record the outcome and let go of the key, in one transaction."""
+        """Record the outcome and let go of the key, in one transaction. What was lost is another's to settle."""
+        if not held.valid():
+            return
+        held.over = True
 
         def record(connection: Connection) -> bool:
             finished = False
             if result is None:
                 work.again(connection, held.lease.key, None, _BROKEN_OFF_PAUSE, "the last try broke off")
-            elif isinstance(result[1], Done):
-                finished = work.done(connection, result[0].key, result[0].version)
             else:
-                work.again(connection, result[0].key, result[0].version, result[1].after, result[1].reason)
+                finished = settle(connection, *result, confirmed=held.confirmed)
             leases.release(connection, held.lease)
             return finished
 
@@ -180,14 +250,67 @@ class Worker:
             # More is to be done, perhaps at once: the dispatcher looks again instead of sleeping on.
             self._wake.hint(held.lease.key)
 
+    def _take_back(self, owner: str) -> None:
+        freed = self._database.transaction(partial(leases.release_all, owner=owner))
+        if freed:
+            log.warning("a worker was killed: its work goes on here", owner=owner, leases=freed)
+            self._wake.hint(owner)
+
+    def _inherit(self) -> None:
+        try:
+            for owner in self._deserted():
+                self._take_back(owner)
+        except (OSError, SQLAlchemyError) as error:
+            log.warning("nobody looked after workers that were killed", error=str(error))
+
     def _renew(self) -> None:
-        while not self._stop.wait(LEASE_SECONDS / 3):
+        while not self._stop.wait(min(LEASE_SECONDS, self._deadline) / 3):
+            self._inherit()
             with self._lock:
                 running = list(self._running.values())
             for held in running:
                 try:
+                    if not held.over and monotonic() - held.since > self._deadline:
+                        self._give_up(held)
+                        continue
                     kept = self._database.transaction(partial(leases.renew, held=held.lease, seconds=LEASE_SECONDS))
                 except SQLAlchemyError:
                     continue
-                if not kept:
+                if not kept and not held.over:
+                    log.warning("lease lost", load_balancer=held.lease.key)
+                    self._metrics.leases_lost.inc()
                     held.lose()
+
+    def _give_up(self, held: HeldLease) -> None:
+        """Take the key from a reconcile that hangs: ERROR with the reason, lease free, another try later."""
+        held.lose()
+        key, reason = held.lease.key, f"not done within {self._deadline:.0f} s, and still at this: {held.doing}"
+        log.error("reconcile hangs", load_balancer=key, seconds=round(monotonic() - held.since), reason=reason)
+        self._metrics.overdue.inc()
+        self._begin_afresh()
+
+        def record(connection: Connection) -> None:
+            work.again(connection, key, held.version, _OVERDUE_PAUSE, reason)
+            leases.release(connection, held.lease)
+
+        try:
+            self._reconciler.give_up(key, reason, held.request_id)
+            self._database.transaction(record)
+        finally:
+            # Last: what we hold and are not at is taken up again at once.
+            self._let_go(held)
+
+
+def settle(connection: Connection, entry: Due, outcome: Outcome, *, confirmed: bool) -> bool:
+    """What becomes of the row of work; True: it is done. A load balancer that is changed without a pause has one
+    forever: what was asked for while earlier changes were confirmed is no older than that."""
+    finished = isinstance(outcome, Done)
+    if isinstance(outcome, Done):
+        newest = work.done(connection, entry.key, entry.version)
+    else:
+        settled = isinstance(outcome, Again) and outcome.settled
+        newest = work.again(connection, entry.key, entry.version, outcome.after, outcome.reason, settled=settled)
+        confirmed = confirmed or settled
+    if not newest and (finished or confirmed):
+        work.count_anew(connection, entry.key)
+    return finished and newest

@@ -128,7 +128,7 @@ class Site:
         self.api = system.api
         self.installation = system.livia.installation
         self.directory = Path(tempfile.mkdtemp(prefix="given-", dir=system.directory))
-        self.network = networks_command.create(self.installation, "attributes", ["10.83.0.0/24", "fd00:83::/64"])
+        self.network = networks_command.create(self.installation, "attributes", ["10.85.0.0/24", "fd00:85::/64"])
         self.networks = LocalNetworks(self.installation.database(), self.installation.clock)
         self.subnets = self.network.subnet_ids
         self.inside = Place("members", _MEMBERS, self.network, self.networks, system)

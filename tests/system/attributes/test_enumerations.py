@@ -146,11 +146,17 @@ def test_every_kind_of_tls(site: Site, side: str) -> None:
     mine = [kind if side == "clients" else {} for kind in kinds]
     theirs = [{} if side == "clients" else {"tls_enabled": True, **kind} for kind in kinds]
     listeners = [
-        {**own, "protocol_port": 1000 + number, "default_pool": site.pool(name=f"p{number}", **pool), **listener}
+        {
+            **own,
+            "name": f"l{number}",
+            "protocol_port": 1000 + number,
+            "default_pool": site.pool(name=f"p{number}", **pool),
+            **listener,
+        }
         for number, (listener, pool) in enumerate(zip(mine, theirs, strict=True))
     ]
-    with site.create(f"tls-{side}", listeners=listeners):
-        pass
+    with site.create(f"tls-{side}", listeners=listeners) as balancer:
+        balancer.becomes(**{each["name"]: "ONLINE" for each in listeners})
 
 
 def test_what_cannot_be_had_here_is_refused_with_the_reason(site: Site) -> None:

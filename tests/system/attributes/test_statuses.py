@@ -96,7 +96,7 @@ def test_a_full_listener_and_a_pool_of_nobody(site: Site) -> None:
 
 def test_every_type_of_monitor_tells_the_living_from_the_dead(site: Site) -> None:
     """PING and TLS-HELLO, each of a pool with a member that passes and one that does not."""
-    gone = {"name": "gone", "address": "10.83.0.250", "protocol_port": 80}
+    gone = {"name": "gone", "address": "10.85.0.250", "protocol_port": 80}
     alive = site.members[0].body(name="alive")
     pools = {
         "ping": ("PING", [alive, gone]),

@@ -10,11 +10,10 @@ LONGEST = 2073600000
 
 
 def unique(what: str, values: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise InvalidSpecError(f"The {what} {value} is in the spec twice.")
-        seen.add(value)
+    present = list(values)
+    if len(set(present)) != len(present):
+        twice = next(value for value in present if present.count(value) > 1)
+        raise InvalidSpecError(f"The {what} {twice} is in the spec twice.")
 
 
 def address(text: str, what: str) -> None:

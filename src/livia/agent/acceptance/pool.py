@@ -1,6 +1,7 @@
 """What pools, members and health monitors must be like."""
 
 import re
+from collections.abc import Sequence
 
 from livia.agent.acceptance.fields import address, between, unique
 from livia.agent.errors import InvalidSpecError
@@ -22,7 +23,8 @@ _CODES = re.compile(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")
 
 
-def check_pool(pool: PoolSpec) -> None:
+def check_pool(pool: PoolSpec, accepted: Sequence[MemberSpec] = ()) -> None:
+    """`accepted`: members that have passed before."""
     checked_id(pool.id, "pool id")
     datagram = pool.protocol in (PoolProtocol.UDP, PoolProtocol.SCTP)
     if pool.algorithm not in ALGORITHMS and not datagram:
@@ -37,8 +39,10 @@ def check_pool(pool: PoolSpec) -> None:
             raise InvalidSpecError(f"There are no cookies in {pool.protocol} (pool {pool.id}).")
         if persistence.granularity is not None:
             address(persistence.granularity, "netmask of session persistence")
+    known = {member.id: member for member in accepted}
     for member in pool.members:
-        _member(member)
+        if known.get(member.id) != member:
+            _member(member)
     unique("member", (member.id for member in pool.members))
     if pool.monitor is not None:
         _monitor(pool.monitor, pool)

@@ -103,6 +103,19 @@ def _hashed_part(family: Family, persistence: PersistenceSpec) -> str:
     return f"@nh,{family.source},{same * 8}" if same else f"{family.word} daddr"
 
 
+def _hash_key(service: Service, algorithm: Algorithm, *, paired: bool) -> str | None:
+    """What of a packet its member follows from; None where members take turns."""
+    family, persistence = service.family, sticky(service)
+    if persistence is not None and (paired or algorithm in (Algorithm.SOURCE_IP, Algorithm.SOURCE_IP_PORT)):
+        # What one amphora remembers the other does not: it has to come to the same choice.
+        return _hashed_part(family, persistence)
+    if algorithm is Algorithm.SOURCE_IP:
+        return f"{family.word} saddr"
+    if algorithm is Algorithm.SOURCE_IP_PORT:
+        return f"{family.word} saddr . {service.transport.word} sport"
+    return None
+
+
 def rules(
     service: Service,
     candidates: Sequence[Candidate],
@@ -124,15 +137,7 @@ def rules(
     if persistence is not None:
         client = _client(family, persistence)
         lines += [f"meta mark set {client} map @{service.name('sticky')}", elsewhere]
-    if persistence is not None and (paired or algorithm in (Algorithm.SOURCE_IP, Algorithm.SOURCE_IP_PORT)):
-        # What one amphora remembers the other does not: it has to come to the same choice.
-        key: str | None = _hashed_part(family, persistence)
-    elif algorithm is Algorithm.SOURCE_IP:
-        key = f"{family.word} saddr"
-    elif algorithm is Algorithm.SOURCE_IP_PORT:
-        key = f"{family.word} saddr . {service.transport.word} sport"
-    else:
-        key = None
+    key = _hash_key(service, algorithm, paired=paired)
     if key is not None:
         lines += [_hashed(key, steady, _SEED)]
         if set(steady) != set(candidates):

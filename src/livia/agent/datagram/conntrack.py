@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from ipaddress import ip_address
 
+from livia.agent.datagram.service import AWAITED
 from livia.agent.plumbing import kernel
 
 _GET, _DELETE, _STATISTICS = 0x101, 0x102, 0x105
@@ -27,6 +28,8 @@ _PROTOCOL_NUMBER, _DESTINATION_PORT = 1, 3
 #: of a filter: which parts of the tuple must be equal (destination, protocol, destination port)
 _FILTER_ORIGINAL = 1
 _SERVICE = 1 << 1 | 1 << 3 | 1 << 5
+#: all of a mark, and what of it is the member's
+_WHOLE, _MEMBER = 2**32 - 1, 2**32 - 1 - AWAITED
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 #: attributes of statistics
 _FOLLOWED, _MOST_FOLLOWED = 1, 2
@@ -58,7 +61,7 @@ class Conntrack:
         return _number(_FOLLOWED, message, start, end), _number(_MOST_FOLLOWED, message, start, end)
 
     def marks(self, most: int | None = None) -> Counter[int]:
-        """How many flows have each mark; those without one are left out. Raises OSError.
+        """How many flows each member's mark has; those without one are left out. Raises OSError.
 
         Of more flows than `most` only so many are read, and stand for all: the kernel lists them in the order of a
         keyed hash, so that the first ones are a fair sample. What is read costs CPU, 6 microseconds each.
@@ -77,9 +80,21 @@ class Conntrack:
         del counted[0]
         return Counter({mark: round(count * scale) for mark, count in counted.items()})
 
+    def has(self, mark: int) -> bool:
+        """Whether any flow is the member's of this mark. Raises OSError."""
+        with kernel.inside(self._namespace, _open) as listing:
+            _send(listing, _GET, _REQUEST_DUMP, socket.AF_UNSPEC, _marked(mark, _MEMBER))
+            found: Counter[int] = Counter()
+            _count(listing.recv(262144), found)
+        return bool(found)
+
     def end_marked(self, mark: int) -> None:
-        """End all flows of this mark. Raises OSError."""
-        self._end(socket.AF_UNSPEC, _marked(mark))
+        """End all flows of the member of this mark. Raises OSError."""
+        self._end(socket.AF_UNSPEC, _marked(mark, _MEMBER))
+
+    def end_answered(self, mark: int) -> None:
+        """End those whose client has been answered. The kernel compares and ends in one go. Raises OSError."""
+        self._end(socket.AF_UNSPEC, _marked(mark, _WHOLE))
 
     def end_unmarked(self, address: str, protocol: int, port: int) -> None:
         """End all flows to a service that went to no member. Raises OSError."""
@@ -90,7 +105,7 @@ class Conntrack:
         )
         original = _attribute(_TUPLE_ORIGINAL | _NESTED, place + _attribute(_TUPLE_PROTOCOL | _NESTED, service))
         compared = _attribute(_FILTER | _NESTED, _attribute(_FILTER_ORIGINAL, struct.pack("=I", _SERVICE)))
-        self._end(_FAMILY[wanted.version], original + compared + _marked(0))
+        self._end(_FAMILY[wanted.version], original + compared + _marked(0, _WHOLE))
 
     def _end(self, family: int, attributes: bytes) -> None:
         self._send(_DELETE, _REQUEST_ACKNOWLEDGED, family, attributes)
@@ -118,12 +133,12 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def _marked(mark: int) -> bytes:
-    return _attribute(_MARK, struct.pack("!I", mark)) + _attribute(_MARK_MASK, b"\xff\xff\xff\xff")
+def _marked(mark: int, mask: int) -> bytes:
+    return _attribute(_MARK, struct.pack("!I", mark)) + _attribute(_MARK_MASK, struct.pack("!I", mask))
 
 
 def _count(data: bytes, counted: Counter[int]) -> bool:
-    """Count the flows of one part of a listing by their marks, 0 without; False when it was the last part.
+    """Count the flows of one part of a listing by their members' marks, 0 without; False when it was the last part.
 
     Raises OSError for what the kernel reports.
     """
@@ -134,7 +149,7 @@ def _count(data: bytes, counted: Counter[int]) -> bool:
             return False
         if kind == _NLMSG_ERROR:
             raise _failure(data[start:])
-        counted[_number(_MARK, data, start + _MESSAGE.size + _SUBJECT.size, start + length)] += 1
+        counted[_number(_MARK, data, start + _MESSAGE.size + _SUBJECT.size, start + length) & _MEMBER] += 1
         start += (length + 3) & ~3
     return True
 

@@ -1,13 +1,13 @@
 """What the kernel does with the packets of one amphora."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from threading import Lock
 
 import structlog
 from msgspec import Struct
 
-from livia.agent.datagram import report, ruleset
+from livia.agent.datagram import parting, report, ruleset
 from livia.agent.datagram.conntrack import Conntrack
 from livia.agent.datagram.nftables import Nftables
 from livia.agent.datagram.pace import Pace
@@ -83,13 +83,17 @@ class Packets:
         if not wanted.objects and self._loaded is not None and not self._loaded.objects:
             # Most amphorae have no packet rules: that costs nothing.
             return
-        with self._lock:
-            try:
+        try:
+            with self._lock:
+                dismissed = self._reroute(wanted)
+            # Without the lock: heartbeats go on.
+            parting.await_answers(self._namespace, dismissed)
+            with self._lock:
                 self._load(wanted)
-            except OSError as error:
-                raise PlumbingError("The packet rules could not be changed.", details=str(error)) from error
-            if not wanted.objects:
-                self._let_go()
+                if not wanted.objects:
+                    self._let_go()
+        except OSError as error:
+            raise PlumbingError("The packet rules could not be changed.", details=str(error)) from error
 
     def balance(self, spec: Spec) -> None:
         """Begin new turns where other members are the least loaded now. Raises PlumbingError."""
@@ -141,15 +145,22 @@ class Packets:
         with self._pace.counting(self._namespace):
             return self._follow().marks(report.MOST_COUNTED)
 
+    def _reroute(self, wanted: Ruleset) -> Set[int]:
+        """Let only new flows find the members that stay; the others' go on for now: what comes between the commit of
+        the strict rules and the end of those flows would else be dropped.
+
+        Returns the marks of members that were taken away and live: what their clients wait for can still come.
+        """
+        before = self._applied
+        if before is None or not before.marks - wanted.marks:
+            return set()
+        self._commit(wanted.lenient())
+        # Without its listener no answer passes.
+        return before.marks - wanted.marks - wanted.down if before.services <= wanted.services else set()
+
     def _load(self, wanted: Ruleset) -> None:
-        if self._loaded is None:
-            there = TABLE in self._rules().run("list tables")
-            self._loaded = read(self._rules().list_terse(f"list table {TABLE}") if there else "")
         before = self._applied
         if before is not None and before.marks - wanted.marks:
-            # First their flows go on, and only new ones find the other members: what comes between the commit of the
-            # rules and the end of those flows would else be dropped.
-            self._commit(wanted.lenient())
             self._end_flows(before, wanted)
         self._commit(wanted)
         self._applied = wanted
@@ -158,7 +169,9 @@ class Packets:
         self._end_flows(before, wanted)
 
     def _commit(self, wanted: Ruleset) -> None:
-        assert self._loaded is not None  # noqa: S101 - read before
+        if self._loaded is None:
+            there = TABLE in self._rules().run("list tables")
+            self._loaded = read(self._rules().list_terse(f"list table {TABLE}") if there else "")
         commands = transaction(self._loaded, wanted)
         if commands:
             self._rules().run(commands)

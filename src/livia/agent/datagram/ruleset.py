@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface
 
 from livia.agent.datagram import choice, guard
 from livia.agent.datagram.choice import Candidate
-from livia.agent.datagram.service import Service, Verdicts, families, mark_of, services
+from livia.agent.datagram.service import AWAITED, Service, Verdicts, families, mark_of, services
 from livia.agent.datagram.table import Ruleset
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, MemberSpec, Spec
@@ -14,6 +14,7 @@ from livia.core.spec import ListenerSpec, MemberSpec, Spec
 _UNLIMITED = 86400
 #: nft counts in 32 bits
 _MOST_FLOWS = 2**32 - 1
+_MEMBER = f"ct mark and {2**32 - 1 - AWAITED:#x}"
 
 
 def render(spec: Spec, verdicts: Verdicts, flows: Mapping[int, int]) -> Ruleset:
@@ -84,10 +85,16 @@ def _add_service(
     idle = _add_timeout(wanted, listener)
     carried = {mark_of(listener, member): member for member in service.members if _carried(service, member, verdicts)}
     wanted.marks |= carried.keys()
+    wanted.down |= {
+        mark_of(listener, member)
+        for member in service.members
+        if member.enabled and not _carried(service, member, verdicts)
+    }
     wanted.chain(service.name("pick"), _pick(service, carried, flows, idle, paired=paired))
-    held = f"ct mark != {{ {', '.join(f'{mark:#x}' for mark in sorted(carried))} }} drop"
+    marks = ", ".join(f"{mark:#x}" for mark in sorted(carried))
+    held = f"{_MEMBER} != {{ {marks} }} drop" if carried else "drop"
     wanted.strict.add(held)
-    wanted.chain(service.name("carry"), _carry(service, held) if carried else ["drop"])
+    wanted.chain(service.name("carry"), _carry(service, held))
     places = [f"{vip} . {protocol.word} . {listener.port} : jump {service.name('pick')}" for vip in service.vips]
     passages = [f"{vip} . {listener.port} : jump {service.name('carry')}" for vip in service.vips]
     wanted.mapped(f"arrival{family.version}", f"type {family.type} . inet_proto . inet_service : verdict;", places)
@@ -167,6 +174,6 @@ def _carry(service: Service, held: str) -> list[str]:
     return [
         held,
         *(f"ct direction original {line}" for line in guard.datagrams(service)),
-        f"ct direction original counter name {service.name('in')} accept",
-        f"counter name {service.name('out')} accept",
+        f"ct direction original ct mark set ct mark or {AWAITED:#x} counter name {service.name('in')} accept",
+        f"ct mark set {_MEMBER} counter name {service.name('out')} accept",
     ]

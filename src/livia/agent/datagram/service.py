@@ -10,6 +10,9 @@ from msgspec import Struct
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, MemberSpec, PoolSpec, Spec
 
+#: the bit of a flow's mark that says that what its client sent last is not answered yet
+AWAITED = 0x1
+
 
 class Verdicts(Protocol):
     """What health checks say."""
@@ -98,10 +101,10 @@ def services(spec: Spec) -> Iterator[Service]:
 
 
 def mark_of(listener: ListenerSpec, member: MemberSpec) -> int:
-    """The mark of packets and flows that go from the listener to the member: 32 bits, never 0.
+    """The mark of packets and flows that go from the listener to the member: 32 bits without AWAITED, never 0.
 
     It is the same on both amphorae of a pair, and another one once the member is somewhere else. Two that meet (one
-    in four billion) share their flows' fate, and nothing worse.
+    in two billion) share their flows' fate, and nothing worse.
     """
     text = f"{listener.id} {member.id} {member.address} {member.port}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) or 1
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) & ~AWAITED or 2

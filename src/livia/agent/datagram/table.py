@@ -25,6 +25,8 @@ class Ruleset(Struct):
     contents: dict[Key, list[str]] = {}
     #: of flows that may go on
     marks: set[int] = set()
+    #: of members that are down: their flows would be those of nobody
+    down: set[int] = set()
     #: rules that hold up flows of other marks
     strict: set[str] = set()
     #: (VIP, number of the protocol, port) of what is balanced

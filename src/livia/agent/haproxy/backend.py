@@ -3,7 +3,7 @@
 import re
 
 from livia.agent.haproxy.persistence import persistence
-from livia.agent.haproxy.server import ids, line_words, milliseconds, seconds
+from livia.agent.haproxy.server import milliseconds, seconds, server_lines
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.tls import server_words
 from livia.agent.haproxy.verdicts import checked
@@ -47,31 +47,14 @@ _CLIENT_AND_PORT = "tcp-request content set-var-fmt(txn.client) %[src]:%[src_por
 
 
 def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> Section:
-    http = is_http(listener)
     lines = [mode(listener), line("balance", *_BALANCE[pool.algorithm])]
     if pool.algorithm is Algorithm.SOURCE_IP_PORT:
         lines.append(_CLIENT_AND_PORT)
     if pool.algorithm in HASHES:
         # A map-based hash would take no members at run time (HAProxy manual, section 9.3, add server).
         lines.append("hash-type consistent")
-    if http:
-        lines.append("http-reuse never" if _sends_proxy(pool) else "http-reuse safe")
-        # A member that took it up would speak HTTP/2 to the client past every L7 rule. No client needs it: RFC 9113,
-        # section 3.1, has taken it out.
-        lines.append("http-request del-header Upgrade if { req.hdr(Upgrade) -i -m sub h2c }")
-        # A member that ends the connection without a word may have acted: only what is safe to do twice is sent to
-        # another (RFC 9110, section 9.2.2). METH_GET includes HEAD.
-        lines += [
-            "retry-on conn-failure empty-response",
-            "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
-        ]
-        # Not in the frontend: L7 rules look at the headers that the client sent.
-        headers = _HEADERS if listener.tls is None else _TLS_HEADERS
-        lines += [
-            line("http-request", "set-header", name, headers[name])
-            for name in listener.insert_headers
-            if name in headers
-        ]
+    if is_http(listener):
+        lines += _http(listener, pool)
     if pool.persistence is None:
         # The next attempt goes to another member. With persistence only the last one does: a member that restarts
         # keeps its clients.
@@ -87,9 +70,29 @@ def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> Se
     encryption = server_words(listener, pool)
     if encryption:
         lines.append(line("default-server", *encryption))
-    numbers = ids(pool)
-    lines += [line(*line_words(pool, member, numbers[member.id])) for member in pool.members]
+    lines += server_lines(pool)
     return Section(line("backend", backend_name(pool.id, listener.id)), tuple(lines))
+
+
+def _http(listener: ListenerSpec, pool: PoolSpec) -> list[str]:
+    """What only a backend that speaks HTTP has."""
+    # Not in the frontend: L7 rules look at the headers that the client sent.
+    headers = _HEADERS if listener.tls is None else _TLS_HEADERS
+    return [
+        "http-reuse never" if _sends_proxy(pool) else "http-reuse safe",
+        # A member that took it up would speak HTTP/2 to the client past every L7 rule. No client needs it: RFC 9113,
+        # section 3.1, has taken it out.
+        "http-request del-header Upgrade if { req.hdr(Upgrade) -i -m sub h2c }",
+        # A member that ends the connection without a word may have acted: only what is safe to do twice is sent to
+        # another (RFC 9110, section 9.2.2). METH_GET includes HEAD.
+        "retry-on conn-failure empty-response",
+        "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
+        *(
+            line("http-request", "set-header", name, headers[name])
+            for name in listener.insert_headers
+            if name in headers
+        ),
+    ]
 
 
 def _sends_proxy(pool: PoolSpec) -> bool:

@@ -12,8 +12,6 @@ from livia.agent.haproxy.wiring import backends, is_http
 from livia.core.model.pool import PersistenceType
 from livia.core.spec import ListenerSpec, Peer, PoolSpec, Spec
 
-#: entries of a stick table (contract 90, haproxy_stick_size)
-_STICK_SIZE = "10k"
 #: what each key of a table is (contract 95, section 4.2)
 _TABLE = {PersistenceType.SOURCE_IP: ("ipv6",), PersistenceType.APP_COOKIE: ("string", "len", 64)}
 #: where the only amphora of a load balancer listens for itself
@@ -80,7 +78,7 @@ def stick_tables(spec: Spec) -> Section | None:
         line("peers", _section_name(spec.load_balancer_id)),
         (
             *(line("peer", peer.amphora_id, endpoint(peer.address, peer.port)) for peer in peers),
-            *(line("table", pool_id, "type", *kind, "size", _STICK_SIZE) for pool_id, kind in tables.items()),
+            *(line("table", pool_id, "type", *kind, "size", spec.stick_size) for pool_id, kind in tables.items()),
         ),
     )
 

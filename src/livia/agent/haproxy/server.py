@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from zlib import crc32
 
 from livia.agent.acceptance.fields import LONGEST
+from livia.agent.haproxy.text import line
 from livia.agent.probes.target import probed
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
@@ -45,12 +46,16 @@ def ids(pool: PoolSpec) -> dict[str, int]:
     send clients elsewhere, and so would the other amphora of a pair. It is a checksum of the member's id; of two
     members with one checksum the later in order takes the next free id.
     """
+    found = {member.id: first_id(member.id) for member in pool.members}
+    if len(set(found.values())) == len(found):
+        # Nearly always; nobody's order matters then.
+        return found
     taken: dict[int, str] = {}
-    for member in sorted(pool.members, key=lambda member: member.id):
-        number = first_id(member.id)
+    for name in sorted(found):
+        number = found[name]
         while number in taken:
             number = number % (_IDS - 1) + 1
-        taken[number] = member.id
+        taken[number] = name
     return {name: number for number, name in taken.items()}
 
 
@@ -75,18 +80,40 @@ def words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
     return result
 
 
-def line_words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
-    """The whole `server` line of a file."""
+def server_lines(pool: PoolSpec) -> list[str]:
+    """The `server` lines of a file. What members of one kind have in common is worded once."""
+    numbers = ids(pool)
+    rests: dict[tuple[object, ...], str] = {}
+    found = []
+    for member in pool.members:
+        number = numbers[member.id]
+        # Nothing in it needs quotes: ids, addresses and numbers have been checked.
+        begin = f"server {member.id} {endpoint(member.address, member.port)} id {number} weight {member.weight}"
+        kind = (member.backup, member.enabled, member.monitor_address, member.monitor_port)
+        rest = rests.get(kind)
+        if rest is None:
+            rest = rests[kind] = line(*_line_words(pool, member, number)).removeprefix(begin)
+        found.append(begin + rest)
+    return found
+
+
+def _line_words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
     result = ["server", member.id, *words(pool, member, number)]
     if not member.enabled:
         result.append("disabled")
     return result
 
 
+def _place(address: str) -> str:
+    """An address alone: HAProxy takes what follows the last colon for a port, and half of an IPv6 address with it."""
+    parsed = ip_address(address)
+    return f"[{parsed}]" if parsed.version == 6 else str(parsed)
+
+
 def _check(pool: PoolSpec, monitor: MonitorSpec, member: MemberSpec) -> list[str]:
     result = ["check", "inter", seconds(monitor.delay), "fall", str(monitor.fall), "rise", str(monitor.rise)]
     if member.monitor_address is not None:
-        result += ["addr", str(ip_address(member.monitor_address))]
+        result += ["addr", _place(member.monitor_address)]
     if member.monitor_port is not None:
         result += ["port", str(member.monitor_port)]
     if monitor.type in (MonitorType.HTTPS, MonitorType.TLS_HELLO):

@@ -92,35 +92,36 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
         # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3).
         return ByReload("the first member of a pool with a client certificate")
     before = {member.id: member for member in old.members}
-    now, then = ids(new), ids(old)
-    if any(now[name] != then[name] for name in now.keys() & then.keys()):
-        return ByReload("a member's server needs another id")
+    now: Mapping[str, int] = {}
+    if before.keys() != {member.id for member in new.members}:
+        now, then = ids(new), ids(old)
+        if any(now[name] != then[name] for name in now.keys() & then.keys()):
+            return ByReload("a member's server needs another id")
+    alike = _checks(old) == _checks(new)
     commands: list[Command] = []
     replacements: list[Replacement] = []
-    departures: list[Departure] = []
     returns: list[str] = []
     for member in new.members:
-        path = f"{backend}/{member.id}"
         previous = before.pop(member.id, None)
-        if previous is None:
-            if path in around.leaving:
-                step = _revive(path, around.leaving[path], _checks(new), member)
-                returns.append(path)
-            else:
-                step = arrival(path, listener, new, member, now[member.id])
+        if alike and previous == member:
+            continue
+        path = f"{backend}/{member.id}"
+        if previous is None and path not in around.leaving:
+            step: list[Command] | Replacement | ByReload = arrival(path, listener, new, member, now[member.id])
+        elif previous is None:
+            step = _revive(path, around.leaving[path], _checks(new), member)
+            returns.append(path)
         elif _fixed(_checks(old), previous) != _fixed(_checks(new), member):
-            replacement = _replace(listener, path, (old, previous), (new, member), around)
-            if isinstance(replacement, ByReload):
-                return replacement
-            replacements.append(replacement)
-            continue
-        elif previous == member:
-            continue
+            step = _replace(listener, path, (old, previous), (new, member), around)
         else:
             step = _alter(around.twins.get(path, path), previous, member, checked=checked(new))
         if isinstance(step, ByReload):
             return step
-        commands += step
+        if isinstance(step, Replacement):
+            replacements.append(step)
+        else:
+            commands += step
+    departures = []
     for name, member in before.items():
         path = f"{backend}/{name}"
         departures.append(Departure(around.twins.get(path, path), member, _checks(old)))

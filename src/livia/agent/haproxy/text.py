@@ -52,4 +52,4 @@ class Section(Struct, frozen=True):
     lines: tuple[str, ...]
 
     def text(self) -> str:
-        return "".join((f"{self.head}\n", *(f"  {each}\n" for each in self.lines)))
+        return "\n  ".join((self.head, *self.lines)) + "\n"

@@ -19,6 +19,8 @@ _DEFAULT_BURST = 0.8
 #: a queue holds this many seconds of the rate, and no less than a few of the largest packets
 _QUEUE_SECONDS = 0.2
 _LEAST_QUEUE = 256 * 1024
+#: more than any of these devices passes on
+_UNHINDERED = "rate 100gbit burst 1mb cburst 1mb"
 
 
 def limit(
@@ -26,13 +28,13 @@ def limit(
 ) -> None:
     """Hold packets whose `side` (src or dst) is one of `addresses` to a rate; None lifts the limit.
 
-    `fresh`: the device was just made, so that there is nothing to look for. A changed rate drops no packet that waits.
-    Raises PlumbingError.
+    `fresh`: the device was just made, so that there is nothing to look for. No packet that waits is dropped when a rate
+    changes or goes. Raises PlumbingError.
     """
     present = not fresh and _present(namespace, device)
     if wanted is None:
         if present:
-            kernel.traffic_control(namespace, [f"qdisc delete dev {device} root"])
+            _lift(namespace, device)
         return
     lines = [] if present else [f"qdisc add dev {device} root handle {_HANDLE} htb default 0"]
     lines.append(f"class replace dev {device} parent {_HANDLE} classid {_CLASS} htb {_rate(wanted)}")
@@ -42,6 +44,17 @@ def limit(
         lines.append(f"filter delete dev {device} parent {_HANDLE}")
     lines += [_filter(device, side, address) for address in addresses]
     kernel.traffic_control(namespace, lines)
+
+
+def _lift(namespace: str, device: str) -> None:
+    """Let what waits go at once, and all that comes pass by. The queue stays: what is in one when it goes is lost."""
+    kernel.traffic_control(
+        namespace,
+        [
+            f"class replace dev {device} parent {_HANDLE} classid {_CLASS} htb {_UNHINDERED}",
+            f"filter delete dev {device} parent {_HANDLE}",
+        ],
+    )
 
 
 def _present(namespace: str, device: str) -> bool:

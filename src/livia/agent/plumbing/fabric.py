@@ -32,7 +32,7 @@ class Fabric:
     def __init__(self, names: Names) -> None:
         self.names = names
         self._lock = Lock()
-        self._lock_file = names.state_directory / "fabric.lock"
+        self._lock_file = names.fabric_directory / "fabric.lock"
 
     @property
     def namespace(self) -> str:

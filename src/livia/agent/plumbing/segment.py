@@ -5,21 +5,19 @@ made here goes with `Fabric.close` or with the namespace.
 """
 
 import json
+import os
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from pathlib import Path
 
 from livia.agent.errors import PlumbingError
 from livia.agent.plumbing import kernel
 from livia.agent.plumbing.fabric import Fabric
 
-#: PID 1 is in the root network namespace
-_ROOT = "netns 1"
-
 
 def attach_host(fabric: Fabric, network_id: str, cidr_address: str, mtu: int = 1500) -> str:
     """Give the host `cidr_address` (e.g. 10.0.0.1/24) on a network, through a veth pair into the fabric.
 
-    Returns the name of the host's interface. Done twice, it changes nothing. Raises PlumbingError, also when the
+    The host is the network namespace that we run in, which need not be that of PID 1. Returns the name of the host's
+    interface. Done twice, it changes nothing. Raises PlumbingError, also when the
     host has addresses of that network elsewhere: it would send to one of the two places only.
     """
     address = ip_interface(cidr_address)
@@ -27,11 +25,11 @@ def attach_host(fabric: Fabric, network_id: str, cidr_address: str, mtu: int = 1
     outer, inner = names.host_outer(network_id), names.host_inner(network_id)
     _refuse_overlap(address, outer)
     if inner not in fabric.links():
-        fabric.plug(network_id, inner, f"name {outer} {_ROOT}", mtu)
+        fabric.plug(network_id, inner, f"name {outer} netns {os.getpid()}", mtu)
     dad = ["nodad"] if address.version == 6 else []
     kernel.ip(["address", "replace", str(address), "dev", outer, *dad])
     kernel.ip(["link", "set", outer, "up"])
-    mac = Path("/sys/class/net", outer, "address").read_text().strip()
+    mac = str(json.loads(kernel.ip(["-j", "link", "show", "dev", outer]))[0]["address"])
     # Amphorae may remember the MAC of an earlier attachment.
     kernel.announce(outer, mac, str(address.ip))
     return outer

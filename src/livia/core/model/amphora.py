@@ -20,7 +20,7 @@ class Amphora(Struct, frozen=True, kw_only=True):
     the place (for the host driver: the amphora host), `lb_network_ip` is the address of the agent that builds it,
     `vrrp_ip` and `vrrp_port_id` are its own port on the VIP network.
     `applied_generation` is the last generation its agent confirmed. An amphora in ERROR, or with
-    `replace_requested`, is to be replaced.
+    `replace_requested`, is to be replaced; so is one on a host that is being drained (`host_draining`).
     """
 
     id: str
@@ -36,10 +36,15 @@ class Amphora(Struct, frozen=True, kw_only=True):
     applied_generation: int = 0
     holds_vip: bool = False
     replace_requested: bool = False
+    host_draining: bool = False
 
 
 class AmphoraHost(Struct, frozen=True, kw_only=True):
-    """A machine whose agent runs amphorae. `last_seen` in seconds of the database's clock."""
+    """A machine whose agent runs amphorae. `last_seen` in seconds of the database's clock.
+
+    `placements` counts the amphorae that were ever placed there; who places one knows by it that nobody else did.
+    `serving`: amphorae there that hold a VIP, or are to. `draining`: nothing is placed there, and what is there goes.
+    """
 
     id: str
     address: str
@@ -49,3 +54,5 @@ class AmphoraHost(Struct, frozen=True, kw_only=True):
     draining: bool = False
     last_seen: float = 0.0
     amphora_count: int = 0
+    serving: int = 0
+    placements: int = 0

@@ -2,9 +2,7 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
-
-from livia.core.model.status import Operating, Provisioning
+from livia.core.model.item import Item
 
 
 class Action(StrEnum):
@@ -41,38 +39,25 @@ REDIRECT_CODES = (301, 302, 303, 307, 308)
 MOST_RULES = 50
 
 
-class L7Rule(Struct, frozen=True, kw_only=True):
+class L7Rule(Item, frozen=True, kw_only=True):
     """One condition on a request; `key` names the header, cookie or field of the certificate it looks at."""
 
-    id: str
     l7policy_id: str
-    project_id: str
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     type: RuleType
     compare_type: CompareType
     key: str | None = None
     value: str
     invert: bool = False
-    generation: int = 0
 
 
-class L7Policy(Struct, frozen=True, kw_only=True):
+class L7Policy(Item, frozen=True, kw_only=True):
     """What becomes of a request that meets every enabled rule. `position` counts from 1 within the listener."""
 
-    id: str
     listener_id: str
-    project_id: str
-    name: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     action: Action
     redirect_pool_id: str | None = None
     redirect_url: str | None = None
     redirect_prefix: str | None = None
     redirect_http_code: int | None = None
     position: int
-    generation: int = 0
     rules: tuple[L7Rule, ...] = ()

@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import field
 
+from livia.core.model.item import Item
 from livia.core.model.l7 import L7Policy
-from livia.core.model.status import Operating, Provisioning
 
 
 class ListenerProtocol(StrEnum):
@@ -24,24 +24,18 @@ class ClientAuthentication(StrEnum):
     MANDATORY = "MANDATORY"
 
 
-class Listener(Struct, frozen=True, kw_only=True):
+class Listener(Item, frozen=True, kw_only=True):
     """Timeouts in milliseconds; `connection_limit` -1 means no limit of its own.
 
     TLS attributes are as stored: no text, no words or no age mean that nobody has said anything.
     """
 
-    id: str
     load_balancer_id: str
-    project_id: str
-    name: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     protocol: ListenerProtocol
     protocol_port: int
     connection_limit: int = -1
     default_pool_id: str | None = None
-    insert_headers: dict[str, str] = {}
+    insert_headers: dict[str, str] = field(default_factory=dict)
     timeout_client_data: int = 50000
     timeout_member_connect: int = 5000
     timeout_member_data: int = 50000
@@ -62,4 +56,3 @@ class Listener(Struct, frozen=True, kw_only=True):
     hsts_preload: bool = False
     #: in the order of their positions
     l7policies: tuple[L7Policy, ...] = ()
-    generation: int = 0

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from livia.core.model.status import Operating, Provisioning
+from livia.core.model.item import Item
 
 
 class Topology(StrEnum):
@@ -38,14 +38,8 @@ class Vip(Struct, frozen=True, kw_only=True):
     vnic_type: str = "normal"
 
 
-class LoadBalancer(Struct, frozen=True, kw_only=True):
-    id: str
-    project_id: str
-    name: str = ""
+class LoadBalancer(Item, frozen=True, kw_only=True):
     description: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     topology: Topology
     provider: str
     flavor_id: str | None = None

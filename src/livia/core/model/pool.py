@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from livia.core.model.status import Operating, Provisioning
+from livia.core.model.item import Item
 
 
 class PoolProtocol(StrEnum):
@@ -49,14 +49,8 @@ class SessionPersistence(Struct, frozen=True, kw_only=True):
     persistence_granularity: str | None = None
 
 
-class Member(Struct, frozen=True, kw_only=True):
-    id: str
+class Member(Item, frozen=True, kw_only=True):
     pool_id: str
-    project_id: str
-    name: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     address: str
     protocol_port: int
     weight: int = 1
@@ -64,19 +58,12 @@ class Member(Struct, frozen=True, kw_only=True):
     subnet_id: str | None = None
     monitor_address: str | None = None
     monitor_port: int | None = None
-    generation: int = 0
 
 
-class HealthMonitor(Struct, frozen=True, kw_only=True):
+class HealthMonitor(Item, frozen=True, kw_only=True):
     """`delay` and `timeout` in seconds; `max_retries` is HAProxy's rise, `max_retries_down` its fall."""
 
-    id: str
     pool_id: str
-    project_id: str
-    name: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     type: MonitorType
     delay: int
     timeout: int
@@ -87,19 +74,12 @@ class HealthMonitor(Struct, frozen=True, kw_only=True):
     expected_codes: str | None = None
     http_version: float | None = None
     domain_name: str | None = None
-    generation: int = 0
 
 
-class Pool(Struct, frozen=True, kw_only=True):
+class Pool(Item, frozen=True, kw_only=True):
     """TLS attributes are about connections to members, and as stored: no text or no words were ever given."""
 
-    id: str
     load_balancer_id: str
-    project_id: str
-    name: str = ""
-    admin_state_up: bool = True
-    provisioning_status: Provisioning
-    operating_status: Operating
     protocol: PoolProtocol
     lb_algorithm: Algorithm
     session_persistence: SessionPersistence | None = None
@@ -110,6 +90,5 @@ class Pool(Struct, frozen=True, kw_only=True):
     tls_ciphers: str | None = None
     tls_versions: tuple[str, ...] = ()
     alpn_protocols: tuple[str, ...] = ()
-    generation: int = 0
     members: tuple[Member, ...] = ()
     healthmonitor: HealthMonitor | None = None

@@ -20,7 +20,11 @@ DATAGRAM_POOL = "UDP or SCTP pool"
 _POOL_TLS = ("tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref")
 
 #: object type, attribute, and the values (of a list: its items) that the data plane has; None: it must be empty
-Limits: TypeAlias = tuple[tuple[str, str, frozenset[str] | None], ...]
+Limit: TypeAlias = tuple[str, str, frozenset[str] | None]
+Limits: TypeAlias = tuple[Limit, ...]
+
+#: what passes through is not read, and so no cookie in it (contract 30, section A4: drivers may refuse)
+COOKIES_UNREAD: Limit = ("byte stream", "session_persistence", frozenset({"SOURCE_IP"}))
 
 #: a data plane that takes everything: the no-op one
 NO_LIMITS: Limits = ()
@@ -39,6 +43,7 @@ AGENT_LIMITS: Limits = (
     ("listener", "alpn_protocols", _ALPN),
     ("pool", "alpn_protocols", _ALPN),
     *((DATAGRAM_POOL, attribute, None) for attribute in _POOL_TLS),
+    COOKIES_UNREAD,
 )
 #: what the built-in provider refuses whatever data plane it has (contract 50, section 1.7)
 _ALWAYS: Limits = (("l7 policy", "listener_protocol", frozenset({"HTTP", "TERMINATED_HTTPS"})),)

@@ -1,24 +1,48 @@
 """Members of a pool (contract 30, part B)."""
 
 from collections.abc import Collection, Hashable, Iterable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
 from msgspec import Struct
 
 from livia.core.rules.verdict import ACCEPT, Refuse, Verdict
 
+#: RFC 919, section 7
+_BROADCAST = IPv4Address("255.255.255.255")
 _Item = TypeVar("_Item", bound=Hashable)
 
 
 def address_allowed(address: str, reserved: Collection[str]) -> Verdict:
     """`reserved`: addresses that no member may have, e.g. a cloud's metadata service."""
+    if any(_meant(address) == ip_address(each) for each in reserved):
+        return Refuse(400, f"{address} is not a valid option for member address")
+    return _one_host(address, "member address")
+
+
+def monitor_allowed(address: str | None) -> Verdict:
+    """Where a member's health is asked for."""
+    return ACCEPT if address is None else _one_host(address, "monitor address")
+
+
+def _meant(address: str) -> IPv4Address | IPv6Address:
     wanted = ip_address(address)
     # A mapped address (RFC 4291, section 2.5.5.2) reaches the same IPv4 host.
-    mapped = getattr(wanted, "ipv4_mapped", None) or wanted
-    if any(mapped == ip_address(each) for each in reserved):
-        return Refuse(400, f"{address} is not a valid option for member address")
-    return ACCEPT
+    return getattr(wanted, "ipv4_mapped", None) or wanted
+
+
+def _one_host(address: str, what: str) -> Verdict:
+    """An amphora would send to itself, or to its clients' own destination (HAProxy manual, section 5.2, server)."""
+    meant = _meant(address)
+    if meant.is_loopback:
+        why = "from an amphora it is the amphora itself"
+    elif meant.is_unspecified:
+        why = "it is no host"
+    elif meant.is_multicast or meant == _BROADCAST:
+        why = "it is more than one host"
+    else:
+        return ACCEPT
+    return Refuse(400, f"{address} is not a valid option for {what}: {why}.")
 
 
 def unreachable(protocol: str, addresses: Iterable[str], vips: Collection[str]) -> str | None:

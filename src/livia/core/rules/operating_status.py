@@ -4,13 +4,43 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from livia.core.model.listener import Listener
-from livia.core.model.pool import Member, Pool
 from livia.core.model.status import Operating, Provisioning
-from livia.core.model.tree import LoadBalancerTree
 from livia.core.report import Heartbeat, PoolReport
 
 _SEVERITY = {Operating.ONLINE: 0, Operating.DEGRADED: 1, Operating.ERROR: 2}
+
+
+class Part(Struct, frozen=True):
+    """A listener or a member: of a whole load balancer only what statuses follow from is read."""
+
+    id: str
+    operating_status: Operating
+    generation: int
+    enabled: bool
+
+
+class PoolPart(Struct, frozen=True):
+    id: str
+    operating_status: Operating
+    generation: int
+    members: tuple[Part, ...]
+
+
+class Observed(Struct, frozen=True, kw_only=True):
+    """A load balancer with the statuses that its rows have. `amphorae`: id to whether its row has the VIP.
+
+    `partial`: without the members whose rows are known to say what is reported, unless they are in ERROR.
+    """
+
+    id: str
+    enabled: bool
+    operating_status: Operating
+    provisioning_status: Provisioning
+    generation: int
+    listeners: tuple[Part, ...]
+    pools: tuple[PoolPart, ...]
+    amphorae: Mapping[str, bool]
+    partial: bool = False
 
 
 class Statuses(Struct, frozen=True, kw_only=True):
@@ -27,9 +57,9 @@ def deciding(reports: Iterable[Heartbeat]) -> Heartbeat | None:
     return max(reports, key=lambda report: (report.holds_vip, report.generation, report.sent), default=None)
 
 
-def derive(tree: LoadBalancerTree, report: Heartbeat) -> Statuses:
+def derive(tree: Observed, report: Heartbeat) -> Statuses:
     """What the report makes of every object it can speak for: those not changed after its generation."""
-    enabled = tree.load_balancer.admin_state_up
+    enabled = tree.enabled
     listeners = {
         listener.id: _listener(listener, report, tree) if enabled else Operating.OFFLINE
         for listener in tree.listeners
@@ -52,16 +82,16 @@ def derive(tree: LoadBalancerTree, report: Heartbeat) -> Statuses:
     )
 
 
-def _listener(listener: Listener, report: Heartbeat, tree: LoadBalancerTree) -> Operating:
+def _listener(listener: Part, report: Heartbeat, tree: Observed) -> Operating:
     found = report.listeners.get(listener.id)
     if found is not None:
         return Operating.DEGRADED if found.status == "FULL" else Operating.ONLINE
-    if listener.admin_state_up and tree.load_balancer.provisioning_status is Provisioning.ACTIVE:
+    if listener.enabled and tree.provisioning_status is Provisioning.ACTIVE:
         return Operating.ERROR
     return Operating.OFFLINE
 
 
-def _report_of(pool: Pool, report: Heartbeat) -> PoolReport | None:
+def _report_of(pool: PoolPart, report: Heartbeat) -> PoolReport | None:
     """A pool is reported once per listener that uses it; the checks are the same, so any will do."""
     return next((each for key, each in report.pools.items() if key.partition(":")[0] == pool.id), None)
 
@@ -74,7 +104,7 @@ def _pool(found: PoolReport | None, members: Iterable[Operating]) -> Operating:
     return Operating.DEGRADED if Operating.ERROR in members else Operating.ONLINE
 
 
-def _member(member: Member, found: PoolReport | None) -> Operating:
+def _member(member: Part, found: PoolReport | None) -> Operating:
     text = None if found is None else found.members.get(member.id)
     if text is None:
         return Operating.NO_MONITOR if member.operating_status is Operating.NO_MONITOR else Operating.OFFLINE

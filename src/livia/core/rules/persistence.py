@@ -39,7 +39,7 @@ def acceptable(protocol: str, persistence: Mapping[str, Any] | None, *, updating
 
 
 def unheard(protocol: str, persistence: Mapping[str, Any] | None) -> str | None:
-    """Why a data plane cannot do it (contract 30, section A4: drivers may refuse); None: it can.
+    """Why a data plane of the limit `COOKIES_UNREAD` cannot do it; None: it can.
 
     `protocol`: of the pool, or of a listener that uses it. Cookies are HTTP's.
     """

@@ -19,13 +19,14 @@ from livia.core.spec.place import (
     VipAddress,
     Vrrp,
 )
-from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
+from livia.core.spec.pool import STICK_SIZE, MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec, is_stick_size
 from livia.core.spec.tls import HstsSpec, MemberTlsSpec, TerminationSpec, name_of
 
 __all__ = [
     "CONTRACT_TLS",
     "PRIORITY",
     "SPEC_VERSION",
+    "STICK_SIZE",
     "Assignment",
     "BandwidthLimit",
     "Direction",
@@ -52,6 +53,7 @@ __all__ = [
     "Wanted",
     "build",
     "digest",
+    "is_stick_size",
     "name_of",
     "named_in",
     "wanted",

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from livia.core.spec.listener import ListenerSpec
 from livia.core.spec.place import Interface, Peer, VipAddress, Vrrp
-from livia.core.spec.pool import PoolSpec
+from livia.core.spec.pool import STICK_SIZE, PoolSpec
 
 SPEC_VERSION = 1
 
@@ -25,6 +25,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     peers: tuple[Peer, ...] = ()
     listeners: tuple[ListenerSpec, ...] = ()
     pools: tuple[PoolSpec, ...] = ()
+    #: entries of each stick table, as HAProxy writes it
+    stick_size: str = STICK_SIZE
 
 
 class Assignment(Struct, frozen=True, kw_only=True):

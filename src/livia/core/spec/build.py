@@ -1,6 +1,7 @@
 """The amphora spec, from the model: here and nowhere else."""
 
 import hashlib
+from functools import lru_cache
 from ipaddress import ip_address
 
 from livia.core.model.amphora import Amphora, Role
@@ -12,18 +13,26 @@ from livia.core.model.tree import LoadBalancerTree
 from livia.core.spec.assignment import Spec
 from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
 from livia.core.spec.place import Interface, InterfaceAddress, Peer, Plug, VipAddress, Vrrp
-from livia.core.spec.pool import MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
+from livia.core.spec.pool import STICK_SIZE, MemberSpec, MonitorSpec, PersistenceSpec, PoolSpec
 
 #: VRRP priorities near 255 make the skew time, and so the silence, short: skew = (256 - priority) / 256 of an
 #: advert interval (RFC 5798, section 6.1).
 PRIORITY = {Role.MASTER: 254, Role.BACKUP: 250, Role.STANDALONE: 254}
 
 
+#: addresses whose form is kept: members that a change leaves alone are most of a spec
+_REMEMBERED = 16384
 #: the interface on the VIP's network
 VIP_INTERFACE = "eth0"
 
 
-def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], advert_interval: float) -> Spec:
+def build(
+    tree: LoadBalancerTree,
+    amphora: Amphora,
+    plugs: tuple[Plug, ...],
+    advert_interval: float,
+    stick_size: str = STICK_SIZE,
+) -> Spec:
     """The spec of `amphora`. `plugs[0]` is its port on the VIP network, further ones reach members."""
     load_balancer = tree.load_balancer
     interfaces = tuple(
@@ -57,6 +66,7 @@ def build(tree: LoadBalancerTree, amphora: Amphora, plugs: tuple[Plug, ...], adv
         else (),
         listeners=listeners,
         pools=tuple(_pool(pool) for pool in tree.pools if pool.id in used),
+        stick_size=stick_size,
     )
 
 
@@ -170,15 +180,21 @@ def _persistence(persistence: SessionPersistence) -> PersistenceSpec:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _plain(address: str) -> str:
+    """An address in the one form that specs have."""
+    return str(ip_address(address))
+
+
 def _member(member: Member) -> MemberSpec:
     return MemberSpec(
         id=member.id,
-        address=str(ip_address(member.address)),
+        address=_plain(member.address),
         port=member.protocol_port,
         weight=member.weight,
         backup=member.backup,
         enabled=member.admin_state_up,
-        monitor_address=str(ip_address(member.monitor_address)) if member.monitor_address else None,
+        monitor_address=_plain(member.monitor_address) if member.monitor_address else None,
         monitor_port=member.monitor_port,
     )
 

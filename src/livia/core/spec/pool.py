@@ -1,9 +1,24 @@
 """Pools with members and health checks, as one amphora has them."""
 
+import re
+
 from msgspec import Struct
 
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec.tls import MemberTlsSpec
+
+#: entries of each stick table (contract 90, haproxy_stick_size)
+STICK_SIZE = "10k"
+_SIZE = re.compile(r"([1-9][0-9]{0,9})([kmg]?)", re.ASCII)
+_FACTOR = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+#: HAProxy counts them in 32 bits
+_MOST_ENTRIES = 2**32 - 1
+
+
+def is_stick_size(text: str) -> bool:
+    """Whether HAProxy takes `text` as the size of a stick table: a number, in units of 1024 with k, m or g."""
+    found = _SIZE.fullmatch(text)
+    return found is not None and int(found[1]) * _FACTOR[found[2]] <= _MOST_ENTRIES
 
 
 class MonitorSpec(Struct, frozen=True, kw_only=True):

@@ -7,11 +7,20 @@ from threading import Lock
 import msgspec
 import urllib3
 from msgspec import Struct
+from structlog.contextvars import get_contextvars
 from urllib3.exceptions import HTTPError
 
+from livia.core.credentials import Credentials, Renewal
 from livia.core.drivers import DriverError, Placement, Unreachable
-from livia.core.report import Applied, Refused
+from livia.core.report import Applied, Held, Refused
 from livia.core.spec import Assignment
+from livia.core.trace import HEADERS
+from livia.pki.reloading import ReloadingContext
+
+_CERTIFICATE = "/v1/certificate"
+
+#: seconds for the connection to an agent that is to remove an amphora
+_PARTING_CONNECT = 2.0
 
 
 class AgentTls(Struct, frozen=True, kw_only=True):
@@ -22,13 +31,15 @@ class AgentTls(Struct, frozen=True, kw_only=True):
 
 
 class Agents:
-    """An AmphoraDriver. Connections are kept open; timeouts in seconds."""
+    """An AmphoraDriver, an AgentDriver and an AgentInventory. Connections are kept open until a certificate is renewed;
+    timeouts in seconds."""
 
     def __init__(self, tls: AgentTls, *, connect_timeout: float = 10.0, read_timeout: float = 60.0) -> None:
-        self._context = ssl.create_default_context(cafile=str(tls.server_ca))
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.load_cert_chain(str(tls.certificate))
+        self._reloading = ReloadingContext((tls.certificate, tls.server_ca), lambda: _context(tls))
+        self._context = self._reloading.current()
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        # Whose host died is removed in vain: hundreds of them must not hold the worker's threads for long.
+        self._parting = urllib3.Timeout(connect=min(connect_timeout, _PARTING_CONNECT), read=read_timeout)
         self._pools: dict[Placement, urllib3.HTTPSConnectionPool] = {}
         self._lock = Lock()
 
@@ -42,17 +53,40 @@ class Agents:
         return None if answer.status == 404 else msgspec.json.decode(answer.data, type=Applied)
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
-        self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True)
+        self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True, timeout=self._parting)
+
+    def inventory(self, placement: Placement) -> tuple[Held, ...] | None:
+        answer = self._request(placement, "GET", "/v1/inventory", absent=True)
+        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=tuple[Held, ...])
+
+    def credentials(self, placement: Placement) -> Credentials | None:
+        """None: the agent is of a version that does not tell."""
+        # Over a connection of its own: what new ones are served with is the question.
+        self._forget(placement)
+        answer = self._request(placement, "GET", _CERTIFICATE, absent=True)
+        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=Credentials)
+
+    def renew(self, placement: Placement, renewal: Renewal) -> Credentials:
+        answer = self._request(placement, "PUT", _CERTIFICATE, msgspec.json.encode(renewal))
+        return msgspec.json.decode(answer.data, type=Credentials)
 
     def _request(
-        self, placement: Placement, method: str, path: str, body: bytes | None = None, *, absent: bool = False
+        self,
+        placement: Placement,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        absent: bool = False,
+        timeout: urllib3.Timeout | None = None,
     ) -> urllib3.BaseHTTPResponse:
         try:
             answer = self._pool(placement).request(
                 method,
                 path,
                 body=body,
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", **_ids()},
+                timeout=timeout or self._timeout,
                 # One retry: a kept connection may have been closed by a restarted agent. Verbs are idempotent.
                 retries=urllib3.Retry(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False),
             )
@@ -64,8 +98,17 @@ class Agents:
             raise _refusal(answer)
         return answer
 
-    def _pool(self, placement: Placement) -> urllib3.HTTPSConnectionPool:
+    def _forget(self, placement: Placement) -> None:
         with self._lock:
+            self._pools.pop(placement, None)
+
+    def _pool(self, placement: Placement) -> urllib3.HTTPSConnectionPool:
+        context = self._reloading.current()
+        with self._lock:
+            if context is not self._context:
+                # Requests under way end on the old connections; the next ones are made with the new certificates.
+                self._context = context
+                self._pools.clear()
             pool = self._pools.get(placement)
             if pool is None:
                 pool = urllib3.HTTPSConnectionPool(
@@ -80,6 +123,19 @@ class Agents:
                 )
                 self._pools[placement] = pool
             return pool
+
+
+def _ids() -> dict[str, str]:
+    """The ids of what is being done, for the agent's log."""
+    bound = get_contextvars()
+    return {header: str(bound[name]) for name, header in HEADERS.items() if bound.get(name)}
+
+
+def _context(tls: AgentTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(tls.server_ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(str(tls.certificate))
+    return context
 
 
 def _path(amphora_id: str) -> str:

@@ -1,34 +1,69 @@
 """Amphorae as namespaces on amphora hosts, chosen by load, zone and anti-affinity (design, section 8)."""
 
+import socket
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 from sqlalchemy import Connection
 
 from livia.core.drivers import NoCapacity, Placement
-from livia.core.model.amphora import Amphora, AmphoraHost
+from livia.core.model.amphora import Amphora, AmphoraHost, Role
 from livia.core.model.load_balancer import LoadBalancer
-from livia.core.plan.placement import choose
+from livia.core.plan.placement import Wanted, choose
 from livia.store import hosts, offers
 from livia.store.engine import Database
 
+#: seconds for a connection to an agent that shall get an amphora
+_ANSWER = 1.0
+
+
+def agent_answers(host: AmphoraHost) -> bool:
+    """Whether somebody takes connections where the host's agent says that it is."""
+    try:
+        socket.create_connection((host.address, host.agent_port), timeout=_ANSWER).close()
+    except OSError:
+        return False
+    return True
+
 
 class Hosts:
-    """A ComputeDriver. A host that was not heard of for `silence` seconds gets no further amphora."""
+    """A ComputeDriver. A host that was not heard of for `silence` seconds gets no further amphora; nor does one whose
+    agent does not answer now: it may have been lost a moment ago, with the amphora that is to be replaced."""
 
-    def __init__(self, database: Database, *, silence: float) -> None:
+    def __init__(
+        self, database: Database, *, silence: float, answers: Callable[[AmphoraHost], bool] = lambda _host: True
+    ) -> None:
         self._database = database
         self._silence = silence
+        self._answers = answers
 
-    def place(self, load_balancer: LoadBalancer, amphora: Amphora, avoid: frozenset[str]) -> Placement:
-        if amphora.compute_id is not None and (found := self.find(amphora)) is not None:
-            return found
+    def place(self, load_balancer: LoadBalancer, amphora: Amphora, beside: frozenset[str]) -> Placement:
+        mute: frozenset[str] = frozenset()
+        while True:
+            if amphora.compute_id is not None and (found := self.find(amphora)) is not None:
+                return found
+            with self._database.read() as connection:
+                wanted = Wanted(
+                    zone=_compute_zone(connection, load_balancer.availability_zone),
+                    beside=hosts.of_amphorae(connection, beside),
+                    serving=amphora.role is not Role.BACKUP,
+                )
+                chosen = choose(tuple(each for each in self._alive(connection) if each.id not in mute), wanted)
+            if isinstance(chosen, str):
+                raise NoCapacity(f"{chosen} No answer comes from {', '.join(sorted(mute))}." if mute else chosen)
+            if not self._answers(chosen):
+                mute |= {chosen.id}
+                continue
+            # Who else was placed there meanwhile, this load balancer's other amphora for one, changes the choice.
+            if self._database.transaction(partial(hosts.claim, host=chosen, amphora_id=amphora.id)):
+                return _placement(chosen)
+
+    def full(self, load_balancer: LoadBalancer) -> str | None:
         with self._database.read() as connection:
-            known = hosts.every(connection)
             zone = _compute_zone(connection, load_balancer.availability_zone)
-        alive = tuple(host for host, age in known if age < self._silence)
-        chosen = choose(alive, zone=zone, avoid=avoid)
-        if isinstance(chosen, str):
-            raise NoCapacity(chosen)
-        return _placement(chosen)
+            chosen = choose(self._alive(connection), Wanted(zone=zone))
+        return chosen if isinstance(chosen, str) else None
 
     def find(self, amphora: Amphora) -> Placement | None:
         if amphora.compute_id is None:
@@ -36,6 +71,23 @@ class Hosts:
         with self._database.read() as connection:
             host = hosts.one(connection, amphora.compute_id)
         return None if host is None else _placement(host)
+
+    def lost(self, amphora: Amphora) -> str | None:
+        if amphora.compute_id is None:
+            return None
+        with self._database.read() as connection:
+            known = hosts.every(connection)
+        if not any(age < self._silence for _host, age in known):
+            # Nobody is heard: it is not this host's fault.
+            return None
+        ages = {host.id: age for host, age in known}
+        if amphora.compute_id not in ages:
+            return f"host {amphora.compute_id} is not registered any more."
+        age = ages[amphora.compute_id]
+        return f"host {amphora.compute_id} was not heard of for {age:.0f} s." if age >= self._silence else None
+
+    def _alive(self, connection: Connection) -> tuple[AmphoraHost, ...]:
+        return tuple(host for host, age in hosts.every(connection) if age < self._silence)
 
     def release(self, amphora: Amphora) -> None:
         """Nothing is held: an amphora's place is its row."""

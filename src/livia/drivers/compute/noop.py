@@ -10,14 +10,20 @@ from livia.core.model.load_balancer import LoadBalancer
 class NoopCompute:
     """A ComputeDriver: every amphora gets a place of its own, the same one each time."""
 
-    def place(self, load_balancer: LoadBalancer, amphora: Amphora, avoid: frozenset[str]) -> Placement:
+    def place(self, load_balancer: LoadBalancer, amphora: Amphora, beside: frozenset[str]) -> Placement:
         compute_id = amphora.compute_id or str(uuid5(NAMESPACE_URL, f"livia:compute:{amphora.id}"))
         return Placement(compute_id=compute_id, address="192.0.2.1", agent_port=9443, agent_name=amphora.id)
+
+    def full(self, load_balancer: LoadBalancer) -> str | None:
+        return None
 
     def find(self, amphora: Amphora) -> Placement | None:
         if amphora.compute_id is None:
             return None
         return Placement(compute_id=amphora.compute_id, address="192.0.2.1", agent_port=9443, agent_name=amphora.id)
+
+    def lost(self, amphora: Amphora) -> str | None:
+        return None
 
     def release(self, amphora: Amphora) -> None:
         """Nothing is held."""

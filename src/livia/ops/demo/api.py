@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import urllib3
@@ -22,13 +23,14 @@ class NoAnswerError(ApiError):
 
 
 class Api:
-    """A client of `/v2/lbaas`."""
+    """A client of `/v2/lbaas`. `headers`: sent with every request."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._pool = urllib3.HTTPConnectionPool(address, port, maxsize=4, timeout=30.0, retries=False)
 
-    def get(self, path: str) -> dict[str, Any]:
-        return self._call("GET", path)
+    def get(self, path: str, *, branch: str = "lbaas") -> dict[str, Any]:
+        return self._call("GET", path, branch=branch)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._call("POST", path, body)
@@ -68,13 +70,15 @@ class Api:
         events = self.get(f"/loadbalancers/{load_balancer_id}/events?sort=id:desc&limit=1")["events"]
         return str(events[0]["message"]) if events else "no reason was recorded"
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, branch: str = "lbaas"
+    ) -> dict[str, Any]:
         try:
             answer = self._pool.request(
                 method,
-                f"/v2/lbaas{path}",
+                f"/v2/{branch}{path}",
                 body=None if body is None else json.dumps(body),
-                headers={"Content-Type": "application/json"},
+                headers=self._headers,
             )
         except HTTPError as error:
             raise NoAnswerError(f"{method} {path}: the API does not answer: {error}") from error

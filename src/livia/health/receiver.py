@@ -1,0 +1,132 @@
+"""Receives heartbeats: one thread, and no SQL (design, section 9)."""
+
+import array
+import fcntl
+import select
+import socket
+import termios
+import time
+from collections import Counter
+from contextlib import suppress
+from threading import Event
+
+import structlog
+from msgspec import Struct
+
+from livia.core.clock import Clock
+from livia.health.drain import Drain
+from livia.health.fleet import Fleet
+from livia.health.metrics import Metrics
+from livia.health.wire import Decoder, Verdict
+
+log = structlog.get_logger()
+
+#: room for a burst while the thread is busy, bytes: more than 10,000 heartbeats; the kernel may grant less
+_RECEIVE_BUFFER = 16 * 1024 * 1024
+#: SO_RCVBUFFORCE of socket(7), which the socket module does not name: beyond rmem_max, for who may
+_SO_RCVBUFFORCE = 33
+#: how often the receiver looks whether it shall stop, milliseconds
+_STOP_POLL = 500
+#: seconds between two log lines about refused datagrams: anybody can send those, at any rate
+_COMPLAINT_PAUSE = 10.0
+
+
+class Listen(Struct, frozen=True, kw_only=True):
+    """Where heartbeats come. `buffer`: bytes of the receive queue; 0: as many as a burst needs."""
+
+    address: str
+    port: int
+    buffer: int = 0
+
+
+class Receiver:
+    """Plain receive from a UDP socket; a datagram costs about twenty microseconds."""
+
+    def __init__(self, listen: Listen, decoder: Decoder, fleet: Fleet, clock: Clock, metrics: Metrics) -> None:
+        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        size = listen.buffer or _RECEIVE_BUFFER
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        with suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+        self._socket.bind((listen.address, listen.port))
+        self._socket.setblocking(False)
+        self._drain = Drain(self._socket)
+        self._decoder = decoder
+        self._fleet = fleet
+        self._clock = clock
+        self._metrics = metrics
+        self._accepted = metrics.verdicts.labels(Verdict.ACCEPTED)
+        self._waiting = False
+        self._drained = clock.monotonic()
+        self._refused: Counter[Verdict] = Counter()
+        self._complained = float("-inf")
+
+    @property
+    def port(self) -> int:
+        """The UDP port that is listened on."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def run(self, stop: Event) -> None:
+        """Receive until stopped."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        while not stop.is_set():
+            try:
+                datagrams = self._drain.take()
+            except OSError as error:
+                # The outermost loop: who does not receive replaces nobody, and hears nobody.
+                log.warning("receiving failed", error=str(error))
+                stop.wait(_STOP_POLL / 1000)
+                continue
+            for datagram in datagrams:
+                self.receive(datagram)
+            if not datagrams:
+                self._rest()
+                self._waiting = True
+                poll.poll(_STOP_POLL)
+                self._waiting = False
+
+    def close(self) -> None:
+        """Give the port back, when nobody asks any more how far we are behind."""
+        self._socket.close()
+
+    def receive(self, datagram: bytes) -> None:
+        """Take in one datagram, whatever it is."""
+        heartbeat = self._decoder.decode(datagram, time.time())
+        if isinstance(heartbeat, Verdict):
+            self._metrics.verdicts.labels(heartbeat).inc()
+            self._refused[heartbeat] += 1
+            self._complain()
+            return
+        self._accepted.inc()
+        self._fleet.hear(heartbeat, self._clock.monotonic())
+
+    def arrived(self) -> float:
+        """Until when everything that arrived was heard, in monotonic seconds."""
+        now = self._clock.monotonic()
+        with suppress(OSError):
+            size = array.array("i", [0])
+            fcntl.ioctl(self._socket, termios.FIONREAD, size)
+            if self._waiting and size[0] == 0:
+                return now
+        return self._drained
+
+    def behind(self) -> float:
+        """For how many seconds datagrams may have waited."""
+        return self._clock.monotonic() - self.arrived()
+
+    def _rest(self) -> None:
+        """The queue is empty."""
+        self._drained = self._clock.monotonic()
+        self._metrics.lost.inc(self._decoder.take_lost())
+        self._complain()
+
+    def _complain(self) -> None:
+        """Tell of refused datagrams, seldom."""
+        now = self._clock.monotonic()
+        if self._refused and now - self._complained >= _COMPLAINT_PAUSE:
+            self._complained = now
+            log.warning("heartbeats refused", **{str(verdict): count for verdict, count in self._refused.items()})
+            self._refused.clear()

@@ -1,0 +1,128 @@
+"""Amphorae as the health manager watches them: who should report, and what becomes of those that do not."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import Connection, exists, func, select, update
+
+from livia.core.model.load_balancer import Topology
+from livia.core.model.status import AmphoraStatus, Provisioning
+from livia.store.events import TABLE as EVENT
+from livia.store.reports import batches
+from livia.store.tables import amphora, amphora_health, load_balancer, work
+
+_STOPPED = str(AmphoraStatus.FAILOVER_STOPPED)
+_WATCHED = (str(AmphoraStatus.ALLOCATED), _STOPPED)
+#: the newest events that are looked through: failovers of one minute are among them
+_LOOKED_THROUGH = 5000
+
+
+class Watched(Struct, frozen=True):
+    """An amphora that is expected to report. `settled`: its load balancer is ACTIVE; `generation` and `digest`: what
+    its agent confirmed last; `stopped`: it was silent when too many were; `paired`: one of a pair that has VRRP."""
+
+    id: str
+    load_balancer_id: str
+    last_update: datetime
+    generation: int
+    digest: str
+    settled: bool
+    stopped: bool
+    paired: bool
+
+
+_QUERY = (
+    select(
+        amphora.c.id,
+        amphora.c.load_balancer_id,
+        amphora_health.c.last_update,
+        amphora.c.applied_generation,
+        func.coalesce(amphora.c.applied_digest, ""),
+        load_balancer.c.provisioning_status,
+        amphora.c.status,
+        load_balancer.c.topology,
+    )
+    .join_from(amphora, amphora_health, amphora_health.c.amphora_id == amphora.c.id)
+    .join(load_balancer, load_balancer.c.id == amphora.c.load_balancer_id)
+    .where(amphora.c.status.in_(_WATCHED))
+)
+
+
+def every(connection: Connection) -> list[Watched]:
+    """Every amphora that is expected to send heartbeats."""
+    return [
+        Watched(
+            *row[:5],
+            settled=row.provisioning_status == Provisioning.ACTIVE,
+            stopped=row.status == _STOPPED,
+            paired=row.topology == Topology.ACTIVE_STANDBY,
+        )
+        for row in connection.execute(_QUERY)
+    ]
+
+
+def coming(connection: Connection) -> frozenset[str]:
+    """Amphorae that are being built: they may report before they are expected to."""
+    building = (str(AmphoraStatus.PENDING_CREATE), str(AmphoraStatus.BOOTING))
+    return frozenset(connection.execute(select(amphora.c.id).where(amphora.c.status.in_(building))).scalars())
+
+
+def mark_failed(connection: Connection, seen: Watched, now: datetime) -> bool:
+    """The amphora is dead: replace it. False when it no longer serves, or any health manager heard it since."""
+    health = amphora_health.c
+    heard = exists().where(health.amphora_id == seen.id, health.last_update == seen.last_update)
+    marked = connection.execute(
+        update(amphora)
+        .where(amphora.c.id == seen.id, amphora.c.status.in_(_WATCHED), heard)
+        .values(status=str(AmphoraStatus.ERROR), updated_at=now)
+    )
+    return marked.rowcount == 1
+
+
+def stop(connection: Connection, amphora_ids: Collection[str], now: datetime) -> None:
+    """Too many are silent: these are not replaced (contract 95, section 2.3)."""
+    _change(connection, amphora_ids, AmphoraStatus.ALLOCATED, AmphoraStatus.FAILOVER_STOPPED, now)
+
+
+def resume(connection: Connection, amphora_ids: Collection[str], now: datetime) -> None:
+    """They were stopped, and report again."""
+    _change(connection, amphora_ids, AmphoraStatus.FAILOVER_STOPPED, AmphoraStatus.ALLOCATED, now)
+
+
+def _change(
+    connection: Connection, amphora_ids: Collection[str], before: AmphoraStatus, after: AmphoraStatus, now: datetime
+) -> None:
+    for batch in batches(amphora_ids):
+        connection.execute(
+            update(amphora)
+            .where(amphora.c.id.in_(batch), amphora.c.status == str(before))
+            .values(status=str(after), updated_at=now)
+        )
+
+
+def recent(connection: Connection, code: str, since: datetime) -> int:
+    """How many events of a kind there were since a moment, by anybody."""
+    newest = select(EVENT.c.code, EVENT.c.created_at).order_by(EVENT.c.id.desc()).limit(_LOOKED_THROUGH).subquery()
+    query = select(func.count()).where(newest.c.code == code, newest.c.created_at > since)
+    count: int = connection.execute(query).scalar_one()
+    return count
+
+
+def request_repair(connection: Connection, seen: Watched, now: datetime) -> bool:
+    """Have the whole spec sent to the agent again. False while anything is being changed, or was since `seen`."""
+    owner = exists().where(
+        load_balancer.c.id == seen.load_balancer_id, load_balancer.c.provisioning_status == Provisioning.ACTIVE
+    )
+    marked = connection.execute(
+        update(amphora)
+        .where(
+            amphora.c.id == seen.id,
+            amphora.c.status == AmphoraStatus.ALLOCATED,
+            amphora.c.applied_generation == seen.generation,
+            owner,
+            ~exists().where(work.c.key == seen.load_balancer_id),
+        )
+        .values(applied_generation=0, updated_at=now)
+    )
+    return marked.rowcount == 1

@@ -1,0 +1,157 @@
+"""Statuses and counters that are written of what was heard, on every kind of database."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from livia.core.report import Heartbeat, HostFacts, ListenerCounters, ListenerTotals
+from livia.store import amphorae, hosts
+from livia.store import tables as t
+from livia.store.removal import drop
+from tests import database as rows
+from tests.health.scene import TIMEOUT, Scene
+
+
+def test_statuses_follow_the_report(everywhere: Scene) -> None:
+    scene = everywhere
+    scene.beat("a1", member="no check")
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "NO_MONITOR")
+    scene.beat("a1", member="UP 1/3")
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "ONLINE")
+    scene.beat("a1", member="DOWN 1/2")
+    assert scene.statuses() == ("DEGRADED", "ONLINE", "DEGRADED", "ERROR")
+    scene.beat("a1", member="DOWN", pool="DOWN")
+    assert scene.statuses() == ("ERROR", "ONLINE", "ERROR", "ERROR")
+    scene.beat("a1", member="DRAIN")
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "DRAINING")
+    scene.beat("a1", member="MAINT")
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "OFFLINE")
+
+
+def test_the_amphora_with_the_vip_decides(scene: Scene) -> None:
+    scene.beat("a1", member="UP", holds_vip=True)
+    scene.beat("a2", member="DOWN", pool="DOWN", holds_vip=False)
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "ONLINE")
+
+
+def test_counters_add_up(everywhere: Scene) -> None:
+    scene = everywhere
+    scene.beat("a1")
+    scene.beat("a1", seq=2)
+    scene.beat("a2", holds_vip=False)
+    assert scene.counters() == [("a1", 200, 400, 14, 3), ("a2", 100, 200, 7, 3)]
+
+
+def test_totals_make_good_what_was_lost_and_count_nothing_twice(everywhere: Scene) -> None:
+    scene = everywhere
+    scene.beat("a1", totals=ListenerTotals(tx=20, rx=10, totconns=1))
+    # Two beats were lost, one came twice, and one comes late through another manager.
+    for total in (40, 40):
+        scene.beat("a1", totals=ListenerTotals(tx=2 * total, rx=total, totconns=total // 10))
+    scene.beat("a1", by=scene.start(), totals=ListenerTotals(tx=60, rx=30, totconns=3))
+    assert scene.counters() == [("a1", 40, 80, 4, 3)]
+
+
+def test_no_count_is_lost_when_a_manager_dies_before_it_writes(scene: Scene) -> None:
+    scene.beat("a1", totals=ListenerTotals(tx=20, rx=10, totconns=1))
+    scene.manager.fleet.hear(
+        Heartbeat(id="a1", seq=2, generation=1, totals={scene.listener: ListenerTotals(tx=40, rx=20, totconns=2)}),
+        scene.clock.seconds,
+    )
+    # kill -9: what was heard is not written; the agent tells its totals again.
+    scene.manager = scene.start()
+    scene.beat("a1", totals=ListenerTotals(tx=60, rx=30, totconns=3))
+    assert scene.counters() == [("a1", 30, 60, 3, 3)]
+
+
+def test_the_last_words_of_a_deleted_amphora_count_and_leave_nothing_open(everywhere: Scene) -> None:
+    scene = everywhere
+    scene.beat("a1", totals=ListenerTotals(rx=10, totconns=1))
+    with scene.database.write() as connection:
+        amphorae.forget(connection, "a1", rows.NOW)
+        amphorae.forget(connection, "a2", rows.NOW)
+    scene.beat("a1", totals=ListenerTotals(rx=15, totconns=2))
+    scene.beat("a2", stats=ListenerCounters(tx=1, rx=7, conns=3, totconns=1, ereq=0))
+    assert scene.counters() == [("a1", 15, 0, 2, 0), ("a2", 7, 1, 1, 0)]
+
+
+def test_last_words_count_that_came_between_the_deletion_and_the_next_flush(scene: Scene) -> None:
+    scene.beat("a1", totals=ListenerTotals(rx=10, totconns=1))
+    with scene.database.write() as connection:
+        amphorae.forget(connection, "a1", rows.NOW)
+    last = {scene.listener: ListenerTotals(rx=15, totconns=2)}
+    scene.manager.fleet.hear(Heartbeat(id="a1", seq=2, totals=last), scene.clock.seconds)
+    scene.manager.look()
+    scene.manager.flush()
+    assert scene.counters() == [("a1", 15, 0, 2, 0)]
+
+
+def test_nothing_is_kept_of_a_listener_that_was_deleted_meanwhile(everywhere: Scene) -> None:
+    scene = everywhere
+    with scene.database.write() as connection:
+        drop(connection, t.listener, t.listener.c.id == scene.listener)
+    scene.beat("a1", totals=ListenerTotals(rx=10, totconns=1))
+    assert scene.counters() == []
+
+
+def test_a_listener_that_has_served_nobody_has_statistics(scene: Scene) -> None:
+    scene.beat("a2", stats=ListenerCounters(tx=0, rx=0, conns=0, totconns=0, ereq=0))
+    assert scene.counters() == [("a2", 0, 0, 0, 0)]
+
+
+def test_counters_survive_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    scene = Scene(rows.fresh(tmp_path))
+    path = tmp_path / "livia.db"
+    scene.beat("a1")
+    scene.beat("a2", totals=ListenerTotals(tx=20, rx=10, totconns=1))
+    scene.database.close()
+    path.rename(tmp_path / "away.db")
+    scene.beat("a1", seq=2, member="DOWN", pool="DOWN")
+    scene.beat("a2", seq=2, holds_vip=False, totals=ListenerTotals(tx=40, rx=20, totconns=2))
+    assert scene.manager.outages == 2
+    scene.database.close()
+    path.unlink()
+    (tmp_path / "away.db").rename(path)
+    scene.manager.flush()
+    assert scene.counters() == [("a1", 200, 400, 14, 3), ("a2", 20, 40, 2, 3)]
+    assert scene.statuses() == ("ERROR", "ONLINE", "ERROR", "ERROR")
+
+
+def test_many_load_balancers_are_written_together(scene: Scene) -> None:
+    keys = {scene.add((f"m{number}",)): f"m{number}" for number in range(50)}
+    for amphora_id in keys.values():
+        scene.manager.fleet.hear(Heartbeat(id=amphora_id, seq=1, generation=1, holds_vip=True), scene.clock.seconds)
+    statements = scene.count_statements(scene.manager.flush)
+    # Ten of reading and writing statuses, and the time of the last heartbeat: not ten for each.
+    assert statements <= 20
+    with scene.database.read() as connection:
+        found = connection.execute(t.listener.select().with_only_columns(t.listener.c.operating_status)).scalars().all()
+    # None of them reported its listener.
+    assert sorted(set(found)) == ["ERROR", "OFFLINE"]
+    assert found.count("ERROR") == 50
+
+
+def test_hosts_register_by_heartbeat(scene: Scene) -> None:
+    facts = HostFacts(address="192.0.2.7", agent_port=9443, capacity=50, amphorae=0)
+    for each in (facts, replace(facts, capacity=60)):
+        scene.manager.fleet.hear(Heartbeat(id="host-a1", seq=1, host=each), scene.clock.seconds)
+        scene.manager.flush()
+    with scene.database.read() as connection:
+        ((host, age),) = hosts.every(connection)
+    assert (host.address, host.capacity, host.amphora_count) == ("192.0.2.7", 60, 1)
+    assert age < 60
+
+
+def test_who_is_heard_is_written_well_within_the_timeout(scene: Scene) -> None:
+    facts = HostFacts(address="192.0.2.7", agent_port=9443, capacity=50, amphorae=0)
+    written = 0
+    for _second in range(round(TIMEOUT)):
+        scene.clock.seconds += 1
+        scene.manager.fleet.hear(Heartbeat(id="host-a1", seq=1, host=facts), scene.clock.seconds)
+        with scene.database.write() as connection:
+            connection.execute(t.amphora_host.update().values(last_seen=1.0))
+        scene.manager.writer.flush(scene.manager.fleet.take(0.0))
+        with scene.database.read() as connection:
+            written += connection.execute(t.amphora_host.select()).one().last_seen > 1.0
+    # Others that read it see five signs of life before they take the host for lost.
+    assert written >= 5

@@ -1,0 +1,52 @@
+"""Which jobs the house has, by its configuration."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from livia.core.clock import SystemClock
+from livia.core.wake import NoWake
+from livia.ops import housekeeping
+from livia.ops.services import Installation
+from livia.ops.settings import CONTRACT, EMBEDDED, Settings
+from livia.ops.state import State
+from tests import database as rows
+
+_ROWS = {"purge", "unattended"}
+
+
+def names(settings: Settings, directory: Path) -> set[str]:
+    jobs = housekeeping.jobs(settings, rows.fresh(directory), SystemClock(), NoWake(), CollectorRegistry())
+    return {job.name for job in jobs}
+
+
+def test_livia_up_has_all(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.prepare()
+    settings = Installation(state, EMBEDDED).complete_settings
+    assert names(settings, tmp_path) == _ROWS | {"spares", "orphans", "drift", "certificates"}
+
+
+def test_a_house_for_drivers_that_are_not_there_only_keeps_the_database(tmp_path: Path) -> None:
+    assert names(CONTRACT, tmp_path) == _ROWS
+
+
+def test_a_house_without_a_certificate_keeps_the_database_and_the_spares(tmp_path: Path) -> None:
+    agent = replace(EMBEDDED.agent, client_cert=tmp_path / "none.pem")
+    assert names(replace(EMBEDDED, agent=agent), tmp_path) == _ROWS | {"spares"}
+
+
+@pytest.mark.parametrize("checks, expected", [(0, False), (1, True)])
+def test_drift_is_looked_for_unless_that_is_switched_off(tmp_path: Path, checks: int, expected: bool) -> None:
+    controller = replace(EMBEDDED.controller, amphora_driver="amphora_noop_driver")
+    livia = replace(EMBEDDED.livia, drift_checks_per_minute=checks)
+    assert ("drift" in names(replace(EMBEDDED, controller=controller, livia=livia), tmp_path)) is expected
+
+
+def test_certificates_are_never_renewed_before_half_their_life() -> None:
+    house = replace(EMBEDDED.house, cert_expiry_buffer=3600.0)
+    certificates = replace(EMBEDDED.certificates, cert_validity_time=3600.0)
+    validity = housekeeping.validity(replace(EMBEDDED, house=house, certificates=certificates))
+    assert validity.buffer * 2 == validity.life

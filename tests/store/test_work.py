@@ -1,0 +1,131 @@
+"""What is due, as workers ask for it."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from livia.core.report import HostFacts
+from livia.store import hosts, leases, work
+from livia.store import tables as t
+from livia.store.engine import Database
+from tests.database import fresh
+
+
+def test_a_project_with_thousands_leaves_its_neighbours_a_place(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        for number in range(40):
+            work.request(connection, f"many-{number:02}", project_id="many")
+        work.request(connection, "one", project_id="one")
+        work.request(connection, "urgent", project_id="many", priority=work.Priority.FAILOVER)
+    with database.read() as connection:
+        found = [entry.key for entry in work.due(connection, each=3, limit=10)]
+    database.close()
+    assert found[0] == "urgent"
+    assert "one" in found
+    assert len([key for key in found if key.startswith("many")]) == 3
+
+
+def test_what_somebody_holds_is_not_due(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        for key in ("held", "free"):
+            work.request(connection, key, project_id="p")
+        assert leases.take(connection, "held", "somebody", 60.0) is not None
+    with database.read() as connection:
+        assert [entry.key for entry in work.due(connection, each=3, limit=10)] == ["free"]
+    database.close()
+
+
+def test_what_its_owner_could_not_let_go_of_is_due_for_the_owner(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        work.request(connection, "held", project_id="p")
+        assert leases.take(connection, "held", "us", 60.0) is not None
+    with database.read() as connection:
+        assert work.due(connection, each=3, limit=10, owner="others") == []
+        assert [entry.key for entry in work.due(connection, each=3, limit=10, owner="us")] == ["held"]
+    database.close()
+
+
+@pytest.mark.parametrize(("ahead", "found"), ((30.0, []), (3600.0, ["later"])))
+def test_a_pause_that_nobody_asked_for_is_a_clock_that_was_set_back(
+    tmp_path: Path, ahead: float, found: list[str]
+) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        work.request(connection, "later", project_id="p")
+        # As if it had been asked for by the clock of before.
+        connection.execute(update(t.work).values(due=t.work.c.due + ahead))
+    with database.read() as connection:
+        assert [entry.key for entry in work.due(connection, each=3, limit=10)] == found
+    database.close()
+
+
+def test_a_dead_holder_is_followed_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        work.request(connection, "held", project_id="p")
+        assert leases.take(connection, "held", "dead", 15.0) is not None
+        assert leases.take(connection, "held", "heir", 15.0) is None
+        connection.execute(update(t.lease).values(expires=t.lease.c.expires + 3600.0))
+        assert [entry.key for entry in work.due(connection, each=3, limit=10)] == ["held"]
+        heir = leases.take(connection, "held", "heir", 15.0)
+    database.close()
+    assert heir is not None
+    assert heir.fence == 2
+
+
+def test_a_host_that_was_seen_in_the_future_does_not_count_as_alive(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    facts = HostFacts(address="127.0.0.1", agent_port=9443, amphorae=0, capacity=10)
+    with database.write() as connection:
+        hosts.seen(connection, "host", facts)
+        connection.execute(update(t.amphora_host).values(last_seen=t.amphora_host.c.last_seen + 3600.0))
+        ((_host, age),) = hosts.every(connection)
+    database.close()
+    assert age > 3500.0
+
+
+def test_no_pause_is_longer_than_the_longest(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    with database.write() as connection:
+        work.request(connection, "slow", project_id="p")
+        work.again(connection, "slow", None, 3600.0, "a reason")
+    with database.read() as connection:
+        assert work.due(connection, each=3, limit=10) == []
+        assert (work.next_due(connection) or 0.0) == pytest.approx(work.LONGEST_PAUSE, abs=5.0)
+    database.close()
+
+
+def test_work_is_as_old_as_its_oldest_change_that_is_not_confirmed(any_database: Database) -> None:
+    def ask() -> None:
+        any_database.transaction(lambda connection: work.request(connection, "key", project_id="p"))
+
+    def age() -> float:
+        with any_database.read() as connection:
+            entry = work.one(connection, "key")
+        assert entry is not None
+        return round(entry.age, -1)
+
+    def pass_by(seconds: float) -> None:
+        with any_database.write() as connection:
+            connection.execute(update(t.work).values(since=t.work.c.since - seconds))
+
+    ask()
+    pass_by(100.0)
+    ask()
+    assert age() == 100.0
+    # It failed, and more was asked for meanwhile: that confirms nothing.
+    assert not any_database.transaction(lambda connection: work.again(connection, "key", 1, 5.0, "why"))
+    assert age() == 100.0
+    # Only rests remain: they have no age, and what is asked for next has its own.
+    assert any_database.transaction(lambda connection: work.again(connection, "key", 2, 30.0, "why", settled=True))
+    pass_by(100.0)
+    assert age() == 0.0
+    ask()
+    pass_by(50.0)
+    assert age() == 50.0
+    any_database.transaction(lambda connection: work.count_anew(connection, "key"))
+    assert age() == 0.0

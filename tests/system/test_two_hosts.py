@@ -1,0 +1,194 @@
+"""Two amphora hosts on one machine: pairs are apart, a host is drained under load, one that holds the VIPs is lost
+at little cost, and what one forwards without its agent is left alone."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from livia.agent.config import AgentConfig
+from livia.agent.main import down
+from livia.ops import drivers
+from livia.ops import hosts as hosts_command
+from livia.ops.demo import faults
+from livia.ops.demo.load import Load
+from livia.services import hosts as services
+from livia.store import tables as t
+from livia.store import trees
+from tests.system.conftest import System
+from tests.system.second_host import config_of
+from tests.system.test_lifecycle import amphorae_of, create, delete, load_on, wait_for
+
+SECOND, PORT = "host-2", 19445
+
+
+class SecondHost:
+    """Another agent, as a process that may be killed."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.config: AgentConfig = config_of(system.livia.installation, SECOND, PORT)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        state = self._system.livia.installation.state.directory
+        arguments = [str(state), str(self._system.directory / "octavia.conf"), SECOND, str(PORT)]
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.system.second_host", *arguments])
+        wait_for(lambda: SECOND in counts(self._system), 20, "the second host is registered")
+
+    def kill(self) -> None:
+        """The whole host goes, at once."""
+        self.kill_agent()
+        for amphora_id, host in homes(self._system).items():
+            if host == SECOND:
+                faults.destroy(self.config, amphora_id)
+
+    def kill_agent(self) -> None:
+        """Its amphorae go on."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        self._end(signal.SIGTERM)
+        down(self.config)
+
+
+def homes(system: System) -> dict[str, str]:
+    """Amphora id to host."""
+    table = t.amphora.c
+    with system.livia.installation.database().read() as connection:
+        rows = connection.execute(select(table.id, table.compute_id).where(table.status != "DELETED"))
+        return {row[0]: row[1] for row in rows}
+
+
+def counts(system: System) -> set[str]:
+    """The registered hosts."""
+    with system.livia.installation.database().read() as connection:
+        return set(connection.execute(select(t.amphora_host.c.id)).scalars())
+
+
+def states(system: System) -> dict[str, str]:
+    """What is the matter with each host."""
+    installation = system.livia.installation
+    found = services.view(installation.database(), drivers.host_silence(installation.complete_settings))
+    return {each.host.id: each.state for each in found}
+
+
+@pytest.fixture(scope="module")
+def second(system: System) -> Iterator[SecondHost]:
+    made = SecondHost(system)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def backends(system: System) -> dict[str, str]:
+    return {name: system.stage.start_backend(name) for name in ("web-1", "web-2")}
+
+
+def test_a_host_is_drained_under_load(system: System, second: SecondHost, backends: dict[str, str]) -> None:
+    load_balancer = create(system, "apart", backends)
+    assert len(set(homes(system).values())) == 2
+    first = system.livia.installation.state.host_name
+    wait_for(lambda: any(amphorae_of(system, load_balancer["id"]).values()), 5, "an amphora holds the VIP")
+    with load_on(load_balancer) as load:
+        told = hosts_command.drain(system.livia.installation, SECOND)
+        assert told.startswith(f"Host {SECOND} is being drained of 1 amphora")
+        wait_for(lambda: set(homes(system).values()) == {first}, 30, "nothing is left on the drained host")
+        system.api.wait_active(load_balancer["id"])
+        time.sleep(0.3)
+    assert load.failed() == 0
+    hosts_command.undrain(system.livia.installation, SECOND)
+    delete(system, load_balancer)
+
+
+def give_vip_to_second(system: System, key: str) -> None:
+    """Have the amphora on the second host hold the VIP: the other one loses its HAProxy for a moment if it does."""
+    wait_for(lambda: any(amphorae_of(system, key).values()), 5, "an amphora holds the VIP")
+    holder = next(each for each, holds in amphorae_of(system, key).items() if holds)
+    if homes(system)[holder] != SECOND:
+        faults.kill_haproxy(system.livia.installation.agent_config(), holder)
+    wait_for(lambda: SECOND in holders(system, key), 10, "the amphora on the second host holds the VIP")
+    # HAProxy is started again by its supervisor: nobody takes the VIP before.
+    wait_for(lambda: forwarding(system, key) == [True, True], 10, "both forward")
+
+
+def forwarding(system: System, key: str) -> list[bool]:
+    """Whether each amphora forwards, as its agent says."""
+    installation = system.livia.installation
+    database = installation.database()
+    with database.read() as connection:
+        tree = trees.load(connection, key)
+    assert tree is not None
+    found = []
+    for amphora in tree.amphorae:
+        placement = installation.hosts(database).find(amphora)
+        seen = None if placement is None else installation.agents().observe(placement, amphora.id)
+        found.append(seen is not None and seen.forwarding)
+    return found
+
+
+def holders(system: System, key: str) -> set[str]:
+    """The hosts of amphorae that hold the VIP as far as they have told."""
+    return {homes(system)[each] for each, holds in amphorae_of(system, key).items() if holds}
+
+
+def test_an_amphora_that_forwards_without_its_agent_is_not_replaced(
+    system: System, second: SecondHost, backends: dict[str, str]
+) -> None:
+    load_balancer = create(system, "agentless", backends)
+    key = load_balancer["id"]
+    give_vip_to_second(system, key)
+    before = homes(system)
+    timeout = system.livia.installation.settings.health.heartbeat_timeout
+
+    def told() -> list[str]:
+        events = system.api.get(f"/loadbalancers/{key}/events")["events"]
+        return [each["code"] for each in events if each["object_type"] == "amphora"]
+
+    with load_on(load_balancer) as load:
+        second.kill_agent()
+        wait_for(lambda: "amphora.spared" in told(), timeout + 10, "the amphora is spared")
+        time.sleep(timeout / 2)
+    assert load.failed() == 0
+    assert homes(system) == before
+    assert told().count("amphora.spared") == 1
+    second.start()
+    delete(system, load_balancer)
+
+
+def test_a_lost_host_costs_no_service_and_its_amphora_is_built_elsewhere(
+    system: System, second: SecondHost, backends: dict[str, str]
+) -> None:
+    load_balancer = create(system, "lost", backends)
+    key = load_balancer["id"]
+    assert len(set(homes(system).values())) == 2
+    give_vip_to_second(system, key)
+    first = system.livia.installation.state.host_name
+    # Short of patience: TCP itself asks again after a second only, and would hide when the VIP answers.
+    with Load(load_balancer["vip_address"], 80, clients=1, pause=0.002, fresh=True, timeout=0.1) as load:
+        time.sleep(0.3)
+        begin = time.monotonic()
+        second.kill()
+        silence = load.silence_after(begin)
+    assert silence is not None
+    assert silence <= 1.0
+    wait_for(lambda: list(homes(system).values()).count(first) == 2, 90, "both are on the host that is left")
+    system.api.wait_active(key, seconds=60.0)
+    # What is left of the lost amphora is known until the host is: somebody says that it does not come back.
+    wait_for(lambda: states(system)[SECOND].startswith("lost"), 60, "the host counts as lost")
+    assert hosts_command.remove(system.livia.installation, SECOND).endswith("1 amphora will be replaced.")
+    wait_for(lambda: set(homes(system).values()) == {first}, 30, "the lost amphora is forgotten")
+    delete(system, load_balancer)

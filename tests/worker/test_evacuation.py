@@ -1,0 +1,233 @@
+"""Amphora hosts that are drained, lost and removed: their amphorae move, and nothing else is disturbed."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import select, update
+
+from livia.core.drivers import Placement, Unreachable
+from livia.core.report import Applied, HostFacts
+from livia.core.spec import Assignment
+from livia.core.wake import NoWake
+from livia.drivers.amphora.noop import NoopAmphorae
+from livia.drivers.compute.host import Hosts
+from livia.ops.hosts import worst
+from livia.services import hosts as services
+from livia.services.hosts import HostError
+from livia.store import events, hosts, trees
+from livia.store import tables as t
+from livia.worker.reconciler import Again, Done
+from tests.worker.world import World
+
+SILENCE = 60.0
+
+
+class Site:
+    """A world with hosts of a capacity each, and a pair on them."""
+
+    def __init__(self, directory: Path, *names: str, capacity: int = 10) -> None:
+        self.world = World(directory)
+        self.world.drivers = replace(self.world.drivers, compute=Hosts(self.world.database, silence=SILENCE))
+        self.capacity = capacity
+        self.hear(*names)
+        self.key = self.world.load_balancer("ACTIVE_STANDBY")
+
+    def hear(self, *names: str) -> None:
+        facts = HostFacts(address="192.0.2.1", agent_port=1, capacity=self.capacity, amphorae=0)
+        with self.world.database.write() as connection:
+            for name in names:
+                hosts.seen(connection, name, facts)
+
+    def silence(self, name: str) -> None:
+        """A host was not heard of for long."""
+        with self.world.database.write() as connection:
+            connection.execute(update(t.amphora_host).where(t.amphora_host.c.id == name).values(last_seen=0.0))
+
+    def homes(self) -> list[str]:
+        """The host of each amphora; which of two is the master's is up to which was placed first."""
+        with self.world.database.read() as connection:
+            tree = trees.load(connection, self.key)
+        assert tree is not None
+        return sorted(each.compute_id or "" for each in tree.amphorae)
+
+    def status(self) -> str:
+        with self.world.database.read() as connection:
+            tree = trees.load(connection, self.key)
+        assert tree is not None
+        return tree.load_balancer.provisioning_status
+
+    def sentences(self) -> list[str]:
+        with self.world.database.read() as connection:
+            return [entry.message for entry, _when in events.of_load_balancer(connection, self.key)]
+
+    def due(self) -> list[tuple[str, int]]:
+        with self.world.database.read() as connection:
+            return [tuple(row) for row in connection.execute(select(t.work.c.key, t.work.c.priority))]
+
+    def states(self) -> dict[str, str]:
+        return {each.host.id: each.state for each in services.view(self.world.database, SILENCE)}
+
+    def drain(self, name: str) -> int:
+        return services.drain(self.world.database, NoWake(), name)
+
+
+def test_a_drained_host_is_left_and_nothing_comes_back_to_it(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", "c")
+    site.world.reconcile(site.key)
+    assert site.homes() == ["a", "b"]
+    assert site.drain("a") == 1
+    assert site.states()["a"] == "draining: 1 left"
+    site.world.reconcile(site.key)
+    assert site.homes() == ["b", "c"]
+    assert site.status() == "ACTIVE"
+    assert site.states() == {"a": "drained", "b": "in service", "c": "in service"}
+    assert any(each.endswith("amphora is being replaced: host a is being drained.") for each in site.sentences())
+    assert site.world.amphorae.present() == set(_amphorae(site))
+    services.undrain(site.world.database, NoWake(), "a")
+    assert site.states()["a"] == "in service"
+    site.world.reconcile(site.key)
+    assert site.homes() == ["b", "c"]
+
+
+def _amphorae(site: Site) -> list[str]:
+    with site.world.database.read() as connection:
+        tree = trees.load(connection, site.key)
+    assert tree is not None
+    return [each.id for each in tree.amphorae]
+
+
+def test_draining_is_work_that_comes_after_what_tenants_ask_for(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b")
+    site.world.reconcile(site.key)
+    with site.world.database.write() as connection:
+        connection.execute(t.work.delete())
+    site.drain("a")
+    assert site.due() == [(site.key, 30)]
+
+
+def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", capacity=1)
+    site.world.reconcile(site.key)
+    before = _amphorae(site)
+    site.drain("a")
+    outcome = site.world.attempt(site.key, age=1000.0)
+    assert isinstance(outcome, Again)
+    assert outcome.reason == "All 1 amphora hosts are full: add a host or raise its capacity."
+    assert (site.status(), _amphorae(site)) == ("ACTIVE", before)
+    assert outcome.reason in site.sentences()
+    site.hear("c")
+    site.world.reconcile(site.key)
+    assert site.homes() == ["b", "c"]
+
+
+def test_a_lost_host_is_removed_and_what_was_on_it_is_built_elsewhere(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", "c")
+    site.world.reconcile(site.key)
+    with pytest.raises(HostError, match="drain it first"):
+        services.remove(site.world.database, NoWake(), site.world.clock, "a", SILENCE)
+    with pytest.raises(HostError, match=r"There is no amphora host x\. Known: a, b, c\."):
+        site.drain("x")
+    site.silence("a")
+    assert site.states()["a"].startswith("lost: silent for")
+    assert services.remove(site.world.database, NoWake(), site.world.clock, "a", SILENCE) == 1
+    assert site.due()[-1] == (site.key, 10)
+    # Nobody can be asked to remove what is on it: it counts as gone.
+    site.world.reconcile(site.key)
+    assert site.homes() == ["b", "c"]
+    assert "a" not in site.states()
+    assert any("its host a was removed" in each for each in site.sentences())
+
+
+class Hung(NoopAmphorae):
+    """The agents of one host do not answer."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
+
+    def apply(self, placement: Placement, assignment: Assignment) -> Applied:
+        if placement.compute_id == self._host:
+            raise Unreachable("The agent did not answer.")
+        return super().apply(placement, assignment)
+
+
+def test_an_amphora_whose_host_is_lost_while_it_is_built_is_built_elsewhere(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b")
+    agents = Hung("a")
+    first = site.world.attempt(site.key, agents=agents)
+    assert isinstance(first, Again)
+    assert first.reason == "The agent did not answer."
+    assert site.homes() == ["a", "b"]
+    site.hear("c")
+    site.silence("a")
+    assert isinstance(site.world.attempt(site.key, agents=agents), Done)
+    assert site.homes() == ["b", "c"]
+    assert site.status() == "ACTIVE"
+    assert any("host a was not heard of for" in each for each in site.sentences())
+
+
+def test_when_no_host_is_heard_none_counts_as_lost(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b")
+    agents = Hung("a")
+    site.world.attempt(site.key, agents=agents)
+    for name in ("a", "b"):
+        site.silence(name)
+    outcome = site.world.attempt(site.key, agents=agents)
+    assert isinstance(outcome, Again)
+    assert site.homes() == ["a", "b"]
+
+
+def test_two_workers_do_not_take_the_same_place(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", capacity=4)
+    keys = [site.key, *(site.world.load_balancer("ACTIVE_STANDBY") for _ in range(3))]
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(site.world.attempt, keys))
+    assert all(isinstance(each, Done) for each in outcomes), outcomes
+    with site.world.database.read() as connection:
+        rows = connection.execute(select(t.amphora.c.load_balancer_id, t.amphora.c.compute_id)).all()
+    assert Counter(row.compute_id for row in rows) == {"a": 4, "b": 4}
+    assert len(set(rows)) == 8
+    one_more = site.world.load_balancer("SINGLE")
+    outcome = site.world.attempt(one_more)
+    assert isinstance(outcome, Again)
+    assert "2 amphora hosts are full" in outcome.reason
+
+
+def test_the_cost_of_the_worst_hosts_loss_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a")
+    assert worst(services.view(site.world.database, SILENCE)) == "No load balancer depends on any host."
+    site.world.reconcile(site.key)
+    assert worst(services.view(site.world.database, SILENCE)) == (
+        "The loss of host a, the worst, takes 1 of 1 load balancers down until they are built anew, and interrupts 1 "
+        "(100%) in all."
+    )
+    site.hear("b")
+    site.drain("a")
+    site.world.reconcile(site.key)
+    services.undrain(site.world.database, NoWake(), "a")
+    assert site.homes() == ["b", "b"]
+
+
+def test_no_place_says_why(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a")
+    site.silence("a")
+    with site.world.database.read() as connection:
+        tree = trees.load(connection, site.key)
+    assert tree is not None
+    why = site.world.drivers.compute.full(tree.load_balancer)
+    assert why == "No amphora host is alive: start one, or wait for its next heartbeat."
+
+
+def test_a_host_that_was_just_lost_gets_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", "c")
+    lost = {"a"}
+    compute = Hosts(site.world.database, silence=SILENCE, answers=lambda host: host.id not in lost)
+    assert isinstance(site.world.attempt(site.key, compute=compute), Done)
+    assert site.homes() == ["b", "c"]
+    lost |= {"b", "c"}
+    outcome = site.world.attempt(site.world.load_balancer("SINGLE"), compute=compute)
+    assert isinstance(outcome, Again)
+    assert outcome.reason.endswith("No answer comes from a, b, c.")
