@@ -1,0 +1,40 @@
+"""Members that say who they are, over HTTP and over UDP: one port each, in this process."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from tests.crash.links import Loop
+
+PORTS = range(8001, 8007)
+#: nobody listens there
+DEAD_PORT = 8099
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    name = str(writer.get_extra_info("sockname")[1])
+    with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\n\r\n{name}".encode())
+            await writer.drain()
+    writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._transport.sendto(str(self._transport.get_extra_info("sockname")[1]).encode(), addr)
+
+
+def serve(loop: Loop) -> None:
+    """Start all of them; they end with the loop."""
+
+    async def start() -> None:
+        for port in PORTS:
+            await asyncio.start_server(_answer, "0.0.0.0", port)
+            await asyncio.get_running_loop().create_datagram_endpoint(_Datagrams, local_addr=("0.0.0.0", port))
+
+    loop.run(start())
