@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import api, crowd, data_plane, datagrams, footprint, forwarding, member_change
+from benchmarks import api, controller, crowd, data_plane, datagrams, footprint, forwarding, heartbeats, member_change
 from benchmarks.figures import Figure, save, show
 from benchmarks.scene import scene
 
 #: groups of figures, by the name that --only takes
-_GROUPS = ("standby", "single", "forwarding", "datagrams", "crowd", "change", "api")
+_GROUPS = ("standby", "single", "forwarding", "datagrams", "crowd", "change", "controller", "heartbeats", "api")
 #: measured only when asked for: it installs the incumbent
 _PEER = "peer"
 
@@ -56,6 +56,10 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
     if "crowd" in groups:
         with scene("SINGLE") as single:
             yield from crowd.many(single)
+    if "controller" in groups:
+        yield from controller.alone()
+    if "heartbeats" in groups:
+        yield from heartbeats.sustained()
     if "api" in groups:
         yield from api.alone()
     if "change" in groups:
