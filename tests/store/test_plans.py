@@ -2,13 +2,14 @@
 index, which also has the order."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
-from livia.store import health_monitors, l7policies, listeners, load_balancers, pools, stuck
+from livia.store import confirmation, health_monitors, l7policies, listeners, load_balancers, pools, stuck
 from livia.store.engine import Database
 from livia.store.tables import metadata
 from livia.store.view import Page, View
@@ -47,6 +48,16 @@ def test_looking_for_forgotten_parts_reads_those_of_the_load_balancers_in_turn(t
     database.close()
 
 
+def test_a_confirmation_looks_at_what_is_pending_and_not_at_every_member(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    plans = explain(database, lambda at: confirmation.confirm(at, "a", 1, datetime(2026, 3, 2)))  # noqa: DTZ001
+    steps = [step for plan in plans for step in plan if step.startswith("SEARCH member ")]
+    assert len(steps) == 2, plans
+    for step in steps:
+        assert "ix_member_pending (load_balancer_id=? AND provisioning_status=?)" in step, step
+    database.close()
+
+
 def explained(database: Database, view: View, page: Page) -> list[str]:
     """The steps of SQLite's plan for a page."""
     (plan,) = explain(database, lambda connection: view.page(connection, page))
@@ -60,7 +71,7 @@ def explain(database: Database, ask: Callable[[Connection], object]) -> list[lis
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
         asked.append((statement, parameters))
 
-    with database.read() as connection:
+    with database.write() as connection:
         event.listen(connection, "before_cursor_execute", note)
         ask(connection)
         event.remove(connection, "before_cursor_execute", note)

@@ -13,9 +13,9 @@ from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.status import AmphoraStatus
 from livia.core.report import Applied
 from livia.core.spec import PRIORITY
+from livia.store import rows
 from livia.store.aggregates import iso_time
 from livia.store.tables import amphora, amphora_health, amphora_member_port, listener_statistics, load_balancer
-from livia.store.trees import amphora_of
 from livia.store.view import View
 
 _LIVE = amphora.c.status != AmphoraStatus.DELETED
@@ -192,17 +192,17 @@ def forget(connection: Connection, amphora_id: str, now: datetime) -> bool:
 def one(connection: Connection, amphora_id: str) -> Amphora | None:
     """An amphora that is not DELETED."""
     row = connection.execute(select(amphora).where(amphora.c.id == amphora_id, _LIVE)).mappings().one_or_none()
-    return None if row is None else amphora_of(row)
+    return None if row is None else rows.amphora(row)
 
 
 def several(connection: Connection, amphora_ids: Sequence[str]) -> list[Amphora]:
     """Those of these amphorae that are not DELETED."""
     ordered = sorted(amphora_ids)
-    rows = (
+    found = (
         connection.execute(select(amphora).where(amphora.c.id.in_(ordered[start : start + 1000]), _LIVE)).mappings()
         for start in range(0, len(ordered), 1000)
     )
-    return [amphora_of(row) for batch in rows for row in batch]
+    return [rows.amphora(row) for batch in found for row in batch]
 
 
 class Place(Struct, frozen=True):
@@ -225,7 +225,7 @@ def place(connection: Connection, amphora_id: str) -> Place | None:
 def statistics(connection: Connection, amphora_id: str) -> list[dict[str, Any]]:
     """The counters of each listener that has reported on an amphora that is not DELETED, by the API's names."""
     counted = listener_statistics.c
-    rows = connection.execute(
+    found = connection.execute(
         select(
             amphora.c.id,
             amphora.c.load_balancer_id.label("loadbalancer_id"),
@@ -240,14 +240,14 @@ def statistics(connection: Connection, amphora_id: str) -> list[dict[str, Any]]:
         .where(amphora.c.id == amphora_id, _LIVE)
         .order_by(counted.listener_id)
     )
-    return [dict(row._mapping) for row in rows]
+    return [dict(row._mapping) for row in found]
 
 
 def count_by_host(connection: Connection) -> dict[str, int]:
     """Host id to the number of amphorae on it."""
-    rows = connection.execute(
+    found = connection.execute(
         select(amphora.c.compute_id, func.count())
         .where(_LIVE, amphora.c.compute_id.is_not(None))
         .group_by(amphora.c.compute_id)
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in found}

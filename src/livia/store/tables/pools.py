@@ -39,7 +39,7 @@ member = Table(
     metadata,
     id_column(),
     *object_columns(),
-    parent_column("load_balancer", "load_balancer_id"),
+    parent_column("load_balancer", "load_balancer_id", index=False),
     parent_column("pool", "pool_id", index=False),
     Column("subnet_id", String(36)),
     Column("ip_address", String(64)),
@@ -52,6 +52,8 @@ member = Table(
     Column("ordinal", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("pool_id", "ip_address", "protocol_port"),
     Index("ix_member_project", "project_id"),
+    # A change concerns few of a load balancer's members, and a confirmation looks for these alone.
+    Index("ix_member_pending", "load_balancer_id", "provisioning_status"),
 )
 
 health_monitor = Table(
