@@ -1,0 +1,34 @@
+"""`livia ca`: the authorities by which agents and controllers know each other."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from livia.ops.commands.outcome import fail, nothing_in
+
+if TYPE_CHECKING:
+    from livia.ops.services import Installation
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """What can be done with them."""
+    parser.set_defaults(run=_ca)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("show", help="show authorities and certificates, and when they end")
+    actions.add_parser("rotate", help="have new authorities take the place of the present ones, without interruption")
+
+
+def _ca(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import ca
+    from livia.pki.authority import AuthorityError
+
+    if not installation.state.exists():
+        return nothing_in(installation)
+    try:
+        if options.action == "rotate":
+            print("\n".join(ca.rotate(installation)))
+        ca.show(installation, Console())
+    except (AuthorityError, OSError) as error:
+        return fail(str(error))
+    return 0

@@ -1,0 +1,55 @@
+"""`livia up`, `livia down`, `livia status`: everything at once."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from livia.ops.commands.outcome import FAILED, fail, known, nothing_in
+
+if TYPE_CHECKING:
+    from livia.ops.services import Installation
+
+
+def add_up(parser: argparse.ArgumentParser) -> None:
+    """It takes no arguments of its own."""
+    parser.set_defaults(run=_up)
+
+
+def add_down(parser: argparse.ArgumentParser) -> None:
+    """What of it stays."""
+    parser.add_argument("--purge", action="store_true", help="remove the state directory too")
+    parser.set_defaults(run=_down)
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """It takes no arguments of its own."""
+    parser.set_defaults(run=_status)
+
+
+def _up(installation: "Installation", _options: argparse.Namespace) -> int:
+    from livia.ops import up
+
+    try:
+        up.up(installation)
+    except up.CannotStartError as error:
+        return fail(str(error))
+    return 0
+
+
+def _down(installation: "Installation", options: argparse.Namespace) -> int:
+    from livia.ops import down
+
+    try:
+        down.down(installation, purge=options.purge)
+    except down.StillRunningError as error:
+        return fail(str(error))
+    return 0
+
+
+def _status(installation: "Installation", _options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import status
+
+    if not known(installation):
+        return nothing_in(installation)
+    return 0 if status.show(installation, Console()) else FAILED

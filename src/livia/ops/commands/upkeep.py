@@ -1,0 +1,44 @@
+"""`livia retry` and `livia orphans`: what is not done, and what is left over."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from livia.ops.commands.outcome import fail, known, nothing_in
+
+if TYPE_CHECKING:
+    from livia.ops.services import Installation
+
+
+def add_retry(parser: argparse.ArgumentParser) -> None:
+    """What to try again."""
+    parser.add_argument("id", help="of a load balancer, of anything that belongs to one, or of an amphora")
+    parser.set_defaults(run=_retry)
+
+
+def add_orphans(parser: argparse.ArgumentParser) -> None:
+    """It takes no arguments of its own."""
+    parser.set_defaults(run=_orphans)
+
+
+def _retry(installation: "Installation", options: argparse.Namespace) -> int:
+    from livia.services.context import Refused
+    from livia.services.retry import retry
+
+    if not known(installation):
+        return nothing_in(installation)
+    try:
+        print(retry(installation.database(), installation.clock, options.id))
+    except Refused as error:
+        return fail(error.text)
+    return 0
+
+
+def _orphans(installation: "Installation", _options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.ops import orphans
+
+    if not installation.state.exists():
+        return nothing_in(installation)
+    orphans.show(installation, Console())
+    return 0

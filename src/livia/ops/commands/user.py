@@ -1,0 +1,44 @@
+"""`livia user`: who may log in with `auth_strategy = http_basic`."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from livia.ops.commands.outcome import fail
+
+if TYPE_CHECKING:
+    from livia.ops.services import Installation
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """What can be done with users."""
+    parser.set_defaults(run=_user)
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("list", help="show all users")
+    addition = actions.add_parser("add", help="add a user or change one; the password is asked for, or read from stdin")
+    addition.add_argument("name")
+    addition.add_argument("--project", default="default", help="id of the user's project (default: %(default)s)")
+    addition.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        help="admin, member, reader …; several times (default: member and reader)",
+    )
+    removal = actions.add_parser("remove", help="remove a user")
+    removal.add_argument("name")
+
+
+def _user(installation: "Installation", options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from livia.api.users import UserFileError
+    from livia.ops import users
+
+    try:
+        if options.action == "add":
+            users.add(installation, options.name, project_id=options.project, roles=options.role)
+        elif options.action == "remove":
+            users.remove(installation, options.name)
+        users.show_all(installation, Console())
+    except UserFileError as error:
+        return fail(str(error))
+    return 0
