@@ -19,7 +19,7 @@ from livia.house.spares import Spares
 from livia.store import hosts, spares, trees
 from livia.store import tables as t
 from livia.store.engine import Database
-from livia.worker.reconciler import Again
+from livia.worker.outcome import Again
 from tests import database as rows
 from tests.house.turns import done
 from tests.worker.world import World

@@ -17,7 +17,8 @@ from livia.ops.services import Installation
 from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store import leases
-from livia.worker.reconciler import Done, Reconciler
+from livia.worker.outcome import Done
+from livia.worker.reconciler import Reconciler
 from livia.worker.runner import Drivers
 from livia.worker.service import HeldLease
 

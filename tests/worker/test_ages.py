@@ -16,7 +16,8 @@ from livia.drivers.amphora.noop import NoopAmphorae
 from livia.store import events, work
 from livia.store import tables as t
 from livia.worker.attempt import Step, no_step
-from livia.worker.reconciler import Done, Reconciler
+from livia.worker.outcome import Done
+from livia.worker.reconciler import Reconciler
 from livia.worker.service import Worker, settle
 from tests.worker.world import World
 

@@ -18,7 +18,7 @@ from livia.services.context import Context, Deps
 from livia.store import amphorae as amphora_store
 from livia.store import tables as t
 from livia.store import trees
-from livia.worker.reconciler import Again, Done, Failed
+from livia.worker.outcome import Again, Done, Failed
 from tests.api.harness import RecordingWake
 from tests.database import NOW
 from tests.worker.world import World

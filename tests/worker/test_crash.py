@@ -20,7 +20,7 @@ from livia.store import tables as t
 from livia.store.engine import Database
 from livia.store.leases import Lease
 from livia.worker.attempt import Step
-from livia.worker.reconciler import Again
+from livia.worker.outcome import Again
 from tests import database as rows
 from tests.worker.world import World
 

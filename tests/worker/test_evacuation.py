@@ -19,7 +19,7 @@ from livia.services import hosts as services
 from livia.services.hosts import HostError
 from livia.store import events, hosts, trees
 from livia.store import tables as t
-from livia.worker.reconciler import Again, Done
+from livia.worker.outcome import Again, Done
 from tests.worker.world import World
 
 SILENCE = 60.0

@@ -18,7 +18,7 @@ from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.secrets.seal import KeySeal
 from livia.store import bindings, events
 from livia.store import tables as t
-from livia.worker.reconciler import Again, Done, Failed
+from livia.worker.outcome import Again, Done, Failed
 from tests.keymaterial import INTERMEDIATE, OTHER, ROOT, WEB
 from tests.worker.world import World
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from livia.drivers.compute.host import Hosts
 from livia.store import events, trees
-from livia.worker.reconciler import Again, Failed
+from livia.worker.outcome import Again, Failed
 from tests.worker.world import World
 
 

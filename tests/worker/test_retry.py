@@ -14,7 +14,7 @@ from livia.services.context import Refused
 from livia.services.retry import retry
 from livia.store import events, leases, standing, trees, work
 from livia.store import tables as t
-from livia.worker.reconciler import Failed
+from livia.worker.outcome import Failed
 from tests.worker.world import World
 
 

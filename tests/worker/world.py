@@ -15,7 +15,8 @@ from livia.drivers.secrets.noop import NoopSecrets
 from livia.drivers.secrets.seal import KeySeal
 from livia.store import leases
 from livia.worker.attempt import Step, no_step
-from livia.worker.reconciler import Done, Outcome, Reconciler
+from livia.worker.outcome import Done, Outcome
+from livia.worker.reconciler import Reconciler
 from livia.worker.runner import Drivers
 from livia.worker.service import HeldLease
 from tests import database as rows

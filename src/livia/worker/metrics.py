@@ -7,16 +7,19 @@ _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.
 _ATTEMPTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
+def _durations(registry: CollectorRegistry, name: str, about: str, *labels: str) -> Histogram:
+    return Histogram(name, about, labels, buckets=_DURATIONS, registry=registry)
+
+
 class Metrics:
     """One registry for each worker, so that several can live in one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.reconciles = Histogram(
+        self.reconciles = _durations(
+            registry,
             "livia_reconcile_duration_seconds",
             "Looks at a load balancer, with what they did, by outcome: done, again, failed, broken_off.",
-            ["outcome"],
-            buckets=_DURATIONS,
-            registry=registry,
+            "outcome",
         )
         self.attempts = Histogram(
             "livia_reconcile_attempts",
@@ -24,12 +27,12 @@ class Metrics:
             buckets=_ATTEMPTS,
             registry=registry,
         )
-        self.actions = Histogram(
+        self.actions = _durations(
+            registry,
             "livia_action_duration_seconds",
             "Single actions of reconciles, by kind and outcome: done, failed.",
-            ["action", "outcome"],
-            buckets=_DURATIONS,
-            registry=registry,
+            "action",
+            "outcome",
         )
         self.running = Gauge("livia_reconciles_running", "Reconciles under way in this worker.", registry=registry)
         self.overdue = Counter(
@@ -46,9 +49,6 @@ class Metrics:
             ["by"],
             registry=registry,
         )
-        self.start_delay = Histogram(
-            "livia_work_start_delay_seconds",
-            "From the request for new work to its beginning.",
-            buckets=_DURATIONS,
-            registry=registry,
+        self.start_delay = _durations(
+            registry, "livia_work_start_delay_seconds", "From the request for new work to its beginning."
         )

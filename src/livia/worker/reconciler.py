@@ -6,57 +6,30 @@ the few hundredths of a second between two looks at a VRRP election.
 
 import time
 from concurrent.futures import Executor
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import structlog
-from msgspec import Struct
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 from livia.core.clock import Clock
-from livia.core.drivers import DriverError, Unreachable
-from livia.core.model.event import Event, Severity
+from livia.core.drivers import DriverError
 from livia.core.model.status import Provisioning
 from livia.core.model.tree import LoadBalancerTree
-from livia.core.plan.load_balancer import Kind, Settled, Wait, decide, election_pause
+from livia.core.plan.load_balancer import Act, Kind, Settled, Wait, decide, election_pause
 from livia.core.spec import CONTRACT_TLS, STICK_SIZE, TlsDefaults
-from livia.store import amphorae, confirmation, events, trees
+from livia.store import amphorae, trees
 from livia.store.engine import Database
 from livia.store.leases import Lease
-from livia.worker.attempt import FINAL_REFUSALS, STALE_FENCE, Attempt, Step, no_step
+from livia.worker.attempt import Attempt, Step, no_step
 from livia.worker.metrics import Metrics
+from livia.worker.outcome import Again, Done, Failed, Outcome
 from livia.worker.runner import Drivers, Runner
+from livia.worker.verdicts import Verdicts
 
 log = structlog.get_logger()
 
 #: more steps than the longest plan has; reaching it means that two facts contradict each other
 _STEP_LIMIT = 500
-_BACKOFF_FIRST = 0.2
-_BACKOFF_MOST = 30.0
-
-
-class Done(Struct, frozen=True, kw_only=True):
-    """The load balancer is as wanted."""
-
-    reason: str
-
-
-class Again(Struct, frozen=True, kw_only=True):
-    """Look again in `after` seconds. `settled`: all that was asked for is confirmed, only rests remain."""
-
-    after: float
-    reason: str
-    settled: bool = False
-
-
-class Failed(Struct, frozen=True, kw_only=True):
-    """It cannot be made so now: it shows ERROR. Another try comes in `after` seconds."""
-
-    after: float
-    reason: str
-
-
-Outcome: TypeAlias = Done | Again | Failed
 
 
 class Held(Protocol):
@@ -105,10 +78,9 @@ class Reconciler:
     def reconcile(self, held: Held, *, attempts: int, age: float, request_id: str | None = None) -> Outcome:
         """Bring the load balancer of the lease's key to what its rows say.
 
-        `request_id`: the request that this follows from, for the events.
+        `attempts`: how often the same was tried before; `age`: seconds since it was asked for; `request_id`: the
+        request that this follows from, for the events.
         """
-        key = held.lease.key
-        started = self._clock.monotonic()
         runner = Runner(
             self._database,
             self._drivers,
@@ -120,146 +92,110 @@ class Reconciler:
             request_id=request_id,
         )
         attempt = Attempt(runner, self._pool, self._clock, self._metrics, self._before)
-        tree: LoadBalancerTree | None = None
-        for step in range(_STEP_LIMIT):
-            if not held.valid():
-                return Again(after=0.0, reason="another worker took over")
-            tree = self._look(key, tree)
-            if tree is None:
-                return self._remove_orphan(runner, key, attempts)
-            if step == _STEP_LIMIT - 1:
-                return self._failed(tree, f"no end was found in {_STEP_LIMIT} steps", _BACKOFF_MOST, request_id)
-            elapsed = self._clock.monotonic() - started
-            decision = decide(tree, attempt.known(elapsed))
-            if isinstance(decision, Settled):
-                return Done(reason=decision.reason)
-            if isinstance(decision, Wait):
-                return self._wait(tree, decision, attempt, attempts, age + elapsed, request_id)
-            log.debug("step", load_balancer=key, reason=decision.reason)
-            held.at(decision.reason)
-            pause = election_pause(decision)
-            if pause > 0:
-                # Not for 0 s: that lets others run first, who on a busy machine take their time.
-                time.sleep(pause)
-            problem = attempt.perform(decision, tree)
-            if problem is not None:
-                return self._after_problem(tree, problem, attempts, age + elapsed, request_id)
-            if decision.actions[0].kind is Kind.CONFIRM:
-                held.confirm()
-                # A change that comes while others are confirmed is not as old as they were.
-                age = started - self._clock.monotonic()
-        raise AssertionError("the last step returns")
+        verdicts = self._verdicts(attempts, request_id)
+        return _Course(self._database, self._clock, held, runner, attempt, verdicts, age).run()
 
     def give_up(self, key: str, reason: str, request_id: str | None) -> None:
         """A reconcile of `key` hangs: what is pending shows ERROR."""
-        tree = self._look(key, None)
-        if tree is not None:
-            self._failed(tree, reason, _BACKOFF_MOST, request_id)
-
-    def _look(self, key: str, known: LoadBalancerTree | None) -> LoadBalancerTree | None:
         with self._database.read() as connection:
-            return trees.load(connection, key) if known is None else trees.look_again(connection, known)
+            tree = trees.load(connection, key)
+        if tree is not None:
+            self._verdicts(0, request_id).failed(tree, reason)
 
-    def _wait(
+    def _verdicts(self, attempts: int, request_id: str | None) -> Verdicts:
+        return Verdicts(self._database, self._clock, deadline=self._deadline, attempts=attempts, request_id=request_id)
+
+
+class _Course:
+    """One reconcile, from the first look to its outcome. `age`: seconds since what it is about was asked for."""
+
+    def __init__(
         self,
-        tree: LoadBalancerTree,
-        decision: Wait,
+        database: Database,
+        clock: Clock,
+        held: Held,
+        runner: Runner,
         attempt: Attempt,
-        attempts: int,
+        verdicts: Verdicts,
         age: float,
-        request_id: str | None,
-    ) -> Outcome:
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._held = held
+        self._runner = runner
+        self._attempt = attempt
+        self._verdicts = verdicts
+        self._begun = clock.monotonic()
+        self._asked = self._begun - age
+        self._steps = 0
+
+    def run(self) -> Outcome:
+        """Step by step, each after another look, as long as the lease is ours."""
+        tree: LoadBalancerTree | None = None
+        while self._held.valid():
+            tree = self._look(tree)
+            if tree is None:
+                return self._remove_orphan()
+            outcome = self._step(tree)
+            if outcome is not None:
+                return outcome
+        return Again(after=0.0, reason="another worker took over")
+
+    def _look(self, known: LoadBalancerTree | None) -> LoadBalancerTree | None:
+        with self._database.read() as connection:
+            return (
+                trees.load(connection, self._held.lease.key) if known is None else trees.look_again(connection, known)
+            )
+
+    def _step(self, tree: LoadBalancerTree) -> Outcome | None:
+        """Decide and do; None: there may be more to do."""
+        self._steps += 1
+        if self._steps == _STEP_LIMIT:
+            return self._verdicts.failed(tree, f"no end was found in {_STEP_LIMIT} steps")
+        now = self._clock.monotonic()
+        decision = decide(tree, self._attempt.known(now - self._begun))
+        if isinstance(decision, Settled):
+            return Done(reason=decision.reason)
+        age = now - self._asked
+        if isinstance(decision, Wait):
+            return self._wait(tree, decision, age)
+        return self._act(tree, decision, age)
+
+    def _wait(self, tree: LoadBalancerTree, decision: Wait, age: float) -> Outcome:
         """Nothing can be done now. What hinders the plan says more than the plan does."""
-        if attempt.hindrance is None:
-            return self._late(tree, decision.after, decision.reason, age, request_id, settled=decision.settled)
+        hindrance = self._attempt.hindrance
+        if hindrance is None:
+            return self._verdicts.not_yet(tree, decision.after, decision.reason, age, settled=decision.settled)
         # Nobody asked for what could not be begun: e.g. no host takes what a drained one has.
         settled = decision.settled or tree.load_balancer.provisioning_status is Provisioning.ACTIVE
-        return self._after_problem(tree, attempt.hindrance, attempts, age, request_id, settled=settled)
+        return self._verdicts.after_problem(tree, hindrance, age, settled=settled)
 
-    def _remove_orphan(self, runner: Runner, key: str, attempts: int) -> Outcome:
+    def _act(self, tree: LoadBalancerTree, decision: Act, age: float) -> Outcome | None:
+        log.debug("step", load_balancer=self._held.lease.key, reason=decision.reason)
+        self._held.at(decision.reason)
+        pause = election_pause(decision)
+        if pause > 0:
+            # Not for 0 s: that lets others run first, who on a busy machine take their time.
+            time.sleep(pause)
+        problem = self._attempt.perform(decision, tree)
+        if problem is not None:
+            return self._verdicts.after_problem(tree, problem, age)
+        if decision.actions[0].kind is Kind.CONFIRM:
+            self._held.confirm()
+            # A change that comes while others are confirmed is not as old as they were.
+            self._asked = self._clock.monotonic()
+        return None
+
+    def _remove_orphan(self) -> Outcome:
         """Not a load balancer, or not any more: perhaps an amphora without one, that somebody wants deleted."""
+        key = self._held.lease.key
         with self._database.read() as connection:
             orphan = amphorae.one(connection, key)
         if orphan is None or orphan.load_balancer_id is not None:
             return Done(reason="it does not exist any more")
         try:
-            runner.remove_orphan(orphan)
+            self._runner.remove_orphan(orphan)
         except DriverError as error:
-            runner.not_removed(key, error)
-            return Failed(after=_backoff(attempts), reason=error.message)
+            self._runner.not_removed(key, error)
+            return Failed(after=self._verdicts.pause, reason=error.message)
         return Done(reason="the amphora is gone")
-
-    def _after_problem(
-        self,
-        tree: LoadBalancerTree,
-        problem: DriverError,
-        attempts: int,
-        age: float,
-        request_id: str | None,
-        *,
-        settled: bool = False,
-    ) -> Outcome:
-        after = _backoff(attempts)
-        if problem.code == STALE_FENCE:
-            return Again(after=0.0, reason="a newer lease is known to the agent")
-        if problem.code in FINAL_REFUSALS:
-            return self._failed(tree, problem.message, _BACKOFF_MOST, request_id)
-        if not isinstance(problem, Unreachable):
-            self._database.transaction(
-                lambda connection: self._tell(connection, tree, problem.code, problem.message, request_id)
-            )
-        return self._late(tree, after, problem.message, age, request_id, settled=settled)
-
-    def _late(
-        self,
-        tree: LoadBalancerTree,
-        after: float,
-        reason: str,
-        age: float,
-        request_id: str | None,
-        *,
-        settled: bool = False,
-    ) -> Outcome:
-        if age < self._deadline or settled:
-            return Again(after=after, reason=reason, settled=settled)
-        reason = f"not done within {self._deadline:.0f} s: {reason}"
-        return self._failed(tree, reason, max(after, _BACKOFF_MOST), request_id)
-
-    def _failed(self, tree: LoadBalancerTree, reason: str, after: float, request_id: str | None) -> Failed:
-        def fail(connection: Connection) -> None:
-            confirmation.fail(connection, tree.load_balancer.id, self._clock.now())
-            # Together: who sees ERROR asks why, and must find it.
-            self._tell(connection, tree, "load_balancer.error", reason, request_id, Severity.ERROR)
-
-        self._database.transaction(fail)
-        return Failed(after=after, reason=reason)
-
-    def _tell(
-        self,
-        connection: Connection,
-        tree: LoadBalancerTree,
-        code: str,
-        message: str,
-        request_id: str | None,
-        severity: Severity = Severity.WARNING,
-    ) -> None:
-        """Add an event, unless the last one said the same."""
-        key = tree.load_balancer.id
-        last = events.of_load_balancer(connection, key, limit=1)
-        if last and last[-1][0].message == message:
-            return
-        entry = Event(
-            load_balancer_id=key,
-            object_type="load_balancer",
-            object_id=key,
-            severity=severity,
-            code=code,
-            message=message,
-            request_id=request_id,
-        )
-        events.add(connection, entry, self._clock.now())
-
-
-def _backoff(attempts: int) -> float:
-    """Seconds before another try."""
-    return min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))

@@ -20,7 +20,8 @@ from livia.store.engine import Database
 from livia.store.leases import Lease
 from livia.store.work import Due
 from livia.worker.metrics import Metrics
-from livia.worker.reconciler import Again, Done, Outcome, Reconciler
+from livia.worker.outcome import Again, Done, Outcome
+from livia.worker.reconciler import Reconciler
 from livia.worker.turns import Turns
 
 log = structlog.get_logger()

@@ -1,0 +1,85 @@
+"""What it means that a load balancer is not as wanted: another try, or ERROR too; its events say why."""
+
+from sqlalchemy import Connection
+
+from livia.core.clock import Clock
+from livia.core.drivers import DriverError, Unreachable
+from livia.core.model.event import Event, Severity
+from livia.core.model.tree import LoadBalancerTree
+from livia.store import confirmation, events
+from livia.store.engine import Database
+from livia.worker.attempt import FINAL_REFUSALS, STALE_FENCE
+from livia.worker.outcome import Again, Failed, Outcome
+
+_BACKOFF_FIRST = 0.2
+_BACKOFF_MOST = 30.0
+
+
+class Verdicts:
+    """Those of one reconcile. `deadline`: seconds after which an unfinished change shows ERROR; `attempts`: how often
+    the same had been tried before; `request_id`: the request that all this follows from."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, deadline: float, attempts: int = 0, request_id: str | None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._deadline = deadline
+        #: seconds before another try
+        self.pause = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))
+        self._request_id = request_id
+
+    def after_problem(
+        self, tree: LoadBalancerTree, problem: DriverError, age: float, *, settled: bool = False
+    ) -> Outcome:
+        """Something could not be done. `age`: seconds since the change was asked for; `settled`: as in `Again`."""
+        if problem.code == STALE_FENCE:
+            return Again(after=0.0, reason="a newer lease is known to the agent")
+        if problem.code in FINAL_REFUSALS:
+            return self.failed(tree, problem.message)
+        if not isinstance(problem, Unreachable):
+            self._database.transaction(lambda connection: self._tell(connection, tree, problem.code, problem.message))
+        return self.not_yet(tree, self.pause, problem.message, age, settled=settled)
+
+    def not_yet(
+        self, tree: LoadBalancerTree, after: float, reason: str, age: float, *, settled: bool = False
+    ) -> Outcome:
+        """Nothing is to be done for `after` seconds. `age`, `settled`: as in `after_problem`."""
+        if age < self._deadline or settled:
+            return Again(after=after, reason=reason, settled=settled)
+        return self.failed(tree, f"not done within {self._deadline:.0f} s: {reason}", after)
+
+    def failed(self, tree: LoadBalancerTree, reason: str, after: float = 0.0) -> Failed:
+        """What is pending shows ERROR. Another try comes after the longest pause, or in `after` seconds if longer."""
+
+        def fail(connection: Connection) -> None:
+            confirmation.fail(connection, tree.load_balancer.id, self._clock.now())
+            # Together: who sees ERROR asks why, and must find it.
+            self._tell(connection, tree, "load_balancer.error", reason, Severity.ERROR)
+
+        self._database.transaction(fail)
+        return Failed(after=max(after, _BACKOFF_MOST), reason=reason)
+
+    def _tell(
+        self,
+        connection: Connection,
+        tree: LoadBalancerTree,
+        code: str,
+        message: str,
+        severity: Severity = Severity.WARNING,
+    ) -> None:
+        """Add an event, unless the last one said the same."""
+        key = tree.load_balancer.id
+        last = events.of_load_balancer(connection, key, limit=1)
+        if last and last[-1][0].message == message:
+            return
+        entry = Event(
+            load_balancer_id=key,
+            object_type="load_balancer",
+            object_id=key,
+            severity=severity,
+            code=code,
+            message=message,
+            request_id=self._request_id,
+        )
+        events.add(connection, entry, self._clock.now())
