@@ -91,25 +91,22 @@ def create(
     app.resp_options.default_media_type = None  # type: ignore[assignment]
     errors.install(app)
     app.add_error_handler(TooLarge, _too_large)
-    app.add_route("/", Discovery(deps.settings))
-    app.add_route("/healthcheck", Healthcheck(deps, healthcheck or HealthcheckSettings()))
-    # Paths are known without `.json`.
-    app.add_route("/openapi", Description(deps.settings))
-    app.add_route("/lbaas", Version())
+    _add_descriptions(app, deps, healthcheck or HealthcheckSettings())
     _add_load_balancers(app, api)
-    for definition in _DEFINITIONS:
-        path = f"/lbaas/{definition.resource.url_word}"
-        app.add_route(path, Collection(api, definition))
-        app.add_route(f"{path}/{{object_id}}", Item(api, definition))
-    app.add_route("/lbaas/listeners/{object_id}/stats", ListenerStatistics(api))
-    app.add_route("/lbaas/pools/{object_id}/members", members.Members(api))
-    app.add_route("/lbaas/pools/{object_id}/members/{child_id}", ChildItem(api, members.CHILD))
-    app.add_route("/lbaas/l7policies/{object_id}/rules", Children(api, l7.RULE))
-    app.add_route("/lbaas/l7policies/{object_id}/rules/{child_id}", ChildItem(api, l7.RULE))
+    _add_parts(app, api)
     operator.add_routes(app, api)
     if isinstance(deps.network, NetworkCatalogue):
         catalogue.add_routes(app, api, deps.network)
     return app
+
+
+def _add_descriptions(app: falcon.App[Any, Any], deps: Deps, healthcheck: HealthcheckSettings) -> None:
+    """What the service tells of itself."""
+    app.add_route("/", Discovery(deps.settings))
+    app.add_route("/healthcheck", Healthcheck(deps, healthcheck))
+    # Paths are known without `.json`.
+    app.add_route("/openapi", Description(deps.settings))
+    app.add_route("/lbaas", Version())
 
 
 def _add_load_balancers(app: falcon.App[Any, Any], api: Api) -> None:
@@ -121,6 +118,19 @@ def _add_load_balancers(app: falcon.App[Any, Any], api: Api) -> None:
     app.add_route(f"{item}/stats", load_balancers.Statistics(api))
     app.add_route(f"{item}/events", Events(api))
     app.add_route(f"{item}/failover", load_balancers.Failover(api))
+
+
+def _add_parts(app: falcon.App[Any, Any], api: Api) -> None:
+    """What load balancers are made of."""
+    for definition in _DEFINITIONS:
+        path = f"/lbaas/{definition.resource.url_word}"
+        app.add_route(path, Collection(api, definition))
+        app.add_route(f"{path}/{{object_id}}", Item(api, definition))
+    app.add_route("/lbaas/listeners/{object_id}/stats", ListenerStatistics(api))
+    app.add_route("/lbaas/pools/{object_id}/members", members.Members(api))
+    app.add_route("/lbaas/pools/{object_id}/members/{child_id}", ChildItem(api, members.CHILD))
+    app.add_route("/lbaas/l7policies/{object_id}/rules", Children(api, l7.RULE))
+    app.add_route("/lbaas/l7policies/{object_id}/rules/{child_id}", ChildItem(api, l7.RULE))
 
 
 def _too_large(_request: falcon.Request, response: falcon.Response, _error: TooLarge, _params: dict[str, Any]) -> None:

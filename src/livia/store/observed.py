@@ -52,12 +52,7 @@ def load(
     members = _parts(connection, t.member, [each for each in ids if each not in known], t.member.c.pool_id)
     for key, generation in known.items():
         _add_news(connection, members, key, generation)
-    pools: dict[str, list[PoolPart]] = defaultdict(list)
-    pool = t.pool.c
-    for key, status, generation, owner in _rows(
-        connection, t.pool, ids, pool.id, pool.operating_status, pool.generation, pool.load_balancer_id
-    ):
-        pools[owner].append(PoolPart(key, Operating(status), generation, tuple(members[key])))
+    pools = _pools(connection, ids, members)
     return [
         Observed(
             id=key,
@@ -84,6 +79,16 @@ _NEWS = select(*_OF_MEMBER).where(
 def _add_news(connection: Connection, members: dict[str, list[Part]], key: str, settled: int) -> None:
     for member, status, generation, enabled, pool in connection.execute(_NEWS, {"owner": key, "settled": settled}):
         members[pool].append(Part(member, Operating(status), generation, enabled))
+
+
+def _pools(connection: Connection, ids: Sequence[str], members: dict[str, list[Part]]) -> dict[str, list[PoolPart]]:
+    found: dict[str, list[PoolPart]] = defaultdict(list)
+    of = t.pool.c
+    for key, status, generation, owner in _rows(
+        connection, t.pool, ids, of.id, of.operating_status, of.generation, of.load_balancer_id
+    ):
+        found[owner].append(PoolPart(key, Operating(status), generation, tuple(members[key])))
+    return found
 
 
 def _parts(

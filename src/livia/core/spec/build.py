@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from livia.core.model.amphora import Amphora, Role
 from livia.core.model.l7 import DEFAULT_REDIRECT_CODE, Action, CompareType, L7Policy, L7Rule
 from livia.core.model.listener import Listener
+from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.pool import HealthMonitor, Member, Pool, SessionPersistence
 from livia.core.model.status import Provisioning
 from livia.core.model.tree import LoadBalancerTree
@@ -35,10 +36,6 @@ def build(
 ) -> Spec:
     """The spec of `amphora`. `plugs[0]` is its port on the VIP network, further ones reach members."""
     load_balancer = tree.load_balancer
-    interfaces = tuple(
-        _interface(VIP_INTERFACE if index == 0 else _member_interface(plug), plug) for index, plug in enumerate(plugs)
-    )
-    others = tuple(other for other in tree.amphorae if other.id != amphora.id and other.vrrp_ip)
     pair = amphora.role is not Role.STANDALONE
     listeners = tuple(
         _listener(listener, tree) for listener in tree.listeners if _wanted(listener) and load_balancer.admin_state_up
@@ -48,22 +45,13 @@ def build(
         amphora_id=amphora.id,
         load_balancer_id=load_balancer.id,
         project_id=load_balancer.project_id,
-        interfaces=interfaces,
-        vips=tuple(
-            VipAddress(address=str(ip_address(address)), interface=VIP_INTERFACE)
-            for address in (
-                load_balancer.vip.address,
-                *(vip.ip_address for vip in load_balancer.additional_vips),
-            )
+        interfaces=tuple(
+            _interface(VIP_INTERFACE if index == 0 else _member_interface(plug), plug)
+            for index, plug in enumerate(plugs)
         ),
-        vrrp=_vrrp(load_balancer.id, amphora, others, advert_interval) if pair else None,
-        peers=tuple(
-            Peer(amphora_id=each.id, address=each.vrrp_ip)
-            for each in sorted(tree.amphorae, key=lambda each: each.id)
-            if each.vrrp_ip
-        )
-        if pair
-        else (),
+        vips=_vips(load_balancer),
+        vrrp=_vrrp(tree, amphora, advert_interval) if pair else None,
+        peers=_peers(tree) if pair else (),
         listeners=listeners,
         pools=tuple(_pool(pool) for pool in tree.pools if pool.id in used),
         stick_size=stick_size,
@@ -93,17 +81,31 @@ def _interface(name: str, plug: Plug) -> Interface:
     )
 
 
-def _vrrp(load_balancer_id: str, amphora: Amphora, others: tuple[Amphora, ...], advert_interval: float) -> Vrrp | None:
+def _vips(load_balancer: LoadBalancer) -> tuple[VipAddress, ...]:
+    addresses = (load_balancer.vip.address, *(vip.ip_address for vip in load_balancer.additional_vips))
+    return tuple(VipAddress(address=str(ip_address(address)), interface=VIP_INTERFACE) for address in addresses)
+
+
+def _peers(tree: LoadBalancerTree) -> tuple[Peer, ...]:
+    """Those that share stick tables: all amphorae, this one too."""
+    return tuple(
+        Peer(amphora_id=each.id, address=each.vrrp_ip)
+        for each in sorted(tree.amphorae, key=lambda each: each.id)
+        if each.vrrp_ip
+    )
+
+
+def _vrrp(tree: LoadBalancerTree, amphora: Amphora, advert_interval: float) -> Vrrp | None:
     if amphora.vrrp_ip is None:
         return None
     return Vrrp(
-        instance=load_balancer_id.replace("-", ""),
+        instance=tree.load_balancer.id.replace("-", ""),
         interface=VIP_INTERFACE,
         router_id=1,
         priority=amphora.vrrp_priority or PRIORITY[amphora.role],
         advert_interval=advert_interval,
         source=amphora.vrrp_ip,
-        peers=tuple(sorted(other.vrrp_ip for other in others if other.vrrp_ip)),
+        peers=tuple(sorted(each.vrrp_ip for each in tree.amphorae if each.id != amphora.id and each.vrrp_ip)),
     )
 
 
