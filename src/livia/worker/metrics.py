@@ -7,7 +7,7 @@ _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.
 _ATTEMPTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
-def _durations(registry: CollectorRegistry, name: str, about: str, *labels: str) -> Histogram:
+def _durations(name: str, about: str, labels: list[str], registry: CollectorRegistry) -> Histogram:
     return Histogram(name, about, labels, buckets=_DURATIONS, registry=registry)
 
 
@@ -16,10 +16,10 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.reconciles = _durations(
-            registry,
             "livia_reconcile_duration_seconds",
             "Looks at a load balancer, with what they did, by outcome: done, again, failed, broken_off.",
-            "outcome",
+            ["outcome"],
+            registry,
         )
         self.attempts = Histogram(
             "livia_reconcile_attempts",
@@ -28,11 +28,10 @@ class Metrics:
             registry=registry,
         )
         self.actions = _durations(
-            registry,
             "livia_action_duration_seconds",
             "Single actions of reconciles, by kind and outcome: done, failed.",
-            "action",
-            "outcome",
+            ["action", "outcome"],
+            registry,
         )
         self.running = Gauge("livia_reconciles_running", "Reconciles under way in this worker.", registry=registry)
         self.overdue = Counter(
@@ -50,5 +49,5 @@ class Metrics:
             registry=registry,
         )
         self.start_delay = _durations(
-            registry, "livia_work_start_delay_seconds", "From the request for new work to its beginning."
+            "livia_work_start_delay_seconds", "From the request for new work to its beginning.", [], registry
         )
