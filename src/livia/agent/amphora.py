@@ -8,11 +8,12 @@ from threading import Lock
 import structlog
 from msgspec.structs import replace
 
-from livia.agent import parting, services
+from livia.agent import parting
 from livia.agent.acceptance import check, check_material
 from livia.agent.datagram.packets import Packets
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.agent.errors import HaproxyRefusedError, PlumbingError, RefusalError, StaleFenceError
+from livia.agent.familiar import familiar
 from livia.agent.haproxy.master import ReloadFailedError
 from livia.agent.haproxy.peers import learned
 from livia.agent.haproxy.process import Haproxy
@@ -24,11 +25,11 @@ from livia.agent.material import Material
 from livia.agent.plumbing.amphora import AmphoraNetwork
 from livia.agent.plumbing.held import Held
 from livia.agent.probes.target import MemberKey
+from livia.agent.processes import Processes
 from livia.agent.prometheus.scrape import Source
 from livia.agent.prometheus.translation import Exposed, exposed
-from livia.agent.supervise import write_service
 from livia.core.report import Applied
-from livia.core.spec import Assignment, Interface, Spec, digest
+from livia.core.spec import Assignment, Interface, Spec, canonical, digest_of
 
 log = structlog.get_logger()
 
@@ -53,8 +54,8 @@ class Amphora:
         self.haproxy = Haproxy(host, self.directory, self._material, self.probes)
         self.packets = Packets(self._network.namespace, self.probes, host.pace)
         self._metrics = Source(self._network.namespace, self.directory.path, self._exposed)
-        self._services = (f"{amphora_id}.h", f"{amphora_id}.k")
         self.keepalived = Keepalived(self.directory)
+        self._processes = Processes(host, self.directory, self._network.namespace, self.haproxy, self.keepalived)
         self._held = Held(self._network.namespace)
 
     # -- what the API asks for ---------------------------------------------------------------------------------
@@ -64,11 +65,13 @@ class Amphora:
         before = self.record
         if before is not None and assignment.fence < before.assignment.fence:
             raise StaleFenceError(assignment.fence, before.assignment.fence)
-        spec = assignment.spec
+        known = self._accepted or (before.assignment.spec if before is not None else None)
+        spec = assignment.spec if known is None else familiar(assignment.spec, known)
         check(spec, self._accepted)
         self._accepted = spec
         check_material(spec, assignment.material)
-        record = Record(assignment=replace(assignment, material={}), digest=digest(spec))
+        text = canonical(spec)
+        record = Record(assignment=replace(assignment, spec=spec, material={}), digest=digest_of(text))
         if before is None:
             self._create(spec, assignment.material)
         else:
@@ -78,7 +81,7 @@ class Amphora:
             except RefusalError:
                 self._material.prune(before.assignment.spec)
                 raise
-        self.directory.write_record(record)
+        self.directory.write_record(record, text)
         self.record = record
         self.directory.clear_pending()
         self._material.prune(spec)
@@ -125,11 +128,10 @@ class Amphora:
         spec = self.record.assignment.spec if self.record is not None else None
         if spec is None or spec.vrrp is None or not self.holds_vip(spec):
             return
-        _haproxy, keepalived_name = self._services
         parting.give_way(
             self._network.namespace,
             [vip.address for vip in spec.vips],
-            lambda: self._host.supervisor.stop(keepalived_name),
+            self._processes.end_keepalived,
             lambda: self.holds_vip(spec),
         )
 
@@ -230,7 +232,7 @@ class Amphora:
             finally:
                 self.haproxy.judge(trial)
             self.haproxy.accept(text, spec)
-            self._start(spec, vrrp)
+            self._processes.start(spec, vrrp)
             if alone:
                 self._plug(spec)
         except RefusalError:
@@ -246,30 +248,6 @@ class Amphora:
             self.packets.apply(spec)
 
         self._network.apply(spec, prepare)
-
-    def _start(self, spec: Spec, vrrp: str | None) -> None:
-        """Write what services need, and have them supervised."""
-        self.directory.haproxy_exit.unlink(missing_ok=True)
-        self.keepalived.hold_back()
-        self._write_services(spec, vrrp)
-        haproxy_name, keepalived_name = self._services
-        self._host.supervisor.add(haproxy_name, self.directory.haproxy_service)
-        if vrrp is not None:
-            self._host.supervisor.add(keepalived_name, self.directory.keepalived_service)
-            self._host.supervisor.restart(keepalived_name)
-        self._host.supervisor.restart(haproxy_name)
-        self.haproxy.await_start()
-
-    def _write_services(self, spec: Spec, vrrp: str | None) -> None:
-        group = self._host.groups.make(self.id)
-        namespace, config = self._network.namespace, self._host.config
-        write_service(
-            self.directory.haproxy_service,
-            *services.haproxy(namespace, config.haproxy, group, tracked=vrrp is not None),
-        )
-        self.keepalived.write(spec, vrrp)
-        if vrrp is not None:
-            write_service(self.directory.keepalived_service, *services.keepalived(namespace, config.keepalived, group))
 
     def _change(self, running: Spec, wanted: Spec) -> None:
         text = self.haproxy.text(wanted)
@@ -328,16 +306,11 @@ class Amphora:
             self._host.prober.suspend(self.probes)
         self._plug(wanted)
         self.haproxy.accept(text, wanted)
-        haproxy_name, keepalived_name = self._services
-        if not (self._host.supervisor.has(haproxy_name) and self.haproxy.worker.answers()):
-            self._start(wanted, vrrp)
+        if not self._processes.serve():
+            self._processes.start(wanted, vrrp)
             self.keepalived.reload()
             return
-        self._write_services(wanted, vrrp)
-        if vrrp is not None:
-            self._host.supervisor.add(keepalived_name, self.directory.keepalived_service)
-            self._host.supervisor.restart(keepalived_name)
-            self.keepalived.reload()
+        self._processes.go_on(wanted, vrrp)
         try:
             self.haproxy.reload(running, wanted)
         except (RuntimeApiError, ReloadFailedError) as error:
@@ -380,12 +353,7 @@ class Amphora:
         if self.record is not None:
             with suppress(RuntimeApiError):
                 self.haproxy.counting.look({listener.id for listener in self.record.assignment.spec.listeners})
-        self._host.supervisor.forget(*self._services)
-        self._host.groups.kill(self.id)
-        services_here = (self.directory.haproxy_service, self.directory.keepalived_service)
-        self._host.supervisor.await_end(*(service for service in services_here if service.exists()))
-        # A supervisor may have started its service once more before it heard that it is over.
-        self._host.groups.kill(self.id)
+        self._processes.end()
         self.haproxy.counting.close()
 
     def _dismantle(self, spec: Spec | None) -> None:

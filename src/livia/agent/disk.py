@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from livia.agent.errors import PlumbingError
 from livia.core.spec import Assignment
@@ -93,10 +92,11 @@ class AmphoraDirectory:
         except FileNotFoundError:
             return None
 
-    def write_record(self, record: Record) -> None:
-        """Remember what was applied."""
-        plain = replace(record, assignment=replace(record.assignment, material={}))
-        write(self.record, msgspec.json.encode(plain))
+    def write_record(self, record: Record, spec: bytes) -> None:
+        """Remember what was applied. `spec`: the JSON of the record's, which is most of it."""
+        known = record.assignment
+        plain = {"fence": known.fence, "generation": known.generation, "spec": msgspec.Raw(spec)}
+        write(self.record, msgspec.json.encode({"assignment": plain, "digest": record.digest}))
 
     def mark_pending(self) -> None:
         """A change begins."""

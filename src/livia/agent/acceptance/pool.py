@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from livia.agent.acceptance.fields import address, between, unique
 from livia.agent.errors import InvalidSpecError
+from livia.agent.familiar import apart
 from livia.agent.names import checked_id
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
@@ -39,8 +40,9 @@ def check_pool(pool: PoolSpec, accepted: Sequence[MemberSpec] = ()) -> None:
             raise InvalidSpecError(f"There are no cookies in {pool.protocol} (pool {pool.id}).")
         if persistence.granularity is not None:
             address(persistence.granularity, "netmask of session persistence")
-    known = {member.id: member for member in accepted}
-    for member in pool.members:
+    before, now = apart(accepted, pool.members)
+    known = {member.id: member for member in accepted[before]}
+    for member in pool.members[now]:
         if known.get(member.id) != member:
             _member(member)
     unique("member", (member.id for member in pool.members))

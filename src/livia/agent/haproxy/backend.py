@@ -1,9 +1,10 @@
 """A pool of a listener as a backend (contract 95, section 4.2)."""
 
 import re
+from collections.abc import Iterable
 
 from livia.agent.haproxy.persistence import persistence
-from livia.agent.haproxy.server import milliseconds, seconds, server_lines
+from livia.agent.haproxy.server import milliseconds, seconds
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.tls import server_words
 from livia.agent.haproxy.verdicts import checked
@@ -46,7 +47,8 @@ _TLS_HEADERS = _HEADERS | {
 _CLIENT_AND_PORT = "tcp-request content set-var-fmt(txn.client) %[src]:%[src_port]"
 
 
-def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> Section:
+def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str, servers: Iterable[str]) -> Section:
+    """`servers`: the lines of the pool's members."""
     lines = [mode(listener), line("balance", *_BALANCE[pool.algorithm])]
     if pool.algorithm is Algorithm.SOURCE_IP_PORT:
         lines.append(_CLIENT_AND_PORT)
@@ -70,7 +72,7 @@ def backend(listener: ListenerSpec, pool: PoolSpec, load_balancer_id: str) -> Se
     encryption = server_words(listener, pool)
     if encryption:
         lines.append(line("default-server", *encryption))
-    lines += server_lines(pool)
+    lines += servers
     return Section(line("backend", backend_name(pool.id, listener.id)), tuple(lines))
 
 

@@ -21,6 +21,7 @@ from livia.agent.haproxy.server import ids
 from livia.agent.haproxy.servers import AtRuntime, ByReload, Surroundings, twin_of
 from livia.agent.haproxy.verdicts import checked
 from livia.agent.haproxy.wiring import backend_name, backends
+from livia.agent.haproxy.written import Written
 from livia.agent.host import Host
 from livia.agent.material import Material
 from livia.agent.probes.target import MemberKey
@@ -46,6 +47,7 @@ class Haproxy:
         self._material = material
         self.worker = Worker(directory.path)
         self.master = Master(directory.path)
+        self._written = Written()
         self.departures = Departures(self.worker)
         self._certificates = Certificates(self.worker, material.pem)
         self._twins = Twins(self.worker, self.departures)
@@ -53,7 +55,7 @@ class Haproxy:
 
     def text(self, spec: Spec) -> str:
         """Its configuration file. Raises InvalidSpecError."""
-        return render.render(spec, self._host.machine)
+        return render.render(spec, self._host.machine, self._written)
 
     def try_out(self, text: str, spec: Spec) -> Trial:
         """Have HAProxy judge a file, and the key material of its spec, that replace nothing yet. Raises

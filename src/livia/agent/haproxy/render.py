@@ -10,6 +10,7 @@ from livia.agent.haproxy.frontend import frontend
 from livia.agent.haproxy.persistence import stick_tables
 from livia.agent.haproxy.text import Section, line
 from livia.agent.haproxy.wiring import backends, is_scraped, streams
+from livia.agent.haproxy.written import Written
 from livia.core.spec import Spec
 
 
@@ -21,14 +22,19 @@ class Machine(Struct, frozen=True, kw_only=True):
     group: str = "haproxy"
 
 
-def render(spec: Spec, machine: Machine) -> str:
-    """The whole file. `spec` has passed `check`. Raises InvalidSpecError for what is too long."""
+def render(spec: Spec, machine: Machine, written: Written | None = None) -> str:
+    """The whole file. `spec` has passed `check`; `written`: what is kept of the one before, which saves words only.
+    Raises InvalidSpecError for what is too long."""
+    written = written or Written()
     sections = [_global(spec, machine), _DEFAULTS]
     tables = stick_tables(spec)
     if tables is not None:
         sections.append(tables)
     sections += [frontend(spec, listener) for listener in streams(spec)]
-    sections += [backend(listener, pool, spec.load_balancer_id) for listener, pool in backends(spec)]
+    sections += [
+        backend(listener, pool, spec.load_balancer_id, written.lines(pool)) for listener, pool in backends(spec)
+    ]
+    written.keep(pool.id for pool in spec.pools)
     if is_scraped(spec):
         sections += prometheus.sections()
     return "\n".join(section.text() for section in sections)

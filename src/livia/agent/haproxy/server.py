@@ -1,5 +1,6 @@
 """One member as HAProxy sees it: the words of its `server` line, in a file and at run time (manual, section 5.2)."""
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from zlib import crc32
@@ -10,7 +11,7 @@ from livia.agent.probes.target import probed
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
 
-#: addresses whose form is kept: members that a change leaves alone are most of the work of writing its file
+#: addresses and ids whose form is kept: members that a change leaves alone are most of the work of writing its file
 _REMEMBERED = 16384
 #: A check every 0 s, or one that must be answered in 0 s, is refused or endless in HAProxy.
 _LEAST_SECONDS = 1
@@ -59,6 +60,7 @@ def ids(pool: PoolSpec) -> dict[str, int]:
     return {name: number for number, name in taken.items()}
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def first_id(name: str) -> int:
     """The id of a server of this name, unless another has it."""
     return crc32(name.encode()) % (_IDS - 1) + 1
@@ -80,12 +82,12 @@ def words(pool: PoolSpec, member: MemberSpec, number: int) -> list[str]:
     return result
 
 
-def server_lines(pool: PoolSpec) -> list[str]:
-    """The `server` lines of a file. What members of one kind have in common is worded once."""
-    numbers = ids(pool)
+def server_lines(pool: PoolSpec, members: Iterable[MemberSpec], numbers: Mapping[str, int]) -> list[str]:
+    """The `server` lines of a file for some of a pool's members; `numbers`: the ids of its servers. What members of one
+    kind have in common is worded once."""
     rests: dict[tuple[object, ...], str] = {}
     found = []
-    for member in pool.members:
+    for member in members:
         number = numbers[member.id]
         # Nothing in it needs quotes: ids, addresses and numbers have been checked.
         begin = f"server {member.id} {endpoint(member.address, member.port)} id {number} weight {member.weight}"

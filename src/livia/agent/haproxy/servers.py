@@ -13,11 +13,12 @@ stay at a member by its name or id (stick tables, cookies, hashes of addresses) 
 new worker is loaded instead: it keeps names and ids.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from livia.agent.familiar import apart
 from livia.agent.haproxy.backend import HASHES
 from livia.agent.haproxy.server import first_id, ids, words
 from livia.agent.haproxy.text import line
@@ -91,17 +92,18 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
     if new.tls is not None and new.tls.certificate is not None and not old.members and new.members:
         # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3).
         return ByReload("the first member of a pool with a client certificate")
-    before = {member.id: member for member in old.members}
+    alike = _checks(old) == _checks(new)
+    was, comes = _concerned(old, new) if alike else (old.members, new.members)
+    before = {member.id: member for member in was}
     now: Mapping[str, int] = {}
-    if before.keys() != {member.id for member in new.members}:
+    if before.keys() != {member.id for member in comes}:
         now, then = ids(new), ids(old)
         if any(now[name] != then[name] for name in now.keys() & then.keys()):
             return ByReload("a member's server needs another id")
-    alike = _checks(old) == _checks(new)
     commands: list[Command] = []
     replacements: list[Replacement] = []
     returns: list[str] = []
-    for member in new.members:
+    for member in comes:
         previous = before.pop(member.id, None)
         if alike and previous == member:
             continue
@@ -126,6 +128,11 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
         path = f"{backend}/{name}"
         departures.append(Departure(around.twins.get(path, path), member, _checks(old)))
     return AtRuntime(tuple(commands), tuple(replacements), tuple(departures), tuple(returns))
+
+
+def _concerned(old: PoolSpec, new: PoolSpec) -> tuple[Sequence[MemberSpec], Sequence[MemberSpec]]:
+    there, here = apart(old.members, new.members)
+    return old.members[there], new.members[here]
 
 
 def arrival(path: str, listener: ListenerSpec, pool: PoolSpec, member: MemberSpec, number: int) -> list[Command]:

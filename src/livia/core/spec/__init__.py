@@ -4,7 +4,7 @@ The worker builds it from the model (`build`), the agent makes it so. It travels
 `Assignment`; equal specs have equal digests, whatever their generation and fence.
 """
 
-from livia.core.spec.assignment import SPEC_VERSION, Assignment, Spec, digest
+from livia.core.spec.assignment import SPEC_VERSION, Assignment, Spec, canonical, digest, digest_of
 from livia.core.spec.build import PRIORITY, build
 from livia.core.spec.listener import ListenerSpec, PolicySpec, RuleSpec
 from livia.core.spec.material import CONTRACT_TLS, Offer, TlsDefaults, Wanted, named_in, wanted, with_tls
@@ -52,7 +52,9 @@ __all__ = [
     "Vrrp",
     "Wanted",
     "build",
+    "canonical",
     "digest",
+    "digest_of",
     "is_stick_size",
     "name_of",
     "named_in",

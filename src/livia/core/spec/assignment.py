@@ -44,6 +44,16 @@ class Assignment(Struct, frozen=True, kw_only=True):
         return f"Assignment(fence={self.fence}, generation={self.generation}, spec={self.spec!r}, material={names})"
 
 
+def canonical(spec: Spec) -> bytes:
+    """The JSON of a spec, the same for equal specs: in the order of the fields, as it also travels."""
+    return msgspec.json.encode(spec, order="deterministic")
+
+
 def digest(spec: Spec) -> str:
-    """SHA-256 of the spec's canonical JSON, 64 hex characters."""
-    return hashlib.sha256(msgspec.json.encode(spec, order="sorted")).hexdigest()
+    """Of its canonical JSON (`digest_of`)."""
+    return digest_of(canonical(spec))
+
+
+def digest_of(text: bytes) -> str:
+    """SHA-256 of a canonical JSON, 64 hex characters."""
+    return hashlib.sha256(text).hexdigest()

@@ -36,7 +36,9 @@ class MonitorSpec(Struct, frozen=True, kw_only=True):
     domain_name: str | None = None
 
 
-class MemberSpec(Struct, frozen=True, kw_only=True):
+class MemberSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of perhaps thousands: what is as usual is not said."""
+
     id: str
     address: str
     port: int
