@@ -17,12 +17,24 @@ from benchmarks.figures import Figure, median
 from benchmarks.processes import cpu_seconds
 from benchmarks.scene import Scene
 from livia.agent.acceptance import check
+from livia.agent.familiar import familiar
 from livia.agent.haproxy.change import plan
 from livia.agent.haproxy.render import Machine, render
 from livia.agent.haproxy.servers import AtRuntime, Surroundings
+from livia.agent.haproxy.written import Written
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PoolProtocol
-from livia.core.spec import Assignment, ListenerSpec, MemberSpec, MonitorSpec, PoolSpec, Spec, build, digest
+from livia.core.spec import (
+    Assignment,
+    ListenerSpec,
+    MemberSpec,
+    MonitorSpec,
+    PoolSpec,
+    Spec,
+    build,
+    canonical,
+    digest_of,
+)
 from livia.store import trees
 
 #: milliseconds for a thousand members, controller included
@@ -34,13 +46,13 @@ _ALONE = 0.2
 def agent(*, rounds: int = 20) -> Iterator[Figure]:
     """CPU milliseconds of one weight change, in pools of 10, 100 and 1,000 members."""
     for count in (10, 100, 1000):
-        spent = []
+        spent, written = [], Written()
         running = _spec(count)
         for number in range(rounds):
             wanted = _heavier(running, number % 200 + 2)
             body = msgspec.json.encode(Assignment(fence=1, generation=number, spec=wanted))
             begin = time.thread_time()
-            running = _change(running, body)
+            running = _change(running, body, written)
             spent.append((time.thread_time() - begin) * 1000)
         yield median(f"agent_cpu_per_member_change_{count}", spent, "ms", most=_MOST)
 
@@ -112,11 +124,11 @@ def _reading(scene: Scene, key: str, rounds: int = 10) -> float:
     return (time.thread_time() - begin) / rounds * 1000
 
 
-def _change(running: Spec, body: bytes) -> Spec:
-    wanted = msgspec.json.decode(body, type=Assignment).spec
+def _change(running: Spec, body: bytes, written: Written) -> Spec:
+    wanted = familiar(msgspec.json.decode(body, type=Assignment).spec, running)
     check(wanted, running)
-    digest(wanted)
-    render(wanted, Machine(connections=4000))
+    digest_of(canonical(wanted))
+    render(wanted, Machine(connections=4000), written)
     # Twice, as the agent does: whether there is something to judge, and then to do it.
     steps = [plan(running, wanted, Surroundings()) for _ in range(2)]
     assert all(isinstance(step, AtRuntime) and len(step.commands) == 1 for step in steps)
