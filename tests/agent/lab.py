@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -39,6 +40,7 @@ from livia.core.spec import (
     name_of,
 )
 from livia.pki.authority import Authority
+from livia.pki.sockets import ClosingSocket
 from tests.ports import free_port
 
 NETWORK = "11111111-0000-4000-8000-000000000001"
@@ -190,12 +192,15 @@ class Lab:
         return self._pool.request(method, path, body=body, retries=urllib3.Retry(3, allowed_methods=None))
 
     def connect(self, certificate: Path | None) -> urllib3.HTTPSConnectionPool:
+        context = ssl.create_default_context(cafile=str(self.agents_ca))
+        context.sslsocket_class = ClosingSocket
+        if certificate is not None:
+            context.load_cert_chain(certificate)
         return urllib3.HTTPSConnectionPool(
             "127.0.0.1",
             self.config.bind_port,
             maxsize=8,
-            ca_certs=str(self.agents_ca),
-            cert_file=str(certificate) if certificate else None,
+            ssl_context=context,
             assert_hostname="host-1",
             server_hostname="host-1",
             timeout=30,

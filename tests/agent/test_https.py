@@ -3,12 +3,14 @@
 import os
 import socket
 import ssl
+import struct
 import time
 
 import msgspec
 import pytest
 import urllib3
 
+from livia.agent.https import tls_context
 from livia.agent.server import LARGEST_BODY
 from livia.core.spec import Assignment
 from livia.pki.authority import Authority
@@ -35,11 +37,25 @@ def test_old_tls_is_refused(running: Lab) -> None:
     address = ("127.0.0.1", running.config.bind_port)
     with (
         socket.create_connection(address) as stream,
-        # A socket whose handshake fails while it is wrapped would be nobody's to close.
         context.wrap_socket(stream, server_hostname="host-1", do_handshake_on_connect=False) as encrypted,
         pytest.raises(ssl.SSLError),
     ):
         encrypted.do_handshake()
+
+
+def test_who_goes_before_the_handshake_leaves_no_socket_open(lab: Lab) -> None:
+    context = tls_context(lab.config.certificate, lab.config.client_ca)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gone = socket.create_connection(listening.getsockname())
+        accepted, _address = listening.accept()
+        # No lingering: closing resets the connection.
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+        number = accepted.fileno()
+        with pytest.raises(ConnectionResetError):
+            context.wrap_socket(accepted, server_side=True)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
 
 
 def test_garbage_and_silence_keep_nobody_waiting(running: Lab) -> None:

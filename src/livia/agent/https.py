@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from livia.pki.reloading import ReloadingContext
+from livia.pki.sockets import ClosingSocket
 
 log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def tls_context(certificate: Path, client_ca: Path) -> ssl.SSLContext:
     """TLS 1.2 or later; only clients whose certificate is from `client_ca`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = ClosingSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate)
@@ -68,8 +70,6 @@ class HttpsServer(ThreadingMixIn, TCPServer):
         """The life of one connection, in its own thread."""
         connection: socket.socket = request
         try:
-            # Of a client that is gone by now wrap_socket() would leave a socket open.
-            connection.getpeername()
             connection.settimeout(_HANDSHAKE)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.context.current().wrap_socket(connection, server_side=True) as secure:

@@ -16,6 +16,7 @@ from livia.core.report import Applied, Held, Refused
 from livia.core.spec import Assignment
 from livia.core.trace import HEADERS
 from livia.pki.reloading import ReloadingContext
+from livia.pki.sockets import ClosingSocket
 
 _CERTIFICATE = "/v1/certificate"
 
@@ -133,6 +134,7 @@ def _ids() -> dict[str, str]:
 
 def _context(tls: AgentTls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(tls.server_ca))
+    context.sslsocket_class = ClosingSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(str(tls.certificate))
     return context
