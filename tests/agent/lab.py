@@ -76,7 +76,7 @@ ThreadingHTTPServer(("::", 80), Answer).serve_forever()
 """
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait for a condition; fails when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -127,7 +127,7 @@ class Lab:
         ready = Event()
         self._thread = Thread(target=main.run, args=(self.config,), kwargs={"ready": ready.set, "stop": self._stop})
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(30)
 
     def stop(self) -> None:
         """End the agent in its thread."""
@@ -258,7 +258,7 @@ class Lab:
         assert pid is not None
         return pid
 
-    def hear(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 10.0) -> dict[str, Any]:
+    def hear(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 30.0) -> dict[str, Any]:
         """The first heartbeat that is `wanted`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

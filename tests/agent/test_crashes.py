@@ -157,4 +157,4 @@ def test_a_killed_haproxy_comes_back_as_it_was(running: Lab) -> None:
     running.apply(spec)
     running.apply(single((pool(member(1), member(2), monitor=monitor()),)), 2)
     end(running.worker_pid(spec.amphora_id))
-    eventually(lambda: {running.get(client, VIP)[1] for _ in range(2)} == {"one", "two"}, 5)
+    eventually(lambda: {running.get(client, VIP)[1] for _ in range(2)} == {"one", "two"}, 30)

@@ -58,7 +58,7 @@ def test_clients_continue_with_the_peer_of_a_vanished_master_at_the_same_members
         master = first if _holds(running, first) else second
         running.fabric.unplug([running.names.port(master.interfaces[0].port_id)])
         # What remembers clients is not shared; what they are first sent to is.
-        eventually(lambda: opened.ask() == before[0], 5)
+        eventually(lambda: opened.ask() == before[0], 30)
     assert _sources(running, client) == before
 
 

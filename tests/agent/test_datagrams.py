@@ -170,7 +170,7 @@ def test_source_persistence_outlives_flows_and_ends_by_its_timeout(site: Site) -
     # Clients are remembered through changes of the pool, and by nothing else once it is over.
     site.apply(_members(spec, *spec.pools[0].members, udp(4, address="172.31.213.13", port=55)))
     assert {ask(site.client) for _ in range(4)} == {first}
-    eventually(lambda: "expires" not in site.nft("list map inet livia sticky4-udp-1"), 5)
+    eventually(lambda: "expires" not in site.nft("list map inet livia sticky4-udp-1"), 30)
 
 
 def test_granularity_counts_a_network_as_one_client(site: Site) -> None:

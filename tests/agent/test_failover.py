@@ -9,7 +9,7 @@ from livia.core.report import Applied
 from livia.core.spec import PersistenceSpec, Spec
 from tests.agent.lab import VIP, Lab, end, eventually, member, monitor, pair, pool
 
-_BOUND = 3.0
+_BOUND = 20.0
 
 
 def _serving_pair(lab: Lab) -> tuple[str, Spec, Spec]:

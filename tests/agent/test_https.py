@@ -66,7 +66,8 @@ def test_garbage_and_silence_keep_nobody_waiting(running: Lab) -> None:
         stream.sendall(os.urandom(500))
     begin = time.monotonic()
     assert running.request("GET", "/v1/info").status == 200
-    assert time.monotonic() - begin < 2
+    # One after the other, the silent ones alone would take minutes.
+    assert time.monotonic() - begin < 20
     for stream in silent + noisy:
         stream.close()
 

@@ -148,7 +148,7 @@ def test_udp_is_down_where_it_is_refused_or_nobody_lives(place: Place) -> None:
         with place.watching(_datagrams(MonitorType.UDP_CONNECT, up, closed)) as sight:
             sight.settles("UP", "DOWN")
             sight.follow(_datagrams(MonitorType.UDP_CONNECT, up, member(2, address=_GONE)))
-            eventually(lambda: sight.texts() == ["UP", "DOWN"], 15)
+            eventually(lambda: sight.texts() == ["UP", "DOWN"], 30)
 
 
 def test_sctp_is_up_when_init_is_acknowledged(place: Place) -> None:

@@ -112,7 +112,7 @@ class Scene:
 
     def expect(self, name: str, *figures: int) -> None:
         """Both ways of counting come to these figures, and stay there."""
-        eventually(lambda: self.total(name) == figures or self._tell(name, figures), 5)
+        eventually(lambda: self.total(name) == figures or self._tell(name, figures), 30)
         time.sleep(0.4)
         assert self.total(name) == figures
         assert tuple(self.added[name][key] for key in _FIELDS) == figures

@@ -12,7 +12,7 @@ from tests.agent.members import HttpServer, Request, Server, Stream, answer, con
 from tests.agent.site import MEMBERS, Site
 
 HTTP, TCP, INSPECTED, ENDLESS, LONGEST = 80, 81, 82, 83, 84
-_SHORT = {"timeout_client_data": 600, "timeout_member_connect": 300, "timeout_member_data": 400}
+_SHORT = {"timeout_client_data": 1500, "timeout_member_connect": 300, "timeout_member_data": 1500}
 _ALL = ("timeout_client_data", "timeout_member_connect", "timeout_member_data", "timeout_tcp_inspect")
 
 
@@ -41,7 +41,7 @@ def test_a_silent_member_is_a_504(site: Site) -> None:
         status, text = site.ask(HTTP)
         over.set()
     assert (status, "The server didn't respond in time" in text) == (504, True)
-    assert time.monotonic() - started >= 0.4
+    assert time.monotonic() - started >= 1.4
 
 
 def test_a_silent_member_ends_a_connection_of_bytes(site: Site) -> None:
@@ -97,12 +97,12 @@ def test_a_body_may_be_as_slow_as_it_wants_while_it_comes(site: Site) -> None:
 def test_a_connection_is_kept_as_long_as_a_client_may_be_silent(site: Site) -> None:
     with HttpServer(site.members, 8001), connect(site.client, VIP, HTTP) as stream:
         for _ in range(2):
+            time.sleep(0.3)
+            asked = time.monotonic()
             stream.socket.sendall(request())
             assert response(stream).status == 200
-            time.sleep(0.3)
-        started = time.monotonic()
         assert stream.rest() == b""
-        assert time.monotonic() - started >= 0.2
+        assert time.monotonic() - asked >= 1.4
 
 
 def test_members_meet_clients_that_have_spoken_or_had_their_time(site: Site) -> None:

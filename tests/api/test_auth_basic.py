@@ -150,7 +150,7 @@ def test_broken_files_leave_the_users_before(room: Room) -> None:
 
 
 def test_a_password_is_checked_once(room: Room) -> None:
-    """A known header costs no bcrypt: a hundred requests take less than two checks of cost 12 do."""
+    """A known header costs no bcrypt: a hundred requests take less than ten checks of cost 12 do."""
     hashed = bcrypt.hashpw(b"apple", bcrypt.gensalt(12)).decode()
     room.path.write_text(f"alice:{hashed}\n")
     assert room.get("alice", "apple").status == 200
@@ -161,7 +161,7 @@ def test_a_password_is_checked_once(room: Room) -> None:
     headers = basic("alice", "apple")
     for _ in range(100):
         assert room.harness.client.request("GET", "/v2", root="", headers=headers).status == 200
-    assert time.process_time() - start < 2 * once
+    assert time.process_time() - start < 10 * once
 
 
 def test_adding_and_removing(tmp_path: Path) -> None:

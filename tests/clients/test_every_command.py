@@ -71,7 +71,7 @@ class Telling:
             found = self.system.api.get("/loadbalancers")["loadbalancers"]
             return all(each["provisioning_status"] == "ACTIVE" for each in found)
 
-        wait_for(quiet, 20, "every load balancer is ACTIVE")
+        wait_for(quiet, 30, "every load balancer is ACTIVE")
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -113,14 +113,14 @@ def _serve(system: System, vip: str) -> None:
             with other:
                 return other.code, other.headers["location"] or ""
 
-    wait_for(lambda: answer("/") == (200, "web-1\n"), 10, "web-1 answers through the VIP")
-    wait_for(lambda: answer("/old/page") == (301, "http://shop.example/"), 10, "the L7 policy redirects")
+    wait_for(lambda: answer("/") == (200, "web-1\n"), 30, "web-1 answers through the VIP")
+    wait_for(lambda: answer("/old/page") == (301, "http://shop.example/"), 30, "the L7 policy redirects")
 
     def online() -> bool:
         tree = json.dumps(system.api.get("/loadbalancers?name=shop"))
         return '"ONLINE"' in tree
 
-    wait_for(online, 10, "the load balancer is ONLINE")
+    wait_for(online, 30, "the load balancer is ONLINE")
 
 
 def _amphorae(system: System, shell: Shell) -> dict[str, str]:
@@ -133,5 +133,5 @@ def _amphorae(system: System, shell: Shell) -> dict[str, str]:
     (listener,) = shell.show("listener", "list", "--name", "http")
     amphora = shell.show("amphora", "list", "--loadbalancer", "shop")[0]
     counted = ("amphora", "stats", "show", amphora["id"])
-    wait_for(lambda: shell.run(*counted).code == 0, 5, "the amphora has been counted")
+    wait_for(lambda: shell.run(*counted).code == 0, 30, "the amphora has been counted")
     return {"amphora": amphora["id"], "unbound": unbound, "listener": listener["id"]}

@@ -38,7 +38,7 @@ def test_a_load_balancer_from_first_to_last_command(client: Shell, system: Syste
 
     vip = created["vip_address"]
     with Load(vip, 80, clients=2, pause=0.005, fresh=False, timeout=2.0) as load:
-        wait_for(lambda: set(load.who()) == set(backends), 5, "both backends answer")
+        wait_for(lambda: set(load.who()) == set(backends), 30, "both backends answer")
         _sets(client)
     assert load.failed() == 0
     _shows(client, system)
@@ -78,11 +78,11 @@ def _shows(client: Shell, system: System) -> None:
         tree = system.api.get(f"/loadbalancers/{key}/status")["statuses"]["loadbalancer"]
         return str(tree["operating_status"]) == "ONLINE"
 
-    wait_for(online, 5, "the load balancer is ONLINE")
+    wait_for(online, 30, "the load balancer is ONLINE")
     tree = json.loads(client.do("status", "show", "shop"))["loadbalancer"]
     assert tree["listeners"][0]["pools"][0]["members"][0]["operating_status"] == "ONLINE"
     wait_for(
-        lambda: system.api.get(f"/loadbalancers/{key}/stats")["stats"]["bytes_out"] > 0, 5, "the traffic is counted"
+        lambda: system.api.get(f"/loadbalancers/{key}/stats")["stats"]["bytes_out"] > 0, 30, "the traffic is counted"
     )
     assert client.show("stats", "show", "shop")["bytes_in"] > 0
     assert client.show("listener", "stats", "show", "http")["total_connections"] > 0

@@ -42,7 +42,7 @@ def nothing(_turn: Turn) -> None:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -80,7 +80,7 @@ def test_a_job_that_hangs_or_fails_does_not_stop_the_others(tmp_path: Path) -> N
         assert (registry.get_sample_value("livia_house_turns_total", {"job": "fails", "outcome": "failed"}) or 0) >= 2
         assert registry.get_sample_value("livia_house_last_success_timestamp_seconds", {"job": "fails"}) is None
         success = registry.get_sample_value("livia_house_last_success_timestamp_seconds", {"job": "works"})
-        assert abs((success or 0.0) - time.time()) < 10
+        assert abs((success or 0.0) - time.time()) < 60
     finally:
         stop.set()
         release.set()
@@ -101,11 +101,12 @@ def test_of_two_processes_one_does_a_job_at_a_time_and_once_an_interval(tmp_path
     begun = time.monotonic()
     stops = [running(database, job, owner=f"house-{number}") for number, job in enumerate(jobs)]
     eventually(lambda: sum(job.turns for job in jobs) >= 6)
+    turns = sum(job.turns for job in jobs)
     passed = time.monotonic() - begun
     for stop in stops:
         stop.set()
     assert set(overlaps) == {0}
-    assert sum(job.turns for job in jobs) <= passed / 0.1 + 1
+    assert turns <= passed / 0.1 + 1
 
 
 def test_a_job_that_hung_may_not_go_on_when_another_process_has_taken_it_over(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_process_that_is_to_end_leaves_its_job_to_another(tmp_path: Path) -> N
             raise
 
     stop = running(database, Doing(work))
-    assert begun.wait(10)
+    assert begun.wait(30)
     stop.set()
     eventually(lambda: left == ["the process is to end"])
     eventually(lambda: turn(database, Doing(nothing), owner="another") is not None)
@@ -175,7 +176,7 @@ def test_a_job_whose_process_was_killed_is_done_by_another_when_the_lease_ends(t
     process = context.Process(target=_hold, args=(str(database.url), ready))
     process.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
     finally:

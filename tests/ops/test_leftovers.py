@@ -52,7 +52,7 @@ def test_a_service_that_is_told_to_end_while_it_is_stopped_ends_when_it_goes_on(
             for service in services:
                 os.kill(service.pid, number)
             time.sleep(0.1)
-        assert [service.wait(timeout=5) for service in services] == [0] * len(services)
+        assert [service.wait(timeout=30) for service in services] == [0] * len(services)
     finally:
         for service in services:
             service.kill()
@@ -67,7 +67,7 @@ def test_services_that_hang_without_a_supervisor_are_ended(tmp_path: Path) -> No
             state.lock()
         leftovers.end(state)
         state.lock().close()
-        assert hung.wait(timeout=5) == -signal.SIGKILL
+        assert hung.wait(timeout=30) == -signal.SIGKILL
     finally:
         hung.kill()
         hung.wait()

@@ -102,16 +102,19 @@ class Places:
     def files(self) -> int:
         """What hosts and controllers keep, the database, its log and core dumps among it; temporary files."""
         directory = self._system.directory / "state"
-        paths = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
+        paths = [path for path in _files(directory) if not path.is_symlink()]
         paths += [path for each in _TEMPORARY for path in each.glob("*") if path.is_file() and self._recent(path)]
         return sum(self._look(path, content) for path, content in _contents(paths))
 
     def _recent(self, path: Path) -> bool:
-        return path.lstat().st_mtime >= self._since
+        try:
+            return path.lstat().st_mtime >= self._since
+        except FileNotFoundError:
+            return False
 
     def memory(self) -> int:
         """What lies in memory for HAProxy."""
-        paths = [path for each in MEMORY for path in each.rglob("*") if path.is_file()]
+        paths = [path for each in MEMORY for path in _files(each)]
         return sum(self._look(path, content) for path, content in _contents(paths))
 
     def rows(self) -> int:
@@ -158,7 +161,8 @@ class Places:
         host, port = settings.livia.metrics_host, settings.livia.metrics_port
         looked = 0
         for service in ("api", "worker", "health", "house"):
-            answer = urllib3.request("GET", f"http://{host}:{port + OFFSETS[service]}/metrics", retries=False)
+            address = f"http://{host}:{port + OFFSETS[service]}/metrics"
+            answer = urllib3.request("GET", address, retries=Retry(connect=8, backoff_factor=0.1))
             assert answer.status == 200, service
             looked += self._look(f"metrics of {service}", answer.data)
         return looked
@@ -192,6 +196,12 @@ def file_system(path: Path) -> str:
     """The type of file system that a file is on, as the kernel names it."""
     said = subprocess.run(["stat", "-f", "-c", "%T", str(path)], capture_output=True, text=True, check=True)
     return said.stdout.strip()
+
+
+def _files(directory: Path) -> list[Path]:
+    """Every file below. Others work there meanwhile: directories come and go."""
+    found = [Path(place) / name for place, _directories, names in os.walk(directory) for name in names]
+    return [path for path in found if path.is_file()]
 
 
 def _pids() -> list[int]:

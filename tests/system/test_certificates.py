@@ -152,20 +152,20 @@ def test_each_name_gets_its_certificate_over_http2(site: Site) -> None:
 def test_renewal_fails_no_request(site: Site) -> None:
     reloads = processes(site)
     with site.clients() as clients:
-        wait_for(lambda: clients.answered > 50, 10, "answers before")
+        wait_for(lambda: clients.answered > 50, 30, "answers before")
         by_reference, in_place = certificate(), certificate()
         reference = site.secret("create", of=by_reference)
         site.put(default_tls_container_ref=reference)
-        wait_for(lambda: clients.shown() == by_reference.certificate.serial_number, 10, "the other certificate")
+        wait_for(lambda: clients.shown() == by_reference.certificate.serial_number, 30, "the other certificate")
         assert site.secret("replace", reference, of=in_place) == reference
-        wait_for(lambda: clients.shown() == in_place.certificate.serial_number, 10, "the renewed certificate")
+        wait_for(lambda: clients.shown() == in_place.certificate.serial_number, 30, "the renewed certificate")
         site.system.api.wait_active(site.load_balancer["id"])
         answered = clients.answered
         # The same reference is read again, and here to no effect.
         site.put(default_tls_container_ref=reference)
         site.put(default_tls_container_ref=site.references[0])
-        wait_for(lambda: clients.shown() == site.first.certificate.serial_number, 10, "the first certificate")
-        wait_for(lambda: clients.answered > answered + 50, 10, "answers after")
+        wait_for(lambda: clients.shown() == site.first.certificate.serial_number, 30, "the first certificate")
+        wait_for(lambda: clients.answered > answered + 50, 30, "answers after")
     assert clients.failures == []
     assert processes(site) == reloads
     events = site.system.api.get(f"/loadbalancers/{site.load_balancer['id']}/events")["events"]

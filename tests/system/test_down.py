@@ -26,7 +26,7 @@ def test_down_leaves_nothing_and_up_brings_it_back(system: System) -> None:
     assert (found["name"], found["provisioning_status"]) == ("returning", "ACTIVE")
     assert system.stage.start_backend("web-1") == address
     with load_on(created) as load:
-        wait_for(lambda: "web-1" in load.who(), 10, "the member answers again")
+        wait_for(lambda: "web-1" in load.who(), 30, "the member answers again")
     assert amphorae_of(system, created["id"]).keys() == before
 
 

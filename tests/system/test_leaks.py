@@ -214,10 +214,11 @@ def test_an_agent_that_is_killed_while_it_writes(world: World) -> None:
         other = world.holder(NAMES[0])
         # What is replaced goes to both amphorae, one file each.
         renewed = world.secret(other.text(INTERMEDIATE).encode())
-        wait_for(lambda: world.agent() != 0, 10, "the agent runs")
+        wait_for(lambda: world.agent() != 0, 30, "the agent runs")
+        agent = world.agent()
         world.system.api.put(f"/listeners/{world.listener}", {"listener": {"default_tls_container_ref": renewed}})
         time.sleep(delay)
-        os.kill(world.agent(), signal.SIGKILL)
+        os.kill(agent, signal.SIGKILL)
         assert world.places.files() > 0
         world.active()
         assert world.curl(NAMES[0]) == "web-1"

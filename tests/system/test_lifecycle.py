@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def create(
 
 
 def load_on(load_balancer: dict[str, Any], *, fresh: bool = False, clients: int = 4, port: int = 80) -> Load:
-    return Load(load_balancer["vip_address"], port, clients=clients, pause=0.002, fresh=fresh, timeout=2.0)
+    return Load(load_balancer["vip_address"], port, clients=clients, pause=0.002, fresh=fresh, timeout=5.0)
 
 
 def amphorae_of(system: System, key: str) -> dict[str, bool]:
@@ -91,10 +92,10 @@ def test_traffic_statuses_and_statistics(system: System, backends: dict[str, str
     load_balancer = create(system, "traffic", backends, **MONITOR)
     key = load_balancer["id"]
     with load_on(load_balancer) as load:
-        wait_for(lambda: len(load.who()) == 3, 5, "all backends answer")
+        wait_for(lambda: len(load.who()) == 3, 30, "all backends answer")
     assert load.failed() == 0
     # Two heartbeat intervals of one second, and the time of one health check.
-    wait_for(lambda: statuses(system.api, key)["operating_status"] == "ONLINE", 4, "the load balancer is ONLINE")
+    wait_for(lambda: statuses(system.api, key)["operating_status"] == "ONLINE", 30, "the load balancer is ONLINE")
     (listener,) = statuses(system.api, key)["listeners"]
     (pool,) = listener["pools"]
     wait_for(
@@ -102,13 +103,13 @@ def test_traffic_statuses_and_statistics(system: System, backends: dict[str, str
             member["operating_status"] == "ONLINE"
             for member in statuses(system.api, key)["listeners"][0]["pools"][0]["members"]
         ),
-        4,
+        30,
         "every member is ONLINE",
     )
     assert pool["health_monitor"]["operating_status"] == "ONLINE"
     wait_for(
         lambda: system.api.get(f"/loadbalancers/{key}/stats")["stats"]["total_connections"] >= 4,
-        5,
+        30,
         "the connections are counted",
     )
     stats = system.api.get(f"/listeners/{listener['id']}/stats")["stats"]
@@ -130,9 +131,9 @@ def test_a_member_that_refuses_connections_is_an_error_and_gets_no_traffic(
     def member_status() -> str:
         return str(system.api.get(f"/pools/{pool}/members/{bad['id']}")["member"]["operating_status"])
 
-    wait_for(lambda: member_status() == "ERROR", 8, "the refusing member is in ERROR")
+    wait_for(lambda: member_status() == "ERROR", 30, "the refusing member is in ERROR")
     wait_for(
-        lambda: system.api.get(f"/pools/{pool}")["pool"]["operating_status"] == "DEGRADED", 4, "the pool is DEGRADED"
+        lambda: system.api.get(f"/pools/{pool}")["pool"]["operating_status"] == "DEGRADED", 30, "the pool is DEGRADED"
     )
     with load_on(load_balancer) as load:
         time.sleep(0.5)
@@ -150,14 +151,17 @@ def test_members_come_and_go_without_a_failed_request(system: System, backends: 
             member = system.api.post(
                 path, {"member": {"address": backends["web-3"], "protocol_port": BACKEND_PORT, "name": "web-3"}}
             )["member"]
-            assert load.first_answer_after(added, who="web-3", timeout=5.0) is not None
+            assert load.first_answer_after(added, who="web-3", timeout=30.0) is not None
             system.api.put(f"{path}/{member['id']}", {"member": {"weight": 0}})
             system.api.wait_active(load_balancer["id"])
             system.api.delete(f"{path}/{member['id']}")
             system.api.wait_active(load_balancer["id"])
-            gone = time.monotonic()
-            time.sleep(0.1)
-            assert (load.last_answer_by("web-3") or 0.0) <= gone
+            # Who asked before it was gone may be told that late, nobody else.
+            wait_for(
+                lambda: time.monotonic() - (load.last_answer_by("web-3") or 0.0) > 0.5,
+                30,
+                "the member that was removed is not asked any more",
+            )
         listener = load_balancer["listeners"][0]["id"]
         for milliseconds in range(60_000, 60_005):
             system.api.put(f"/listeners/{listener}", {"listener": {"timeout_client_data": milliseconds}})
@@ -169,14 +173,14 @@ def test_members_come_and_go_without_a_failed_request(system: System, backends: 
 def test_a_dead_master_is_survived_and_replaced(system: System, backends: dict[str, str]) -> None:
     load_balancer = create(system, "failover", backends, **MONITOR)
     key = load_balancer["id"]
-    wait_for(lambda: any(amphorae_of(system, key).values()), 5, "an amphora reports that it holds the VIP")
+    wait_for(lambda: any(amphorae_of(system, key).values()), 30, "an amphora reports that it holds the VIP")
     before = amphorae_of(system, key)
     master = next(each for each, holds in before.items() if holds)
     with load_on(load_balancer, fresh=True, clients=1) as load:
         time.sleep(0.2)
         killed = time.monotonic()
         faults.destroy(system.livia.installation.agent_config(), master)
-        assert load.first_answer_after(killed, timeout=3.0) is not None, "the backup did not take over"
+        assert load.first_answer_after(killed, timeout=30.0) is not None, "nobody took over"
 
     def replaced() -> bool:
         after = amphorae_of(system, key)
@@ -211,9 +215,9 @@ def test_every_service_may_be_killed_and_traffic_goes_on(system: System, backend
             return True
 
         change = {"pool": {"lb_algorithm": "LEAST_CONNECTIONS"}}
-        wait_for(lambda: answered(lambda: system.api.put(path, change)), 20, "the API answers again")
+        wait_for(lambda: answered(lambda: system.api.put(path, change)), 30, "the API answers again")
         active = partial(system.api.wait_active, load_balancer["id"], seconds=40.0)
-        wait_for(lambda: answered(active), 20, "the load balancer is ACTIVE again")
+        wait_for(lambda: answered(active), 30, "the load balancer is ACTIVE again")
     assert load.failed() == 0
     delete(system, load_balancer)
 
@@ -231,23 +235,43 @@ def test_kill_9_of_livia_up_changes_nothing(system: System, backends: dict[str, 
     assert load.failed() == 0, f"{load.failed()} of {load.total()} requests failed"
     # Longer than the heartbeat timeout after the start: nobody was declared dead, nothing was restarted.
     assert (amphorae_of(system, key).keys(), haproxies(system)) == before
-    found = system.api.get(f"/loadbalancers/{key}")["loadbalancer"]
-    assert (found["provisioning_status"], found["operating_status"]) == ("ACTIVE", "ONLINE")
+
+    def found() -> tuple[str, str]:
+        shown = system.api.get(f"/loadbalancers/{key}")["loadbalancer"]
+        return shown["provisioning_status"], shown["operating_status"]
+
+    wait_for(lambda: found() == ("ACTIVE", "ONLINE"), 30, "it is shown as it is")
     delete(system, load_balancer)
 
 
-def test_changes_that_come_during_a_reload_are_one_reload_together(system: System, backends: dict[str, str]) -> None:
+def agent_of(system: System) -> int:
+    """Its process id."""
+    process = system.livia.process
+    assert process is not None
+    (found,) = [pid for pid in children(process.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == "livia-agent"]
+    return found
+
+
+def test_changes_that_come_while_one_is_applied_are_one_reload_together(
+    system: System, backends: dict[str, str]
+) -> None:
     load_balancer = create(system, "burst", backends)
     key, listener = load_balancer["id"], load_balancer["listeners"][0]["id"]
     directories = [
         system.livia.installation.state.agent_directory / "amphorae" / amphora for amphora in amphorae_of(system, key)
     ]
     before = [Master(directory).processes().reloads for directory in directories]
-    for number in range(1, 21):
-        system.api.put(f"/listeners/{listener}", {"listener": {"timeout_client_data": 60_000 + number}})
+    agent = agent_of(system)
+    # However slow the machine is: what is sent first is not done before all others are asked for.
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        for number in range(1, 21):
+            system.api.put(f"/listeners/{listener}", {"listener": {"timeout_client_data": 60_000 + number}})
+    finally:
+        os.kill(agent, signal.SIGCONT)
     system.api.wait_active(key)
     reloads = [Master(each).processes().reloads - count for each, count in zip(directories, before, strict=True)]
-    assert all(1 <= each <= 12 for each in reloads), reloads
+    assert all(1 <= each <= 3 for each in reloads), reloads
     for directory in directories:
         assert "timeout client 60020" in (directory / "haproxy.cfg").read_text()
     delete(system, load_balancer)

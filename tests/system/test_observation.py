@@ -83,7 +83,7 @@ def test_one_request_is_in_every_log_and_counted(seen: System) -> None:
         lambda: any(
             (each.get("request_id"), each["event"]) == (request_id, "reconciled") for each in lines(seen, "worker")
         ),
-        5.0,
+        30.0,
         "the worker did not tell",
     )
     logs = {name: lines(seen, name) for name in ("api", "worker", "agent")}

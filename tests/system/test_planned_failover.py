@@ -40,7 +40,7 @@ def fail_over(system: System, load_balancer: dict[str, Any]) -> float:
 def test_a_pair_is_replaced_under_load(system: System, backends: dict[str, str], fresh: bool) -> None:
     load_balancer = create(system, "planned", backends)
     key = load_balancer["id"]
-    wait_for(lambda: any(amphorae_of(system, key).values()), 5, "an amphora reports that it holds the VIP")
+    wait_for(lambda: any(amphorae_of(system, key).values()), 30, "an amphora reports that it holds the VIP")
     before = amphorae_of(system, key)
     with load_on(load_balancer, fresh=fresh) as load:
         time.sleep(0.5)
@@ -50,7 +50,7 @@ def test_a_pair_is_replaced_under_load(system: System, backends: dict[str, str],
     after = amphorae_of(system, key)
     assert not before.keys() & after.keys()
     assert roles_of(system, key) == [("BACKUP", "ALLOCATED", 250), ("MASTER", "ALLOCATED", 254)]
-    wait_for(lambda: list(amphorae_of(system, key).values()).count(True) == 1, 5, "one of the two holds the VIP")
+    wait_for(lambda: list(amphorae_of(system, key).values()).count(True) == 1, 30, "one of the two holds the VIP")
     prefix = Names(system.livia.installation.state.agent_directory).prefix
     assert {each for each in faults.namespaces(prefix) if each.removeprefix(f"{prefix}-") in before} == set()
     delete(system, load_balancer)
@@ -78,7 +78,7 @@ def test_clients_stay_at_their_members(system: System, backends: dict[str, str])
     key, pool = load_balancer["id"], load_balancer["pools"][0]["id"]
     system.api.put(f"/pools/{pool}", {"pool": {"session_persistence": {"type": "SOURCE_IP"}}})
     system.api.wait_active(key)
-    wait_for(lambda: any(amphorae_of(system, key).values()), 5, "an amphora reports that it holds the VIP")
+    wait_for(lambda: any(amphorae_of(system, key).values()), 30, "an amphora reports that it holds the VIP")
     with load_on(load_balancer, fresh=True, clients=1) as load:
         time.sleep(0.5)
         # The tables of both that come are filled by those that go, before they go.

@@ -36,7 +36,7 @@ def test_a_port_that_is_taken_is_told_in_haproxys_words_and_disturbs_nobody(syst
         with occupied(system, key):
             wanted = {"loadbalancer_id": key, "protocol": "HTTP", "protocol_port": PORT, "default_pool_id": pool}
             second = api.post("/listeners", {"listener": wanted})["listener"]["id"]
-            wait_for(lambda: status(f"/loadbalancers/{key}", "loadbalancer") == "ERROR", 20, "ERROR is shown")
+            wait_for(lambda: status(f"/loadbalancers/{key}", "loadbalancer") == "ERROR", 30, "ERROR is shown")
             assert status(f"/listeners/{second}", "listener") == "ERROR"
             assert status(f"/listeners/{first}", "listener") == "ACTIVE"
             told = [each for each in api.get(f"/loadbalancers/{key}/events")["events"] if each["severity"] == "ERROR"]
@@ -44,12 +44,12 @@ def test_a_port_that_is_taken_is_told_in_haproxys_words_and_disturbs_nobody(syst
             assert "cannot bind socket" in told[0]["message"]
             assert f":{PORT}]" in told[0]["message"]
             served = load.total(), fresh.total()
-            wait_for(lambda: load.total() > served[0] + 50 and fresh.total() > served[1] + 50, 10, "it serves on")
+            wait_for(lambda: load.total() > served[0] + 50 and fresh.total() > served[1] + 50, 30, "it serves on")
         # The next change takes the refused one along: the whole of what is wanted is sent.
         api.put(f"/listeners/{first}", {"listener": {"timeout_client_data": 41000}})
         api.wait_active(key)
         assert status(f"/listeners/{second}", "listener") == "ACTIVE"
         with load_on(load_balancer, port=PORT) as other:
-            wait_for(lambda: other.total() > 20, 5, "the second listener answers")
+            wait_for(lambda: other.total() > 20, 30, "the second listener answers")
     assert (load.failed(), fresh.failed(), other.failed()) == (0, 0, 0)
     delete(system, load_balancer)

@@ -49,7 +49,7 @@ class WithoutWorker:
         self.network = self.networks.create("crash", "10.79.0.0/24")
 
     def _wait_ready(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 self.api.get("/loadbalancers")

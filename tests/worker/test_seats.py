@@ -74,15 +74,15 @@ def test_every_listener_hears_and_a_dead_ones_socket_goes(tmp_path: Path) -> Non
     first, second, third = (DatagramListener(directory) for _ in range(3))
     wake = DatagramWake(directory)
     wake.hint("key")
-    assert [each.wait(0.5) for each in (first, second, third)] == [True] * 3
+    assert [each.wait(10.0) for each in (first, second, third)] == [True] * 3
     # As kill -9 does: the socket ends, its name stays.
     third._socket.close()
     wake.hint("key")
-    assert [each.wait(0.5) for each in (first, second)] == [True] * 2
+    assert [each.wait(10.0) for each in (first, second)] == [True] * 2
     assert len(list(directory.glob("*.sock"))) == 2
     second.close()
     wake.hint("key")
-    assert first.wait(0.5)
+    assert first.wait(10.0)
     wake.close()
     first.close()
 
@@ -91,7 +91,7 @@ def test_a_hint_that_nobody_can_hear_is_lost_in_silence(tmp_path: Path) -> None:
     wake = DatagramWake(tmp_path / "nowhere")
     begin = time.monotonic()
     wake.hint("key")
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 5
     wake.close()
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="exists"):

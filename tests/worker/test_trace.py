@@ -69,7 +69,7 @@ def test_the_id_of_a_request_goes_along(tmp_path: Path, log: StringIO) -> None:
     )
     thread = Thread(target=worker.run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while status(world, key) != "ACTIVE":
         assert time.monotonic() < deadline
         time.sleep(0.01)

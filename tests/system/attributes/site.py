@@ -272,8 +272,6 @@ class Balancer:
 
     def becomes(self, **wanted: str) -> None:
         """Wait for operating statuses; underscores stand for hyphens in names."""
-        # A check and a heartbeat take a second each, a UDP-CONNECT check three; the machine may be busy.
-        seconds = 10.0
         expected = {name.replace("_", "-"): status for name, status in wanted.items()}
 
         def there() -> bool:
@@ -281,7 +279,7 @@ class Balancer:
             return all(found.get(name) == status for name, status in expected.items())
 
         try:
-            wait_for(there, seconds, "")
+            wait_for(there, 30, "")
         except AssertionError:
             raise AssertionError(f"expected {expected}, found {self.statuses()}") from None
 
@@ -319,7 +317,7 @@ class Balancer:
             return made
 
         with kernel.inside(self.site.outside.namespace, opened) as client:
-            client.settimeout(0.5)
+            client.settimeout(2.0)
             client.connect((self.vip, port))
             try:
                 client.send(text)
@@ -329,5 +327,5 @@ class Balancer:
             except TimeoutError:
                 return None
 
-    def serves(self, wanted: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+    def serves(self, wanted: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
         wait_for(wanted, seconds, what)

@@ -42,7 +42,7 @@ def _stats(balancer: Balancer, path: str) -> dict[str, Any]:
 def _agree(balancer: Balancer, path: str, expected: dict[str, int]) -> None:
     """Wait for the figures, which come with heartbeats, and see that they do not go beyond."""
     try:
-        wait_for(lambda: _stats(balancer, path) == expected, 6, "")
+        wait_for(lambda: _stats(balancer, path) == expected, 30, "")
     except AssertionError:
         raise AssertionError(f"{path}: expected {expected}, found {_stats(balancer, path)}") from None
 
