@@ -98,7 +98,7 @@ class Lab:
         self.client_certificate.write_bytes(self.controllers.issue("controller"))
         self.beats = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.beats.bind(("127.0.0.1", 0))
-        self.beats.settimeout(5.0)
+        self.beats.settimeout(30.0)
         settings: dict[str, Any] = {
             "state_directory": directory / "state",
             "name": "host-1",
@@ -282,7 +282,7 @@ def decode(datagram: bytes) -> dict[str, Any]:
 
 def fetch(address: str, path: str = "/", port: int = 80, headers: dict[str, str] | None = None) -> tuple[int, str]:
     try:
-        with socket.create_connection((address, port), timeout=2) as stream:
+        with socket.create_connection((address, port), timeout=5) as stream:
             return _exchange(stream, address, path, headers, close=True)
     except OSError:
         return 0, ""
@@ -334,7 +334,7 @@ class Load(Thread):
         while not self._finished.is_set():
             try:
                 if stream is None:
-                    stream = socket.create_connection((self._address, 80), timeout=3)
+                    stream = socket.create_connection((self._address, 80), timeout=5)
                 status, body = _exchange(stream, self._address, self._path, None, close=False)
                 if status >= 1000:
                     status -= 1000
