@@ -3,7 +3,7 @@ HAProxy is told, not what is accepted."""
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -50,6 +50,8 @@ def named(*names: str) -> Spec:
     return single((pool(*(member(1, id=name, port=80 + place) for place, name in enumerate(names))),))
 
 
+@example([[ALIKE[0]], list(ALIKE)])
+@example([list(ALIKE), [ALIKE[0]]])
 @given(st.lists(st.lists(st.sampled_from(["a", *ALIKE, "z"]), unique=True), min_size=2, max_size=6))
 def test_lines_are_worded_anew_where_a_servers_id_is_another(pools: list[list[str]]) -> None:
     assert first_id(ALIKE[0]) == first_id(ALIKE[1])
