@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from livia.ops.services import Installation
+from livia.ops.serving import listen
 from livia.ops.settings import load
 from livia.ops.state import State
 from livia.ops.supervisor import Supervisor
@@ -18,10 +19,12 @@ def main(state: str, config: str) -> None:
     database = installation.database()
     schema.upgrade(database)
     database.close()
-    services = [service for service in installation.services() if service.name != "worker"]
-    supervisor = Supervisor(services, installation.state.log_directory)
-    supervisor.start()
-    supervisor.run()
+    api = installation.settings.server
+    with listen(api.bind_host, api.bind_port) as listening:
+        services = [service for service in installation.services(listening) if service.name != "worker"]
+        supervisor = Supervisor(services, installation.state.log_directory)
+        supervisor.start()
+        supervisor.run()
 
 
 if __name__ == "__main__":

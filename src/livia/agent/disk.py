@@ -49,6 +49,11 @@ class Record(Struct, frozen=True, kw_only=True):
     digest: str
 
 
+# Made before there are threads: msgspec 0.22 shows a type that it is still looking at to other threads, which die of it
+# (SIGSEGV). So has every module of ours whose decoders threads use.
+_decoder = msgspec.json.Decoder(Record)
+
+
 class AmphoraDirectory:
     """`<state>/amphorae/<id>/`: all that belongs to one amphora.
 
@@ -88,7 +93,7 @@ class AmphoraDirectory:
         Raises msgspec.DecodeError when the file is damaged.
         """
         try:
-            return msgspec.json.decode(self.record.read_bytes(), type=Record)
+            return _decoder.decode(self.record.read_bytes())
         except FileNotFoundError:
             return None
 

@@ -51,6 +51,9 @@ class _Kept(Struct):
     told: dict[str, Reading] = {}
 
 
+_decoder = msgspec.json.Decoder(_Kept)
+
+
 class Meter:
     """Counters of one amphora. `path`: where they outlive the agent."""
 
@@ -59,7 +62,7 @@ class Meter:
         self._kept = _Kept()
         # Without it the next beat tells all that the worker has counted: as after its start.
         with suppress(FileNotFoundError, msgspec.DecodeError):
-            self._kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+            self._kept = _decoder.decode(path.read_bytes())
 
     def workers(self) -> frozenset[str]:
         """Workers that were ever read and not forgotten."""

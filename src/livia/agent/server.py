@@ -20,6 +20,9 @@ log = structlog.get_logger()
 #: bytes of a spec: some 20,000 members
 LARGEST_BODY = 8 * 1024 * 1024
 
+_assignments = msgspec.json.Decoder(Assignment)
+_renewals = msgspec.json.Decoder(Renewal)
+
 
 class Info(msgspec.Struct, frozen=True, kw_only=True):
     """Answer to `GET /v1/info`."""
@@ -50,12 +53,11 @@ class _Trace:
 class _AmphoraResource:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._decoder = msgspec.json.Decoder(Assignment)
 
     def on_put(self, request: falcon.Request, response: falcon.Response, amphora_id: str) -> None:
         body = request.bounded_stream.read(LARGEST_BODY + 1)
         try:
-            assignment = self._decoder.decode(body)
+            assignment = _assignments.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidSpecError(f"The body is no assignment: {error}.") from error
         _answer(response, self._registry.apply(amphora_id, assignment))
@@ -119,14 +121,13 @@ class _InfoResource:
 class _CertificateResource:
     def __init__(self, credentials: AgentCredentials) -> None:
         self._credentials = credentials
-        self._decoder = msgspec.json.Decoder(Renewal)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         _answer(response, self._credentials.now())
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         try:
-            renewal = self._decoder.decode(request.bounded_stream.read(LARGEST_BODY + 1))
+            renewal = _renewals.decode(request.bounded_stream.read(LARGEST_BODY + 1))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # Without what it said: that may be a part of a key.
             raise CertificateRefusedError("The body is no renewal of a certificate.") from error

@@ -43,6 +43,20 @@ def in_turn(app: Wsgi, at_once: int) -> Wsgi:
     return call
 
 
+def leaving(app: Wsgi, is_leaving: Callable[[], bool]) -> Wsgi:
+    """`app`, whose answers close their connections once `is_leaving` (RFC 9112, section 9.6)."""
+
+    def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            if is_leaving():
+                headers = [*headers, ("Connection", "close")]
+            return start_response(status, headers, *error)
+
+        return app(environ, start)
+
+    return call
+
+
 def _arrive(environ: dict[str, Any], limit: int) -> None:
     body = environ["wsgi.input"].read(limit)
     environ["wsgi.input"] = BytesIO(body)

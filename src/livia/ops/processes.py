@@ -11,8 +11,6 @@ from threading import Event, Thread
 from types import FrameType
 
 import structlog
-from granian import Granian
-from granian.constants import Interfaces
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
@@ -26,6 +24,7 @@ from livia.health.service import FarSides, HealthManager, Options
 from livia.health.watch import Limits
 from livia.house.runner import Runner
 from livia.ops import access, drivers, housekeeping, metrics
+from livia.ops.serving import ApiServer, Serving
 from livia.ops.settings import Settings
 from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
@@ -46,8 +45,6 @@ _API_AT_ONCE = 4
 _API_ARRIVING = 256
 #: seconds that a database server may take for an answer: longer than it waits for a lock
 _DATABASE_SECONDS = 60
-#: seconds that requests have to end when the API is to: one that never arrives whole would wait for ever
-_API_GRACE = 5
 
 
 class Processes:
@@ -99,21 +96,9 @@ class Processes:
         )
         return DatagramWake(self._wake_path, lost.inc)
 
-    def run_api(self) -> None:
-        """The life of the API's parent process; Granian forks the one that answers."""
-        listen = self._settings.server
-        server = Granian(
-            "livia",
-            address=listen.bind_host,
-            port=listen.bind_port,
-            interface=Interfaces.WSGI,
-            blocking_threads=_API_AT_ONCE + _API_ARRIVING,
-            log_enabled=False,
-            # A worker that dies takes its parent along; whoever watches over it starts both.
-            respawn_failed_workers=False,
-            workers_kill_timeout=_API_GRACE,
-        )
-        server.serve(target_loader=self._load_api, wrap_loader=False)
+    def run_api(self, listening: socket.socket) -> None:
+        """The life of the API's parent process on a socket that takes connections; it forks the one that answers."""
+        ApiServer(listening, Serving(threads=_API_AT_ONCE + _API_ARRIVING, load=self._load_api)).run()
 
     def _load_api(self) -> Wsgi:
         die_with_parent()

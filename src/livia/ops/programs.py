@@ -1,6 +1,7 @@
 """The programs that operators of OpenStack know, run from an octavia.conf (contract 90, section 0)."""
 
 import argparse
+import faulthandler
 import hashlib
 import os
 import signal
@@ -137,13 +138,14 @@ def api_process(program: str, settings: Settings) -> "Processes":
 
 
 def _api(settings: Settings, _options: argparse.Namespace) -> None:
-    from livia.ops import preflight
+    from livia.ops import preflight, serving
 
     _require(preflight.taken_api_port(settings))
     process = api_process("octavia-api", settings)
     listen = settings.server
     print(f"octavia-api: http://{listen.bind_host}:{listen.bind_port}", file=sys.stderr, flush=True)
-    process.run_api()
+    with serving.listen(listen.bind_host, listen.bind_port) as listening:
+        process.run_api(listening)
 
 
 def _worker(settings: Settings, _options: argparse.Namespace) -> None:
@@ -225,6 +227,8 @@ def _send_logs(program: str, settings: Settings) -> None:
         except OSError as error:
             raise SettingsError(f"[DEFAULT] log_file: {path} cannot be written: {error.strerror}.") from error
     logs.configure(stream, json=common.use_json, level=logs.level(debug=common.debug))
+    # Of what dies in a library the log has a traceback too.
+    faulthandler.enable(stream)
 
 
 def _file(name: str) -> list[Path]:

@@ -1,5 +1,7 @@
 """One installation: a state directory, its settings, and the services that run on them."""
 
+import socket
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -65,15 +67,15 @@ class Installation:
         """The amphora hosts."""
         return drivers.compute(self.complete_settings, database)
 
-    def services(self) -> list[Service]:
-        """All services, in the order they start."""
+    def services(self, api: socket.socket) -> list[Service]:
+        """All services, in the order they start. `api`: where the API listens."""
         settings, host = self.complete_settings, self.state.host_name
         worker, house = Processes(settings, f"worker@{host}"), Processes(settings, f"house@{host}")
         return [
             Service(name="agent", run=self.run_agent),
             Service(name="health", run=worker.run_health),
             Service(name="worker", run=worker.run_worker),
-            Service(name="api", run=worker.run_api),
+            Service(name="api", run=partial(worker.run_api, api), listening=api),
             Service(name="house", run=house.run_house),
             *([Service(name="canary", run=self.run_canary)] if settings.livia.canary_interval > 0 else []),
         ]

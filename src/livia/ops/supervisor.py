@@ -5,10 +5,12 @@ their parent. Load balancers are no children of it: they live on.
 """
 
 import ctypes
+import faulthandler
 import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -38,10 +40,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """`run` is the whole life of the process; it returns when SIGTERM has been handled."""
+    """`run` is the whole life of the process; it returns when SIGTERM has been handled.
+
+    `listening`: a socket that outlives each process of the service. The supervisor keeps it; no other service has it.
+    """
 
     name: str
     run: Callable[[], None]
+    listening: socket.socket | None = None
 
 
 class _Child(Struct):
@@ -92,6 +98,7 @@ class Supervisor:
     def stop(self) -> None:
         """End all services: asked first, killed after a grace."""
         self._stopping = True
+        self._close_sockets()
         for pid in self._children:
             _signal(pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE
@@ -121,6 +128,7 @@ class Supervisor:
             _libc.prctl(_PR_SET_NAME, f"{COMMAND_PREFIX}{service.name}".encode())
             if os.getppid() != parent:
                 os._exit(0)
+            self._close_sockets(but_of=service)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             # Ctrl-C in a terminal reaches the whole group: the parent decides what it means.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -128,6 +136,8 @@ class Supervisor:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             logs.configure(file, level=self._level)
+            # Of what dies in a library the log has a traceback too.
+            faulthandler.enable(file)
             service.run()
             code = 0
         except BaseException:
@@ -138,6 +148,12 @@ class Supervisor:
             with suppress(OSError):
                 sys.stderr.flush()
             os._exit(code)
+
+    def _close_sockets(self, *, but_of: Service | None = None) -> None:
+        """A socket listens for as long as any process has it."""
+        for service in self._services:
+            if service is not but_of and service.listening is not None:
+                service.listening.close()
 
     def _reap(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from livia.agent.plumbing import segment
 from livia.agent.plumbing.fabric import Fabric
 from livia.core.drivers import Network
 from livia.drivers.network.local import LocalNetworks
-from livia.ops import drivers, housekeeping, leftovers, logs, preflight
+from livia.ops import drivers, housekeeping, leftovers, logs, preflight, serving
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 from livia.ops.supervisor import Supervisor
@@ -48,16 +48,21 @@ def up(installation: Installation) -> None:
         level = logs.level(debug=installation.settings.common.debug)
         logs.configure(json=False, level=level)
         write_private(state.pid_path, f"{os.getpid()}\n".encode())
-        supervisor = Supervisor(installation.services(), state.log_directory, level=level)
-        supervisor.start()
-        try:
-            _wait_until_ready(installation)
-            _attach_host(installation)
-            _announce(installation, _age())
-            supervisor.run()
-        finally:
-            supervisor.stop()
-            state.pid_path.unlink(missing_ok=True)
+        listen = installation.settings.server
+        with serving.listen(listen.bind_host, listen.bind_port) as api:
+            _stay(installation, Supervisor(installation.services(api), state.log_directory, level=level))
+
+
+def _stay(installation: Installation, supervisor: Supervisor) -> None:
+    supervisor.start()
+    try:
+        _wait_until_ready(installation)
+        _attach_host(installation)
+        _announce(installation, _age())
+        supervisor.run()
+    finally:
+        supervisor.stop()
+        installation.state.pid_path.unlink(missing_ok=True)
 
 
 def _prepare_database(installation: Installation) -> None:

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 OnChange: TypeAlias = Callable[[frozenset[MemberKey]], None]
 _Dead: TypeAlias = frozenset[tuple[MemberKey, Place]]
 
+_decoder = msgspec.json.Decoder(list[tuple[MemberKey, Place]])
+
 
 class Target:
     """One member that is checked. Only its prober writes to it."""
@@ -79,7 +81,7 @@ class Watch:
     def recall(self) -> None:
         """Read what an earlier agent knew, before the first spec."""
         try:
-            rows = msgspec.json.decode(self._memory.read_bytes(), type=list[tuple[MemberKey, Place]])
+            rows = _decoder.decode(self._memory.read_bytes())
         except FileNotFoundError:
             return
         except msgspec.DecodeError as error:

@@ -20,6 +20,11 @@ from livia.pki.sockets import ClosingSocket
 
 _CERTIFICATE = "/v1/certificate"
 
+_applied = msgspec.json.Decoder(Applied)
+_held = msgspec.json.Decoder(tuple[Held, ...])
+_credentials = msgspec.json.Decoder(Credentials)
+_refused = msgspec.json.Decoder(Refused)
+
 #: seconds for the connection to an agent that is to remove an amphora
 _PARTING_CONNECT = 2.0
 
@@ -47,29 +52,29 @@ class Agents:
     def apply(self, placement: Placement, assignment: Assignment) -> Applied:
         body = msgspec.json.encode(assignment)
         answer = self._request(placement, "PUT", _path(assignment.spec.amphora_id), body)
-        return msgspec.json.decode(answer.data, type=Applied)
+        return _applied.decode(answer.data)
 
     def observe(self, placement: Placement, amphora_id: str) -> Applied | None:
         answer = self._request(placement, "GET", _path(amphora_id), absent=True)
-        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=Applied)
+        return None if answer.status == 404 else _applied.decode(answer.data)
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
         self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True, timeout=self._parting)
 
     def inventory(self, placement: Placement) -> tuple[Held, ...] | None:
         answer = self._request(placement, "GET", "/v1/inventory", absent=True)
-        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=tuple[Held, ...])
+        return None if answer.status == 404 else _held.decode(answer.data)
 
     def credentials(self, placement: Placement) -> Credentials | None:
         """None: the agent is of a version that does not tell."""
         # Over a connection of its own: what new ones are served with is the question.
         self._forget(placement)
         answer = self._request(placement, "GET", _CERTIFICATE, absent=True)
-        return None if answer.status == 404 else msgspec.json.decode(answer.data, type=Credentials)
+        return None if answer.status == 404 else _credentials.decode(answer.data)
 
     def renew(self, placement: Placement, renewal: Renewal) -> Credentials:
         answer = self._request(placement, "PUT", _CERTIFICATE, msgspec.json.encode(renewal))
-        return msgspec.json.decode(answer.data, type=Credentials)
+        return _credentials.decode(answer.data)
 
     def _request(
         self,
@@ -146,7 +151,7 @@ def _path(amphora_id: str) -> str:
 
 def _refusal(answer: urllib3.BaseHTTPResponse) -> DriverError:
     try:
-        refused = msgspec.json.decode(answer.data, type=Refused)
+        refused = _refused.decode(answer.data)
     except msgspec.DecodeError:
         return DriverError(f"The agent answered {answer.status}.", code="agent_error", status=answer.status)
     message = f"{refused.message} {refused.details}".strip()
