@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from tests.crash.client import Connection, Diary
+from tests.crash.evidence import evidence
 from tests.crash.faults import Chaos
 from tests.crash.inspection import Inspector
 from tests.crash.installation import Machine, NotUpError
@@ -122,7 +123,8 @@ class Campaign:
     def _broken(self, problems: list[str]) -> Broken:
         lines = "\n".join(problems[:30])
         return Broken(
-            f"{lines}\n-- {self.text()}\n-- faults:\n{self.diary.text(60)}\n-- logs:\n{self._machine.logs(40)}"
+            f"{lines}\n-- {self.text()}\n-- faults:\n{self.diary.text(60)}\n-- logs:\n{self._machine.logs(40)}\n"
+            f"-- amphorae:\n{evidence(self._machine)}"
         )
 
     def _writers(self) -> list[Writer]:
