@@ -1,4 +1,4 @@
-"""What runs in an amphora when a promise was broken: its configuration, what listens, and what HAProxy says of itself."""
+"""What runs in an amphora when a promise was broken: its configuration, what listens, what HAProxy has logged."""
 
 import subprocess
 from collections.abc import Iterator
