@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 import livia
 from livia.agent.disk import AmphoraDirectory, Record
 from livia.core.spec import Assignment
@@ -33,9 +35,9 @@ for thread in threads:
 
 
 def test_records_are_read_by_threads_of_a_young_process(tmp_path: Path) -> None:
-    AmphoraDirectory(tmp_path).write_record(
-        Record(assignment=Assignment(fence=1, generation=1, spec=spec(policy())), digest="d")
-    )
+    wanted = spec(policy())
+    record = Record(assignment=Assignment(fence=1, generation=1, spec=wanted), digest="d")
+    AmphoraDirectory(tmp_path).write_record(record, msgspec.json.encode(wanted))
     for _ in range(8):
         done = subprocess.run([sys.executable, "-c", _THREADS, str(tmp_path)], capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
