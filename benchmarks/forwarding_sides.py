@@ -66,7 +66,6 @@ backend tls
 {servers}
 """
 
-
 #: of the listeners
 PORTS = {"http": 80, "tcp": 81, "tls": 443}
 #: what is added to them for the two hand-written files
