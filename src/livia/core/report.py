@@ -48,7 +48,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     running_generation: int | None = None
 
 
-class ListenerCounters(Struct, frozen=True, kw_only=True):
+class ListenerCounters(Struct, frozen=True, kw_only=True, gc=False):
     """Bytes and connections since the last message; `conns` is the number open now."""
 
     tx: int = 0
@@ -58,7 +58,7 @@ class ListenerCounters(Struct, frozen=True, kw_only=True):
     ereq: int = 0
 
 
-class ListenerTotals(Struct, frozen=True, kw_only=True):
+class ListenerTotals(Struct, frozen=True, kw_only=True, gc=False):
     """Bytes and connections of a listener on one amphora since the amphora was made: these only grow, so that a lost
     or repeated message loses or repeats nothing."""
 
@@ -68,19 +68,19 @@ class ListenerTotals(Struct, frozen=True, kw_only=True):
     ereq: int = 0
 
 
-class ListenerReport(Struct, frozen=True, kw_only=True):
+class ListenerReport(Struct, frozen=True, kw_only=True, gc=False):
     status: Literal["OPEN", "FULL"]
     stats: ListenerCounters
 
 
-class PoolReport(Struct, frozen=True, kw_only=True):
+class PoolReport(Struct, frozen=True, kw_only=True, gc=False):
     """`members`: member id to one of the texts of contract 95, e.g. `UP`, `DOWN 1/2`, `no check`."""
 
     status: Literal["UP", "DOWN"]
     members: dict[str, str] = {}
 
 
-class HostFacts(Struct, frozen=True, kw_only=True):
+class HostFacts(Struct, frozen=True, kw_only=True, gc=False):
     """What an amphora host says of itself: enough to be registered and chosen (design, section 8)."""
 
     address: str
@@ -90,7 +90,7 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     availability_zone: str | None = None
 
 
-class Heartbeat(Struct, frozen=True, kw_only=True):
+class Heartbeat(Struct, frozen=True, kw_only=True, gc=False):
     """One datagram's JSON. `boot` and `sent` defeat replays: within a boot, `seq` only grows; a new boot
     must have been sent later than anything heard before. All keys after `ver` but listeners and pools are ours."""
 

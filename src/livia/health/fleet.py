@@ -28,7 +28,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     added: dict[tuple[str, str], dict[str, int]]
 
 
-class Report(Struct):
+class Report(Struct, gc=False):
     """The last heartbeat of an amphora. `superseded`: another health manager has heard it since. `settled`: the
     generation up to which the members' rows are known to say what it says of them, if they are."""
 

@@ -32,7 +32,7 @@ class Verdict(StrEnum):
     SKEWED = "skewed"
 
 
-class _Last(Struct):
+class _Last(Struct, gc=False):
     """The last message of one sender, and the boots before that."""
 
     boot: str
