@@ -90,7 +90,9 @@ class Manager:
         self.registry = CollectorRegistry()
         self.outages = 0
         metrics = Metrics(self.registry)
-        self.writer = Writer(database, self.fleet, clock, self._outage, metrics, behind=lambda: 0.0, timeout=TIMEOUT)
+        self.writer = Writer(
+            database, self.fleet, clock, self._outage, metrics.writing, behind=lambda: 0.0, timeout=TIMEOUT
+        )
         self.probes = Probes(database, NoopCompute(), agents, clock, threads=4, shelf_life=TIMEOUT / 2)
         self.arrived = clock.monotonic
         self.watch = Watch(
@@ -111,8 +113,7 @@ class Manager:
     def flush(self) -> None:
         """Write what was heard, as the writer does when its time has come."""
         self.clock.seconds += 0.01
-        self.writer.hasten()
-        self.writer.flush(self.fleet.take(0.0))
+        self.writer.flush(self.fleet.take(0.0), everything=True)
 
     def look(self) -> None:
         self.watch.look()

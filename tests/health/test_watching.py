@@ -196,7 +196,6 @@ def test_what_a_manager_wrote_itself_is_no_sign_of_life(scene: Scene) -> None:
     scene.beat("a2")
     scene.manager.wait(TIMEOUT - 1)
     # Written late: the amphora was last heard long before.
-    scene.manager.writer.hasten()
     scene.manager.flush()
     scene.manager.wait(3)
     assert scene.dead() == {"a2"}

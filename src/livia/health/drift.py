@@ -44,7 +44,7 @@ class Drift:
             noticed[key] = before
             # A beat may be older than the row that it differs from: only one that came after both counts.
             if report.at > before.at and allowed > 0 and self._registrar.repair(rows[key], report.heartbeat):
-                self._metrics.drifts.inc()
+                self._metrics.findings.drifts.inc()
                 self._repaired[key] = now
                 allowed -= 1
         self._noticed = noticed

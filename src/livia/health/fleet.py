@@ -1,31 +1,35 @@
 """The fleet in memory: who was heard when, what it said, and what of it is not written yet."""
 
 from collections.abc import Collection, Iterable
-from copy import copy
 from datetime import datetime
+from itertools import islice
 from threading import Condition, Lock
 
 from msgspec import Struct
 
 from livia.core.report import Heartbeat, HostFacts, ListenerCounters
 
+#: rows and amphorae that are looked at while the receiver waits: some milliseconds
+_AT_ONCE = 1000
+
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What the writer has to look at: amphorae whose statuses changed, amphorae and hosts that spoke."""
+    """What the writer has to look at: amphorae whose statuses changed, and hosts that spoke."""
 
     amphorae: frozenset[str]
     hosts: dict[str, HostFacts]
-    heard: frozenset[str]
 
 
 class Counts(Struct, frozen=True, kw_only=True):
     """Counters by (listener id, amphora id), and in each by column of `listener_statistics`.
 
-    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added.
+    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added. `more`:
+    there are others, and these are those that wait longest.
     """
 
     totals: dict[tuple[str, str], dict[str, int]]
     added: dict[tuple[str, str], dict[str, int]]
+    more: bool
 
 
 class Report(Struct, gc=False):
@@ -52,7 +56,8 @@ class Fleet:
         self._dirty: set[str] = set()
         self._unsettled: set[str] = set()
         self._heard: set[str] = set()
-        self._uncounted: set[str] = set()
+        #: in the order in which they began to wait
+        self._uncounted: dict[str, None] = {}
         self._told: dict[tuple[str, str], dict[str, int]] = {}
         self._added: dict[tuple[str, str], dict[str, int]] = {}
         self._open: dict[tuple[str, str], int] = {}
@@ -80,7 +85,7 @@ class Fleet:
                 return
             before = self._seen.get(key)
             self._heard.add(key)
-            self._uncounted.add(key)
+            self._uncounted[key] = None
             if len(heartbeat.totals) < len(heartbeat.listeners):
                 self._add(heartbeat)
             if before is None:
@@ -106,30 +111,44 @@ class Fleet:
             if not self._hurry:
                 self._changed.wait(timeout)
             self._hurry = False
-            changes = Changes(
-                amphorae=frozenset(self._dirty | self._unsettled), hosts=self._hosts, heard=frozenset(self._heard)
-            )
-            self._dirty, self._unsettled, self._hosts, self._heard = set(), set(), {}, set()
+            changes = Changes(amphorae=frozenset(self._dirty | self._unsettled), hosts=self._hosts)
+            self._dirty, self._unsettled, self._hosts = set(), set(), {}
             return changes
 
     def put_back(self, changes: Changes) -> None:
         """The changes could not be written: they count as not taken."""
         with self._lock:
             self._dirty |= changes.amphorae
-            self._heard |= changes.heard
             self._hosts = {**changes.hosts, **self._hosts}
 
-    def take_counts(self) -> Counts:
-        """What was counted since the last call."""
+    def take_heard(self) -> set[str]:
+        """The amphorae that spoke since the last call."""
         with self._lock:
-            totals = {}
-            for amphora_id in self._uncounted & self._seen.keys():
-                for key, total in _totals(self._seen[amphora_id].heartbeat):
+            heard, self._heard = self._heard, set()
+            return heard
+
+    def put_back_heard(self, amphora_ids: Iterable[str]) -> None:
+        """That they spoke could not be written: they count as not taken."""
+        with self._lock:
+            self._heard.update(amphora_ids)
+
+    def take_counts(self) -> Counts:
+        """What was counted since the last call, about a thousand rows of it."""
+        with self._lock:
+            totals: dict[tuple[str, str], dict[str, int]] = {}
+            looked_at = 0
+            for amphora_id in islice(self._uncounted, _AT_ONCE):
+                if len(totals) >= _AT_ONCE:
+                    break
+                looked_at += 1
+                seen = self._seen.get(amphora_id)
+                for key, total in () if seen is None else _totals(seen.heartbeat):
                     if self._told.get(key) != total:
                         self._told[key] = totals[key] = total
-            self._uncounted.clear()
-            added, self._added = self._added, {}
-            return Counts(totals=totals, added=added)
+            for amphora_id in list(islice(self._uncounted, looked_at)):
+                del self._uncounted[amphora_id]
+            added = {key: self._added.pop(key) for key in list(islice(self._added, _AT_ONCE))}
+            return Counts(totals=totals, added=added, more=bool(self._uncounted or self._added))
 
     def put_back_counts(self, counts: Counts) -> None:
         """The counts could not be written: they count as not taken."""
@@ -137,7 +156,7 @@ class Fleet:
             for key, total in counts.totals.items():
                 if self._told.get(key) is total:
                     del self._told[key]
-                    self._uncounted.add(key[1])
+                    self._uncounted[key[1]] = None
             for key, count in counts.added.items():
                 _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
 
@@ -148,8 +167,14 @@ class Fleet:
 
     def reports(self, amphora_ids: Collection[str]) -> dict[str, Report]:
         """The last reports of those amphorae that were heard, as they are now."""
-        with self._lock:
-            return {each: copy(self._seen[each]) for each in amphora_ids if each in self._seen}
+        found = {}
+        ids = iter(amphora_ids)
+        while batch := list(islice(ids, _AT_ONCE)):
+            with self._lock:
+                for each in batch:
+                    if seen := self._seen.get(each):
+                        found[each] = Report(seen.at, seen.heartbeat, seen.superseded, seen.settled)
+        return found
 
     def unsettle(self, amphora_ids: Iterable[str]) -> None:
         """What the members' rows of these amphorae say is not known any more."""
@@ -167,9 +192,8 @@ class Fleet:
 
     def last_heard(self, amphora_id: str) -> float | None:
         """When the amphora last spoke."""
-        with self._lock:
-            seen = self._seen.get(amphora_id)
-            return None if seen is None else seen.at
+        seen = self._seen.get(amphora_id)
+        return None if seen is None else seen.at
 
     def wrote(self, amphora_ids: Iterable[str], moment: datetime) -> None:
         """We wrote `moment` into the database as the time when these amphorae were heard."""
@@ -189,7 +213,7 @@ class Fleet:
     def keep_only(self, amphora_ids: frozenset[str]) -> frozenset[str]:
         """Forget all others but those whose last words are not counted yet; returns the forgotten."""
         with self._lock:
-            gone = frozenset(self._seen) - amphora_ids - self._uncounted
+            gone = self._seen.keys() - amphora_ids - self._uncounted.keys()
             for each in gone:
                 del self._seen[each]
                 self._written.pop(each, None)
@@ -198,13 +222,13 @@ class Fleet:
             if gone:
                 self._told = {key: each for key, each in self._told.items() if key[1] not in gone}
                 self._open = {key: each for key, each in self._open.items() if key[1] not in gone}
-            return gone
+            return frozenset(gone)
 
     @property
     def pending(self) -> int:
         """Amphorae whose changed statuses or counters are not written yet."""
         with self._lock:
-            return len(self._dirty | self._unsettled | self._uncounted)
+            return len(self._dirty | self._unsettled | self._uncounted.keys())
 
     @property
     def size(self) -> int:
@@ -271,4 +295,7 @@ def _differs(before: Heartbeat, now: Heartbeat) -> bool:
     told, tells = before.listeners, now.listeners
     if told.keys() != tells.keys():
         return True
-    return any(told[key].status != each.status for key, each in tells.items())
+    for key, each in tells.items():  # noqa: SIM110 - a generator would cost as much as all the rest
+        if told[key].status != each.status:
+            return True
+    return False

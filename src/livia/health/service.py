@@ -1,5 +1,6 @@
 """The health manager: one thread receives, one writes, one watches."""
 
+import gc
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -49,7 +50,7 @@ class HealthManager:
     ) -> None:
         half = options.limits.timeout * _HALF
         fleet, decoder, metrics = Fleet(gap=half), Decoder(options.key), Metrics(registry)
-        self._receiver = Receiver(options.listen, decoder, fleet, clock, metrics)
+        self._receiver = Receiver(options.listen, decoder, fleet, clock, metrics.reception)
         probes = Probes(database, far.compute, far.agents, clock, threads=options.probes, shelf_life=half)
         self._watch = Watch(
             database,
@@ -67,7 +68,7 @@ class HealthManager:
             fleet,
             clock,
             self._watch.interrupted,
-            metrics,
+            metrics.writing,
             behind=self._receiver.behind,
             timeout=options.limits.timeout,
         )
@@ -80,6 +81,8 @@ class HealthManager:
 
     def run(self, stop: Event) -> None:
         """Run until stopped; what was heard is written before the end."""
+        # What there is by now, all modules above all, stays: to look through it for garbage would stop all threads.
+        gc.freeze()
         try:
             together(stop, self._writer.run, self._receiver.run, self._watch.run)
         finally:

@@ -87,7 +87,7 @@ class Watch:
                 self.look()
             except SQLAlchemyError as error:
                 log.warning("the fleet cannot be read", error=str(error))
-                self._metrics.outages.inc()
+                self._metrics.writing.outages.inc()
                 self.interrupted()
             except Exception:
                 # The outermost loop of the thread: without it nobody would be replaced any more.
@@ -134,7 +134,7 @@ class Watch:
         for gone in self._fleet.keep_only(known):
             self._on_forget(gone)
             if gone not in self._rows:
-                self._metrics.strangers.inc()
+                self._metrics.findings.strangers.inc()
 
     def _note_rows(self, rows: dict[str, Watched], now: float) -> None:
         """Who was heard by another manager has another time in its row now."""
@@ -231,7 +231,7 @@ class Watch:
             if probe is None or self._heard(key) > heard[key]:
                 continue
             if self._registrar.bury(rows[key], probe, self._limits.timeout):
-                self._metrics.failovers.labels(probe.answer).inc()
+                self._metrics.findings.failovers.labels(probe.answer).inc()
                 self._failovers.append(self._clock.monotonic())
 
     def _spare(self, rows: Mapping[str, Watched], spared: Sequence[Spared]) -> None:
@@ -245,11 +245,11 @@ class Watch:
         if verdict.guard is not self._told:
             log.warning("failover guard", state=str(verdict.guard), held=held, reason=verdict.reason)
             self._told = verdict.guard
-        self._metrics.stand(verdict.guard)
-        self._metrics.watched.set(len(rows))
-        self._metrics.silent.set(len(silent))
-        self._metrics.oldest.set(max(0.0, oldest))
-        self._metrics.held.set(held)
+        self._metrics.sight.stand(verdict.guard)
+        self._metrics.sight.watched.set(len(rows))
+        self._metrics.sight.silent.set(len(silent))
+        self._metrics.sight.oldest.set(max(0.0, oldest))
+        self._metrics.sight.held.set(held)
 
     def _note_hosts(self, ages: Mapping[str, float]) -> None:
         silent = frozenset(key for key, age in ages.items() if age > self._limits.timeout)
@@ -258,4 +258,4 @@ class Watch:
         for key in self._silent_hosts & ages.keys() - silent:
             log.warning("amphora host reports again", host=key)
         self._silent_hosts = silent
-        self._metrics.silent_hosts.set(len(silent))
+        self._metrics.sight.silent_hosts.set(len(silent))

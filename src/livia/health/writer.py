@@ -12,14 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from livia.core.clock import Clock
 from livia.health.fleet import Changes, Counts, Fleet
-from livia.health.metrics import Metrics
+from livia.health.metrics import Writing
 from livia.health.settling import settle
 from livia.store import hosts, reports
 from livia.store.engine import Database
 
 log = structlog.get_logger()
 
-#: seconds between two flushes of counters at least, and the pause after a failed one
+#: seconds between two writes of an amphora's counters at least, and the pause after a failed flush
 FLUSH_SECONDS = 1.0
 #: a burst of changed statuses is written together
 _GATHER_SECONDS = 0.05
@@ -27,7 +27,7 @@ _GATHER_SECONDS = 0.05
 _TOUCH_SECONDS = 5.0
 #: and at most this share of the timeout: who reads that somebody was heard must not read it when it is too late
 _TOUCH_SHARE = 0.2
-#: writing that nobody waits for takes at most this share of the time: receiving goes first
+#: writing counters, which nobody waits for, takes at most this share of the time: receiving goes first
 _SHARE = 0.2
 #: amphorae whose load balancers are read at once
 _LOOKED_AT = 200
@@ -46,7 +46,7 @@ class Writer:
         fleet: Fleet,
         clock: Clock,
         on_outage: Callable[[], None],
-        metrics: Metrics,
+        metrics: Writing,
         *,
         behind: Callable[[], float],
         timeout: float,
@@ -59,86 +59,103 @@ class Writer:
         self._metrics = metrics
         self._behind = behind
         self._touch_due = self._count_due = float("-inf")
-        self._heard: set[str] = set()
         self._hosts: dict[str, tuple[object, float]] = {}
 
     def run(self, stop: Event) -> None:
         """Flush until stopped; a last time at the end."""
         while not stop.is_set():
-            self.flush(self._fleet.take(FLUSH_SECONDS))
+            self.flush(self._fleet.take(self._pause()))
             stop.wait(_GATHER_SECONDS)
-        self.hasten()
-        self.flush(self._fleet.take(0.0))
+        self.flush(self._fleet.take(0.0), everything=True)
 
-    def hasten(self) -> None:
-        """The next flush writes everything, also what could wait."""
-        self._touch_due = self._count_due = float("-inf")
+    def _pause(self) -> float:
+        """Seconds until something is due, if nothing happens meanwhile."""
+        return min(FLUSH_SECONDS, max(0.0, min(self._count_due, self._touch_due) - self._clock.monotonic()))
 
-    def flush(self, changes: Changes) -> None:
-        """Write one batch of changes, and counters if they are due; what the database does not take is kept."""
+    def flush(self, changes: Changes, *, everything: bool = False) -> None:
+        """Write a batch of changes, and what else is due; what the database does not take is kept.
+
+        However many changes there are, and counters: who was heard is written in time. `everything`: also what could
+        wait.
+        """
         begin = self._clock.monotonic()
+        if everything:
+            self._touch_due = float("-inf")
         try:
-            self._write(changes)
-            if begin >= self._count_due:
-                self._write_counts(self._fleet.take_counts())
-                self._count_due = self._due(begin, FLUSH_SECONDS)
+            self._write_hosts(changes)
+            self._write_due()
+            self._settle(changes)
+            while everything and self._count():
+                pass
         except SQLAlchemyError as error:
             log.warning("heartbeats not written", error=str(error))
             self._metrics.outages.inc()
             self._fleet.put_back(changes)
+            self._touch_due = self._count_due = begin + FLUSH_SECONDS
             self._on_outage()
         self._metrics.flushes.observe(self._clock.monotonic() - begin)
 
-    def _due(self, begin: float, pause: float) -> float:
-        """When to do again what was begun at `begin`."""
-        return begin + max(pause, (self._clock.monotonic() - begin) / _SHARE)
+    def _write_due(self) -> None:
+        """Who was heard, and some of the counters, each when its time has come."""
+        now = self._clock.monotonic()
+        if now >= self._touch_due:
+            self._touch()
+        if now >= self._count_due:
+            self._count()
 
-    def _write_counts(self, counts: Counts) -> None:
-        try:
-            for key in reports.batches(counts.added):
-                batch = {each: counts.added[each] for each in key}
-                self._gently(partial(reports.add_counters, counts=batch))
-                # What was added must not be added again, whatever of the rest fails.
-                for each in key:
-                    del counts.added[each]
-            for key in reports.batches(counts.totals):
-                batch = {each: counts.totals[each] for each in key}
-                self._gently(partial(reports.raise_counters, counts=batch))
-        except SQLAlchemyError:
-            self._fleet.put_back_counts(counts)
-            raise
-
-    def _gently(self, act: Callable[[Connection], None]) -> None:
-        """A transaction of which there may be many: between them the receiver gets its turn, if it has work."""
+    def _touch(self) -> None:
         begin = self._clock.monotonic()
-        self._database.transaction(act)
-        self._give_way(begin)
+        heard = self._fleet.take_heard()
+        try:
+            for batch in reports.batches(heard):
+                moment = self._clock.now()
+                self._fleet.wrote(batch, moment)
+                self._database.transaction(partial(reports.touch, batch=batch, now=moment))
+                heard.difference_update(batch)
+        except SQLAlchemyError:
+            self._fleet.put_back_heard(heard)
+            raise
+        self._touch_due = begin + self._touch_seconds
 
-    def _give_way(self, begin: float) -> None:
-        if self._behind() > _BEHIND:
-            time.sleep(min(_LONGEST_PAUSE, (self._clock.monotonic() - begin) / _SHARE))
-
-    def _write(self, changes: Changes) -> None:
+    def _settle(self, changes: Changes) -> None:
         ids = sorted(changes.amphorae)
         for start in range(0, len(ids), _LOOKED_AT):
             begin = self._clock.monotonic()
             settle(self._database, self._fleet, frozenset(ids[start : start + _LOOKED_AT]))
             self._give_way(begin)
-        self._heard |= changes.heard
+            self._write_due()
+
+    def _count(self) -> bool:
+        """Write counters, those first that wait longest; whether there are more."""
+        begin = self._clock.monotonic()
+        counts = self._fleet.take_counts()
+        self._write_counts(counts)
+        pause = 0.0 if counts.more else FLUSH_SECONDS
+        self._count_due = begin + max(pause, (self._clock.monotonic() - begin) / _SHARE)
+        return counts.more
+
+    def _write_counts(self, counts: Counts) -> None:
+        try:
+            for key in reports.batches(counts.added):
+                batch = {each: counts.added[each] for each in key}
+                self._database.transaction(partial(reports.add_counters, counts=batch))
+                # What was added must not be added again, whatever of the rest fails.
+                for each in key:
+                    del counts.added[each]
+            for key in reports.batches(counts.totals):
+                batch = {each: counts.totals[each] for each in key}
+                self._database.transaction(partial(reports.raise_counters, counts=batch))
+        except SQLAlchemyError:
+            self._fleet.put_back_counts(counts)
+            raise
+
+    def _give_way(self, begin: float) -> None:
+        """Between transactions of which there may be many the receiver gets its turn, if it has work."""
+        if self._behind() > _BEHIND:
+            time.sleep(min(_LONGEST_PAUSE, (self._clock.monotonic() - begin) / _SHARE))
+
+    def _write_hosts(self, changes: Changes) -> None:
         now = self._clock.monotonic()
-        self._write_hosts(changes, now)
-        if self._heard and now >= self._touch_due:
-            self._touch()
-            self._touch_due = self._due(now, self._touch_seconds)
-
-    def _touch(self) -> None:
-        for batch in reports.batches(self._heard):
-            moment = self._clock.now()
-            self._fleet.wrote(batch, moment)
-            self._gently(partial(reports.touch, batch=batch, now=moment))
-            self._heard.difference_update(batch)
-
-    def _write_hosts(self, changes: Changes, now: float) -> None:
         tell = {}
         for host_id, facts in changes.hosts.items():
             known, at = self._hosts.get(host_id, (None, 0.0))
