@@ -1,34 +1,30 @@
 """What heartbeats cost a health manager that also writes: a fleet of 20,000 amphorae beats once a second for a minute.
 
-One process manages, as `livia up` runs it, on a SQLite database of its own; one sends real datagrams, signed before
-the clock starts, of a load balancer with ten members each. In every round counters of all grow, and a member of one in
-a hundred changes its status.
+One process manages, as `livia up` runs it, on a database of its own; one sends real datagrams (`benchmarks/beats.py`);
+one reads, several times a second, how old the oldest `last_update` is.
 """
 
-import hmac
-import mmap
 import multiprocessing
+import os
 import resource
 import socket
-import struct
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
-from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Table, insert
+from sqlalchemy import URL, func, make_url, select
 
+from benchmarks import mariadb
+from benchmarks.beats import KEY, MEMBERS, datagrams, differing, fill, signed
 from benchmarks.figures import Figure
+from benchmarks.processes import cpu_seconds
 from livia.core.clock import SystemClock
-from livia.core.report import Heartbeat, ListenerCounters, ListenerReport, ListenerTotals, PoolReport
 from livia.core.wake import NoWake
 from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.compute.noop import NoopCompute
@@ -38,18 +34,22 @@ from livia.health.watch import Limits
 from livia.store import tables as t
 from livia.store.engine import Database
 
-_KEY = "a key for benchmarks"
 _AMPHORAE = 20_000
-_MEMBERS = 10
 _ROUNDS = 60
-#: one in so many amphorae tells another status than in the round before
-_CHANGING = 100
 #: datagrams that are sent together
 _VOLLEY = 100
 #: what the incumbent needs for one, ms of CPU: measured with ten members on a quiet machine like ours
 _PEER = 7.0
-#: a heartbeat that waits longer than this in the queue is late, seconds
+#: seconds of silence after which the manager suspects an amphora
+_TIMEOUT = 10.0
+#: a heartbeat that waits longer than this from its arrival until it counts is late, seconds
 _LATE = 1.0
+#: `last_update` of who is heard every second is never older, seconds
+_OLDEST = 4.0
+#: seconds between two looks at `last_update`
+_LOOKS = 0.2
+#: from the last datagram until the manager is told to end, seconds: before it would suspect anybody
+_PAUSE = 2.0
 
 
 class Outcome(Struct):
@@ -59,213 +59,165 @@ class Outcome(Struct):
     accepted: float
     refused: float
     dropped: float
-    behind: float
+    wait: float
     flush: float
     errors: float
     guard_ok: float
-    counted: int
+
+
+class Run(Struct):
+    """What sending and looking found. `delay`: how far the sender was behind at most, `age`: of the oldest
+    `last_update`, `first`: from the first datagram until all were written; seconds."""
+
+    outcome: Outcome
+    seconds: float
+    delay: float
+    age: float
+    first: float
+    database_cpu: float = 0.0
+    differing: int = 0
 
 
 def sustained(*, rounds: int = _ROUNDS, amphorae: int = _AMPHORAE) -> Iterator[Figure]:
-    """CPU per heartbeat, and how far the receiver fell behind."""
+    """CPU per heartbeat, and what waited, on SQLite and on MariaDB."""
+    with _directory() as directory:
+        url = make_url(f"sqlite:///{directory / 'livia.db'}")
+        yield from _figures("SQLite", _on(url, directory, amphorae, rounds), amphorae, rounds)
+    with _directory() as directory, mariadb.server() as server, mariadb.database(server, "livia_heartbeats") as url:
+        yield from _figures("MariaDB", _on(url, directory, amphorae, rounds), amphorae, rounds)
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="livia-heartbeats-") as name:
-        directory = Path(name)
-        url = f"sqlite:///{directory / 'livia.db'}"
-        _fill(url, amphorae)
-        halves = _signed(directory, amphorae, rounds)
-        outcome, seconds = _measure(url, halves, amphorae, rounds)
-    sent = rounds * amphorae
+        yield Path(name)
+
+
+def _on(url: URL, directory: Path, amphorae: int, rounds: int) -> Run:
+    fill(url, amphorae)
+    files = signed(directory, amphorae, rounds)
+    database = Database(url)
+    server = mariadb.process_id(database.engine) if url.get_backend_name() == "mysql" else None
+    before = cpu_seconds(server) if server else 0.0
+    run = _measure(url, files, amphorae, rounds)
+    run.database_cpu = cpu_seconds(server) - before if server else 0.0
+    run.differing = differing(database, amphorae, rounds)
+    database.close()
+    return run
+
+
+def _figures(kind: str, run: Run, amphorae: int, rounds: int) -> Iterator[Figure]:
+    outcome, sent = run.outcome, rounds * amphorae
     each = outcome.cpu / outcome.accepted * 1000
     detail = {
         "amphorae": amphorae,
-        "members each": _MEMBERS,
-        "seconds": round(seconds, 1),
-        "sent a second": round(sent / seconds),
+        "members each": MEMBERS,
+        "seconds": round(run.seconds, 1),
+        "sent a second": round(sent / run.seconds),
+        "longest delay of the sender s": round(run.delay, 2),
         "lost": round(sent - outcome.accepted),
         "slowest flush s": round(outcome.flush, 2),
-        "counters written": outcome.counted,
+        "first written s": round(run.first, 1),
+        "database ms CPU each": round(run.database_cpu / sent * 1000, 4),
+        "load average": round(os.getloadavg()[0], 1),
     }
-    yield Figure(name="CPU of a heartbeat, writing included", value=round(each, 4), unit="ms CPU", n=sent, most=0.05)
-    yield Figure(
-        name="heartbeats a second and core", value=round(1000 / each), unit="/s", n=sent, least=20_000, detail=detail
-    )
-    yield Figure(name="longest wait of a heartbeat", value=round(outcome.behind, 3), unit="s", n=sent, most=_LATE)
+
+    def figure(name: str, value: float, unit: str, **target: float) -> Figure:
+        return Figure(name=f"{name} ({kind})", value=value, unit=unit, n=sent, detail=detail, **target)
+
+    yield figure("CPU of a heartbeat, writing included", round(each, 4), "ms CPU", most=0.05)
+    yield figure("heartbeats a second and core", round(1000 / each), "/s", least=20_000)
+    yield figure("longest wait of a heartbeat, at most", outcome.wait, "s", most=_LATE)
+    yield figure("oldest last_update in the database", round(run.age, 2), "s", most=_OLDEST)
     bad = sent - outcome.accepted + outcome.refused + outcome.dropped + outcome.errors + (1 - outcome.guard_ok)
-    yield Figure(name="heartbeats lost or refused, failed writes", value=bad, unit="", n=sent, most=0)
-    yield Figure(
-        name="CPU of a heartbeat, against the incumbent's 7 ms",
-        value=round(_PEER / each),
-        unit="times less",
-        n=sent,
-        detail={"incumbent": "7 to 9 ms, measured elsewhere"},
-    )
+    yield figure("heartbeats lost or refused, failed writes", bad, "", most=0)
+    yield figure("rows that say something else than the last heartbeat", run.differing, "", most=0)
+    yield figure("CPU of a heartbeat, against the incumbent's 7 ms", round(_PEER / each), "times less")
 
 
-def _id(kind: int, number: int) -> str:
-    """Ids without a pattern that a compressor would find."""
-    return str(UUID(int=(number * 16 + kind) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128))
-
-
-def _fill(url: str, amphorae: int) -> None:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    common = {"enabled": True, "provisioning_status": "ACTIVE", "generation": 1, "project_id": "p", "created_at": now}
-    rows: dict[Table, list[dict[str, object]]] = {
-        table: [] for table in (t.load_balancer, t.pool, t.listener, t.member, t.amphora, t.amphora_health)
-    }
-    for number in range(amphorae):
-        owner, pool = _id(0, number), _id(2, number)
-        mine = {**common, "load_balancer_id": owner, "operating_status": "ONLINE"}
-        rows[t.load_balancer].append(
-            {**common, "id": owner, "operating_status": "ONLINE", "topology": "SINGLE", "provider": "amphora"}
-        )
-        rows[t.pool].append({**mine, "id": pool, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"})
-        rows[t.listener].append({**mine, "id": _id(1, number), "protocol": "HTTP", "protocol_port": 80})
-        rows[t.member] += [
-            {
-                **mine,
-                "id": _id(6 + k, number),
-                "pool_id": pool,
-                "ip_address": f"10.0.0.{k}",
-                "protocol_port": 80,
-                "backup": False,
-            }
-            for k in range(_MEMBERS)
-        ]
-        rows[t.amphora].append(
-            {
-                "id": _id(3, number),
-                "status": "ALLOCATED",
-                "load_balancer_id": owner,
-                "compute_id": "h",
-                "role": "STANDALONE",
-                "applied_generation": 1,
-                "holds_vip": True,
-                "created_at": now,
-            }
-        )
-        rows[t.amphora_health].append({"amphora_id": _id(3, number), "last_update": now, "busy": False})
-    database = Database(url)
-    t.metadata.create_all(database.engine)
-    with database.write() as connection:
-        for table, values in rows.items():
-            connection.execute(insert(table), values)
-    database.close()
-
-
-def _signed(directory: Path, amphorae: int, rounds: int) -> list[Path]:
-    """Files with all datagrams in order of sending, each after its length; one half of the rounds each."""
-    context = multiprocessing.get_context("spawn")
-    middle = rounds // 2
-    parts = [(directory / "first", 1, middle + 1), (directory / "second", middle + 1, rounds + 1)]
-    makers = [context.Process(target=_sign, args=(path, amphorae, begin, end)) for path, begin, end in parts]
-    for maker in makers:
-        maker.start()
-    for maker in makers:
-        maker.join()
-    return [path for path, _begin, _end in parts]
-
-
-def _sign(path: Path, amphorae: int, begin: int, end: int) -> None:
-    mac = hmac.new(_KEY.encode(), digestmod="sha256")
-    now = time.time()
-    with path.open("wb") as file:
-        for turn in range(begin, end):
-            for number in range(amphorae):
-                payload = zlib.compress(msgspec.json.encode(_beat(number, turn, now)), 9)
-                signed = mac.copy()
-                signed.update(payload)
-                datagram = payload + signed.hexdigest().encode()
-                file.write(struct.pack("<H", len(datagram)) + datagram)
-
-
-def _beat(number: int, turn: int, now: float) -> Heartbeat:
-    listener, pool = _id(1, number), _id(2, number)
-    members = {_id(6 + k, number): "UP" for k in range(_MEMBERS)}
-    if number % _CHANGING == 0 and turn % 2:
-        members[_id(6, number)] = "DOWN"
-    stats = ListenerCounters(tx=1500, rx=300, conns=turn % 7, totconns=3)
-    return Heartbeat(
-        id=_id(3, number),
-        seq=turn,
-        boot=f"{number:016x}",
-        nth=turn,
-        sent=now,
-        generation=1,
-        holds_vip=True,
-        listeners={listener: ListenerReport(status="OPEN", stats=stats)},
-        totals={listener: ListenerTotals(tx=1500 * turn, rx=300 * turn, totconns=3 * turn)},
-        pools={f"{pool}:{listener}": PoolReport(status="UP", members=members)},
-    )
-
-
-def _measure(url: str, files: list[Path], amphorae: int, rounds: int) -> tuple[Outcome, float]:
+def _measure(url: URL, files: list[Path], amphorae: int, rounds: int) -> Run:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     manager = context.Process(target=_manage, args=(url, theirs))
     manager.start()
     port: int = ours.recv()
+    looks, eyes = context.Pipe()
+    observer = context.Process(target=_observe, args=(url, eyes))
+    observer.start()
+    looks.recv()
     began = time.monotonic()
-    _send(files, port, amphorae)
+    delay = _send(files, port, amphorae)
     seconds = max(time.monotonic() - began, float(rounds))
-    # What was heard last is written within a flush or two.
-    time.sleep(5)
+    looks.send("stop")
+    age, first = looks.recv()
+    observer.join()
+    time.sleep(_PAUSE)
     ours.send("stop")
     outcome = ours.recv()
     manager.join()
-    return outcome, seconds
+    return Run(outcome=outcome, seconds=seconds, delay=delay, age=age, first=first)
 
 
-def _send(files: list[Path], port: int, amphorae: int) -> None:
-    """Each round takes a second."""
+def _send(files: list[Path], port: int, amphorae: int) -> float:
+    """Each round takes a second. By how many seconds a datagram was late at most."""
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.connect(("127.0.0.1", port))
-    began = time.monotonic()
-    for count, datagram in enumerate(each for path in files for each in _datagrams(path)):
+    began, delay = time.monotonic(), 0.0
+    for count, datagram in enumerate(each for path in files for each in datagrams(path)):
         if count % _VOLLEY == 0:
-            time.sleep(max(0.0, began + count / amphorae - time.monotonic()))
+            early = began + count / amphorae - time.monotonic()
+            delay = max(delay, -early)
+            time.sleep(max(0.0, early))
         out.send(datagram)
     out.close()
+    return delay
 
 
-def _datagrams(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        at = 0
-        while at < len(text):
-            (size,) = struct.unpack_from("<H", text, at)
-            yield text[at + 2 : at + 2 + size]
-            at += 2 + size
+def _observe(url: URL, pipe: Connection) -> None:
+    """The process that looks how old `last_update` gets, from when all are written for the first time."""
+    database, clock = Database(url), SystemClock()
+    oldest = select(func.min(t.amphora_health.c.last_update))
+    began, first, age = clock.now(), float("inf"), 0.0
+    pipe.send("looking")
+    while not pipe.poll(_LOOKS):
+        with database.read() as connection:
+            written = connection.execute(oldest).scalar_one()
+        now = clock.now()
+        if written > began:
+            first = min(first, (now - began).total_seconds())
+            age = max(age, (now - written).total_seconds())
+    pipe.send((age if first < float("inf") else first, first))
+    database.close()
 
 
-def _manage(url: str, pipe: Connection) -> None:
+def _manage(url: URL, pipe: Connection) -> None:
     """The manager's process."""
     registry, stop = CollectorRegistry(), Event()
     far = FarSides(compute=NoopCompute(), agents=NoopAmphorae(), wake=NoWake())
-    options = Options(listen=Listen(address="127.0.0.1", port=0), key=_KEY, limits=Limits(timeout=10.0, interval=3.0))
+    options = Options(
+        listen=Listen(address="127.0.0.1", port=0), key=KEY, limits=Limits(timeout=_TIMEOUT, interval=3.0)
+    )
     database = Database(url, durable=False)
     manager = HealthManager(database, far, SystemClock(), options, registry)
     life = Thread(target=manager.run, args=(stop,))
     life.start()
     pipe.send(manager.port)
-    behind, began = 0.0, _cpu()
-    while not pipe.poll(0.1):
-        behind = max(behind, registry.get_sample_value("livia_health_behind_seconds") or 0.0)
+    began = _cpu()
+    pipe.recv()
     cpu = _cpu() - began
     outcome = Outcome(
         cpu=cpu,
         accepted=_sample(registry, "livia_heartbeats_total", verdict="accepted"),
-        refused=_sample(registry, "livia_heartbeats_total", verdict="replayed"),
+        refused=_sum(registry, "livia_heartbeats_total")
+        - _sample(registry, "livia_heartbeats_total", verdict="accepted"),
         dropped=_sample(registry, "livia_heartbeats_dropped_total"),
-        behind=behind,
-        flush=_slowest(registry),
+        wait=_longest(registry, "livia_heartbeats_wait_seconds"),
+        flush=_longest(registry, "livia_health_flush_seconds"),
         errors=_sample(registry, "livia_health_database_errors_total"),
         guard_ok=_sample(registry, "livia_health_guard", state="ok"),
-        counted=0,
     )
     stop.set()
     life.join()
-    with database.read() as connection:
-        written = connection.execute(t.listener_statistics.select()).all()
-    outcome.counted = sum(row.total_connections for row in written)
     pipe.send(outcome)
 
 
@@ -278,13 +230,17 @@ def _sample(registry: CollectorRegistry, name: str, **labels: str) -> float:
     return registry.get_sample_value(name, labels) or 0.0
 
 
-def _slowest(registry: CollectorRegistry) -> float:
-    """The upper end of the last bucket that has a flush, seconds."""
+def _sum(registry: CollectorRegistry, name: str) -> float:
+    return sum(each.value for family in registry.collect() for each in family.samples if each.name == name)
+
+
+def _longest(registry: CollectorRegistry, histogram: str) -> float:
+    """The upper end of the last bucket that has anything, seconds."""
     buckets = [
         (float(sample.labels["le"]), sample.value)
         for family in registry.collect()
         for sample in family.samples
-        if sample.name == "livia_health_flush_seconds_bucket"
+        if sample.name == f"{histogram}_bucket"
     ]
     most = max(count for _end, count in buckets)
     return min(end for end, count in buckets if count >= most)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from msgspec.structs import replace
+from sqlalchemy import event
 
 from livia.core.report import Heartbeat, HostFacts, ListenerCounters, ListenerTotals
+from livia.health.fleet import Fleet
 from livia.store import amphorae, hosts
 from livia.store import tables as t
 from livia.store.removal import drop
@@ -155,3 +157,43 @@ def test_who_is_heard_is_written_well_within_the_timeout(scene: Scene) -> None:
             written += connection.execute(t.amphora_host.select()).one().last_seen > 1.0
     # Others that read it see five signs of life before they take the host for lost.
     assert written >= 5
+
+
+def test_who_is_heard_is_written_in_time_while_many_statuses_are_looked_at(scene: Scene) -> None:
+    fleet, clock, written = scene.manager.fleet, scene.clock, [scene.clock.seconds]
+    for number in range(900):
+        fleet.hear(Heartbeat(id=f"unknown{number}", seq=1), clock.seconds)
+
+    def slowly(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        clock.seconds += 0.4
+        fleet.hear(Heartbeat(id="a1", seq=1), clock.seconds)
+        if statement.startswith("UPDATE amphora_health"):
+            written.append(clock.seconds)
+
+    event.listen(scene.database.engine, "before_cursor_execute", slowly)
+    scene.manager.writer.flush(fleet.take(0.0))
+    event.remove(scene.database.engine, "before_cursor_execute", slowly)
+    assert clock.seconds - written[0] > TIMEOUT / 2
+    pauses = [after - before for before, after in zip(written, [*written[1:], clock.seconds], strict=True)]
+    assert max(pauses) < TIMEOUT / 2
+
+
+def test_counters_are_taken_a_thousand_at_a_time_and_the_longest_waiting_first() -> None:
+    fleet = Fleet()
+
+    def hear(numbers: range, count: int) -> None:
+        for number in numbers:
+            totals = {"l": ListenerTotals(totconns=count)}
+            fleet.hear(Heartbeat(id=f"a{number}", seq=count, totals=totals), 1.0)
+
+    hear(range(1500), 1)
+    first = fleet.take_counts()
+    hear(range(1500), 2)
+    second = fleet.take_counts()
+    assert first.totals.keys() == {("l", f"a{number}") for number in range(1000)}
+    assert list(second.totals)[:500] == [("l", f"a{number}") for number in range(1000, 1500)]
+    assert {key: total["total_connections"] for key, total in second.totals.items()} == dict.fromkeys(second.totals, 2)
+    fleet.put_back_counts(second)
+    again = [fleet.take_counts(), fleet.take_counts()]
+    assert {key for counts in again for key in counts.totals} == {("l", f"a{number}") for number in range(1500)}
+    assert [counts.more for counts in (first, second, *again)] == [True, True, True, False]
