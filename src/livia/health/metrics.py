@@ -51,14 +51,21 @@ class Sight:
     """The fleet as the last look at it found it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def shown(name: str, told: str) -> Gauge:
-            return Gauge(f"livia_health_{name}", told, registry=registry)
-
-        self.watched = shown("amphorae", "Amphorae that should report.")
-        self.silent = shown("silent_amphorae", "Amphorae that sent nothing for the timeout.")
-        self.silent_hosts = shown("silent_hosts", "Amphora hosts that sent nothing for the timeout.")
-        self.oldest = shown("oldest_silence_seconds", "Since when the most silent amphora was not heard.")
-        self.held = shown("held_failovers", "Amphorae that may be dead and are left alone.")
+        self.watched = Gauge("livia_health_amphorae", "Amphorae that should report.", registry=registry)
+        self.silent = Gauge(
+            "livia_health_silent_amphorae", "Amphorae that sent nothing for the timeout.", registry=registry
+        )
+        self.silent_hosts = Gauge(
+            "livia_health_silent_hosts", "Amphora hosts that sent nothing for the timeout.", registry=registry
+        )
+        self.oldest = Gauge(
+            "livia_health_oldest_silence_seconds",
+            "Since when the most silent amphora was not heard.",
+            registry=registry,
+        )
+        self.held = Gauge(
+            "livia_health_held_failovers", "Amphorae that may be dead and are left alone.", registry=registry
+        )
         self._guard = Gauge(
             "livia_health_guard", "1 for the present state of the failover guard.", ["state"], registry=registry
         )
