@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from tests.crash.choices import PORTS_EACH
 from tests.crash.client import Connection, Diary
 from tests.crash.evidence import evidence
 from tests.crash.faults import Chaos
 from tests.crash.inspection import Inspector
 from tests.crash.installation import Machine, NotUpError
 from tests.crash.model import World
-from tests.crash.writer import PORTS_EACH, Writer
+from tests.crash.writer import Writer
 
 #: client number to its tenant; those of odd numbers make load balancers
 _CLIENTS = {1: "tenant-a", 2: "tenant-a", 3: "tenant-b"}

@@ -1,0 +1,103 @@
+"""Load balancers of a tenant, made and removed by one client of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.crash.choices import Choices
+from tests.crash.client import Connection
+from tests.crash.members import PORTS
+from tests.crash.model import Balancer, World
+from tests.crash.requests import Contradiction, Requests
+
+
+class Balancers:
+    """What the client `owner` does to whole load balancers. `flavors`: ids to choose from; failovers are asked for by
+    the `operator`."""
+
+    def __init__(
+        self,
+        world: World,
+        api: Connection,
+        operator: Connection,
+        requests: Requests,
+        choices: Choices,
+        *,
+        owner: str,
+        project: str,
+        flavors: Sequence[str],
+        subnet_id: str,
+    ) -> None:
+        self._world = world
+        self._api = api
+        self._operator = operator
+        self._requests = requests
+        self._choices = choices
+        self._rng = choices.rng
+        self._owner = owner
+        self._project = project
+        self._flavors = flavors
+        self._subnet_id = subnet_id
+
+    def create(self) -> None:
+        """Make one, empty or with a listener, a pool and members in a single call."""
+        values: dict[str, Any] = {"name": self._choices.name("lb"), "admin_state_up": True}
+        body = {**values, "vip_subnet_id": self._subnet_id, "flavor_id": self._rng.choice(self._flavors)}
+        tree = self._tree() if self._rng.random() < 0.5 else []
+        if tree:
+            body["listeners"] = tree
+        answer = self._api.surely("POST", "/loadbalancers", {"loadbalancer": body})
+        if not answer.done:
+            return
+        created = answer.body["loadbalancer"]
+        balancer = Balancer(
+            id=created["id"], vip=created["vip_address"], project=self._project, owner=self._owner, values=values
+        )
+        for wanted, listener in zip(tree, created["listeners"], strict=False):
+            self._adopt(balancer, wanted, listener)
+        with self._world.lock:
+            self._world.balancers[balancer.id] = balancer
+
+    def _tree(self) -> list[dict[str, Any]]:
+        choices = self._choices
+        members = [choices.member(port) for port in self._rng.sample(PORTS, 2)]
+        pool = {"name": choices.name("pool"), "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": members}
+        port = choices.ports[0]
+        return [{"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port, "default_pool": pool}]
+
+    def _adopt(self, balancer: Balancer, wanted: dict[str, Any], created: dict[str, Any]) -> None:
+        """What a single call made: the answer has the ids, in the form of the request."""
+        pool = wanted["default_pool"]
+        pool_id = (created.get("default_pool") or {}).get("id") or created["default_pool_id"]
+        values = {name: wanted[name] for name in ("name", "protocol", "protocol_port")}
+        self._requests.add(balancer, "listener", created["id"], {**values, "default_pool_id": pool_id})
+        values = {name: pool[name] for name in ("name", "protocol", "lb_algorithm")}
+        self._requests.add(balancer, "pool", pool_id, values)
+        self._requests.add_members(balancer, pool_id, pool["members"])
+
+    def update(self, balancer: Balancer) -> None:
+        """Rename it, or switch it."""
+        changes: list[dict[str, Any]] = [
+            {"name": self._choices.name("lb")},
+            {"admin_state_up": self._rng.random() < 0.8},
+        ]
+        values = self._rng.choice(changes)
+        if self._requests.put(f"/loadbalancers/{balancer.id}", "loadbalancer", balancer.values, values).done:
+            balancer.values.update(values)
+
+    def fail_over(self, balancer: Balancer) -> None:
+        """All of it, or one of its amphorae."""
+        amphorae = self._operator.all(f"/octavia/amphorae?loadbalancer_id={balancer.id}", "amphorae")
+        paths = [f"/loadbalancers/{balancer.id}/failover"]
+        paths += [f"/octavia/amphorae/{each['id']}/failover" for each in amphorae]
+        self._operator.surely("PUT", self._rng.choice(paths))
+
+    def delete(self, balancer: Balancer) -> None:
+        """Half the times: remove it with all that it has. Raises Contradiction."""
+        if self._rng.random() < 0.5:
+            return
+        balancer.leaving = True
+        answer = self._api.surely("DELETE", f"/loadbalancers/{balancer.id}?cascade=true")
+        if not answer.done:
+            raise Contradiction(f"deleting {balancer.id} was refused: {answer}")
+        with self._world.lock:
+            del self._world.balancers[balancer.id]

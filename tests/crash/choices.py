@@ -1,0 +1,51 @@
+"""What one client draws from: names, ports and objects of its own."""
+
+import random
+from itertools import count
+from typing import Any
+
+from tests.crash.model import Balancer, Thing
+
+MEMBER_ADDRESS = "10.84.0.1"
+#: ports of listeners, for each client
+PORTS_EACH = 4
+
+
+class Choices:
+    """Those of the client `owner`, whose `number` tells its names and ports from those of others."""
+
+    def __init__(self, rng: random.Random, owner: str, number: int) -> None:
+        self.rng = rng
+        self.ports = range(100 * number, 100 * number + PORTS_EACH)
+        self._owner = owner
+        self._number = number
+        self._names = count(1)
+
+    def name(self, prefix: str) -> str:
+        """One that nothing else has."""
+        return f"{prefix}-{self._number}-{next(self._names)}"
+
+    def own(self, balancer: Balancer, kind: str) -> list[Thing]:
+        """This client's objects of a kind."""
+        return balancer.of(kind, owner=self._owner)
+
+    def one(self, balancer: Balancer, kind: str) -> Thing | None:
+        """One of them, if there is any."""
+        own = self.own(balancer, kind)
+        return self.rng.choice(own) if own else None
+
+    def pool_for(self, balancer: Balancer, protocol: str) -> str | None:
+        """A pool's id that a listener of `protocol` may name, or none."""
+        fitting = [pool.id for pool in self.own(balancer, "pool") if pool.values["protocol"] == protocol]
+        return self.rng.choice([*fitting, *fitting, None])
+
+    def member(self, port: int) -> dict[str, Any]:
+        """A member on a port."""
+        return {
+            "name": self.name("m"),
+            "address": MEMBER_ADDRESS,
+            "protocol_port": port,
+            "weight": self.rng.choice((1, 1, 1, 2, 3, 0)),
+            "backup": self.rng.random() < 0.15,
+            "admin_state_up": self.rng.random() < 0.85,
+        }

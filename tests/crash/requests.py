@@ -1,0 +1,142 @@
+"""Writes of one client: each is asked for until it is known whether it happened, and the model is told."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from tests.crash.client import Answer, Connection
+from tests.crash.model import Balancer, Thing, World
+
+_COLLECTIONS = {
+    "listener": "/listeners",
+    "pool": "/pools",
+    "member": "/pools/{parent}/members",
+    "healthmonitor": "/healthmonitors",
+    "l7policy": "/l7policies",
+    "rule": "/l7policies/{parent}/rules",
+}
+#: what names the parent of a new object, where its path does not
+_PARENTS = {
+    "listener": "loadbalancer_id",
+    "pool": "loadbalancer_id",
+    "healthmonitor": "pool_id",
+    "l7policy": "listener_id",
+}
+
+
+class Contradiction(Exception):
+    """The API showed what no order of the accepted requests explains."""
+
+
+def collection(kind: str, parent: str | None = None) -> str:
+    """Where objects of a kind are, of those with a path below their parent's: its own."""
+    return _COLLECTIONS[kind].format(parent=parent)
+
+
+def path(thing: Thing) -> str:
+    """Where one object is."""
+    return f"{collection(thing.kind, thing.parent)}/{thing.id}"
+
+
+class Requests:
+    """Those of the client `owner`, through `api`."""
+
+    def __init__(self, world: World, api: Connection, owner: str, rng: random.Random) -> None:
+        self._world = world
+        self._api = api
+        self._owner = owner
+        self._rng = rng
+
+    def create(self, balancer: Balancer, kind: str, values: dict[str, Any], parent: str | None) -> None:
+        """Make an object. `parent`: the id of what it belongs to, if that is not the load balancer itself."""
+        named = {_PARENTS[kind]: parent or balancer.id} if kind in _PARENTS else {}
+        answer = self._api.surely("POST", collection(kind, parent), {kind: {**named, **values}})
+        if answer.done:
+            self.add(balancer, kind, answer.body[kind]["id"], values, parent)
+
+    def add(self, balancer: Balancer, kind: str, key: str, values: dict[str, Any], parent: str | None = None) -> None:
+        """An object is there, and is this client's."""
+        with self._world.lock:
+            balancer.things[key] = Thing(kind=kind, id=key, owner=self._owner, values=values, parent=parent)
+
+    def add_members(self, balancer: Balancer, pool_id: str, wanted: Sequence[dict[str, Any]]) -> None:
+        """Members are there that were accepted without telling their ids: find them out. Raises Contradiction."""
+        shown = self._api.get(collection("member", pool_id))
+        if shown.status == 404:
+            return
+        ids = {
+            each["protocol_port"]: each["id"]
+            for each in shown.body["members"]
+            if each["provisioning_status"] != "PENDING_DELETE"
+        }
+        for values in wanted:
+            if values["protocol_port"] not in ids:
+                if balancer.leaving:
+                    return
+                raise Contradiction(f"member {values} of pool {pool_id} was accepted, and is not there: {shown}")
+            self.add(balancer, "member", ids[values["protocol_port"]], values, pool_id)
+
+    def update(self, thing: Thing, values: dict[str, Any]) -> None:
+        """Give an object other values. Raises Contradiction."""
+        if not self.put(path(thing), thing.kind, thing.values, values).done:
+            return
+        with self._world.lock:
+            thing.values.update(values)
+            if thing.kind == "l7policy":
+                _drop_other_target(thing.values)
+
+    def put(self, where: str, item: str, before: dict[str, Any], values: dict[str, Any]) -> Answer:
+        """Give what had the values `before` others, in either of two ways. Raises Contradiction."""
+        if self._rng.random() < 0.5:
+            return self._api.surely("PUT", where, {item: values})
+        answer = self._api.ask("PUT", where, {item: values})
+        if answer.definite:
+            return answer
+        # Not asked again: either all of it happened or nothing.
+        shown = self._api.get(where)
+        if shown.status == 404:
+            return shown
+        now = shown.body[item]
+        if all(now[name] == value for name, value in values.items()):
+            return Answer(200, {})
+        if any(now[name] != before.get(name, now[name]) for name in values):
+            raise Contradiction(f"PUT {where} {values} was answered {answer.status}, and now there is {now}")
+        return Answer(409, {})
+
+    def put_members(self, balancer: Balancer, pool: Thing, wanted: Sequence[dict[str, Any]], *, additive: bool) -> None:
+        """Give a pool these members in one request, beside or instead of others. Raises Contradiction."""
+        where = f"{collection('member', pool.id)}?additive_only={str(additive).lower()}"
+        if not self._api.surely("PUT", where, {"members": wanted}).done:
+            return
+        given = {each["protocol_port"] for each in wanted}
+        with self._world.lock:
+            for member in balancer.of("member", parent=pool.id):
+                if not additive or member.values["protocol_port"] in given:
+                    balancer.remove(member.id)
+        self.add_members(balancer, pool.id, wanted)
+
+    def delete(self, balancer: Balancer, thing: Thing) -> None:
+        """Remove an object, in either of two ways."""
+        if self._rng.random() < 0.5:
+            gone = self._api.surely("DELETE", path(thing)).done
+        else:
+            answer = self._api.ask("DELETE", path(thing))
+            gone = answer.done if answer.definite else self._is_gone(path(thing))
+        if gone:
+            with self._world.lock:
+                balancer.remove(thing.id)
+
+    def _is_gone(self, where: str) -> bool:
+        shown = self._api.get(where)
+        if shown.status == 404:
+            return True
+        (found,) = shown.body.values()
+        return bool(found["provisioning_status"] == "PENDING_DELETE")
+
+
+def _drop_other_target(values: dict[str, Any]) -> None:
+    """A policy has the target of its action only (contract 50)."""
+    if values["action"] != "REDIRECT_TO_POOL":
+        values.pop("redirect_pool_id", None)
+    if values["action"] != "REDIRECT_TO_URL":
+        values.pop("redirect_url", None)
