@@ -142,7 +142,6 @@ def test_what_was_never_confirmed_is_still_being_created(harness: Harness) -> No
     assert harness.generation("load_balancer", load_balancer) == harness.generation("listener", listener) == 3
 
 
-CHILD = [row for row in LOCKS if row[1] != "loadbalancer"]
 WRITES = [(method, item) for method, item, _touched in LOCKS]
 
 

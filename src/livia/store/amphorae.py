@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.amphora import Amphora, Role
@@ -241,13 +241,3 @@ def statistics(connection: Connection, amphora_id: str) -> list[dict[str, Any]]:
         .order_by(counted.listener_id)
     )
     return [dict(row._mapping) for row in found]
-
-
-def count_by_host(connection: Connection) -> dict[str, int]:
-    """Host id to the number of amphorae on it."""
-    found = connection.execute(
-        select(amphora.c.compute_id, func.count())
-        .where(_LIVE, amphora.c.compute_id.is_not(None))
-        .group_by(amphora.c.compute_id)
-    )
-    return {row[0]: row[1] for row in found}

@@ -65,7 +65,6 @@ _PROVIDER = func.coalesce(_LB.c.provider, word(DEFAULT_PROVIDER))
 _BUILT_IN = _PROVIDER.in_(words(sorted(BUILT_IN_PROVIDERS)))
 _BUSY = (*_NEVER, str(Provisioning.PENDING_CREATE), str(Provisioning.PENDING_UPDATE))
 
-_OWNER = select(_LB.c.project_id).where(_LB.c.id == bindparam("id"), is_live(_LB))
 _STATE_COLUMNS = (
     _LB.c.id,
     _LB.c.project_id,
@@ -112,12 +111,6 @@ def new_state(load_balancer_id: str, columns: Mapping[str, Any], limits: Mapping
         enabled=columns["enabled"],
         limits=limits,
     )
-
-
-def owner(connection: Connection, load_balancer_id: str) -> str | None:
-    """The project of a load balancer that is not DELETED."""
-    project: str | None = connection.execute(_OWNER, {"id": load_balancer_id}).scalar_one_or_none()
-    return project
 
 
 def state(connection: Connection, load_balancer_id: str) -> State | None:

@@ -51,7 +51,6 @@ class Member:
     def __init__(self, place: Place, number: int, port: int = 80) -> None:
         self.name = f"member-{number}"
         self.address = place.ipv4[number]
-        self.address6 = place.ipv6[number]
         self.port = port
         self._place = place
         self._server: HttpServer | None = None

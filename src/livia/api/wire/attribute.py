@@ -134,7 +134,6 @@ class Reader:
         self._attributes = resource.accepting(method)
         self._updating = method == "update"
         self._nested: dict[str, Reader] = {}
-        self._resource = resource
         self._required = tuple(each.name for each in self._attributes.values() if each.required)
 
     def given(self, body: Any, path: str) -> Body:
