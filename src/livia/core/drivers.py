@@ -4,12 +4,12 @@ Each has a real no-op implementation in `livia.drivers`. A call either returns, 
 (the fault of the request or the far side, with a sentence for people) or `Unreachable` (try again).
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from msgspec import Struct
 
 from livia.core.credentials import Credentials, Renewal
-from livia.core.model.amphora import Amphora
+from livia.core.model.amphora import Amphora, AmphoraHost
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.secret import Material
 from livia.core.report import Applied, Held
@@ -159,6 +159,17 @@ class Placement(Struct, frozen=True, kw_only=True):
     agent_port: int
     agent_name: str
     zone: str | None = None
+
+    @classmethod
+    def on(cls, host: AmphoraHost) -> Self:
+        """On an amphora host, whose agent has the host's name."""
+        return cls(
+            compute_id=host.id,
+            address=host.address,
+            agent_port=host.agent_port,
+            agent_name=host.id,
+            zone=host.availability_zone,
+        )
 
 
 class NoCapacity(DriverError):

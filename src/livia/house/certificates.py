@@ -121,7 +121,7 @@ class Certificates:
         return [_told(f"The controllers' certificate was renewed: {reason}.")]
 
     def _renew(self, host: AmphoraHost) -> tuple[Agent, list[str]]:
-        placement = _placement(host)
+        placement = Placement.on(host)
         try:
             before = self._agents.credentials(placement)
             renewal, reason = (None, "") if before is None else self._wanted(host, before)
@@ -202,16 +202,6 @@ class Certificates:
 
     def _now(self) -> datetime:
         return self._clock.now().replace(tzinfo=UTC)
-
-
-def _placement(host: AmphoraHost) -> Placement:
-    return Placement(
-        compute_id=host.id,
-        address=host.address,
-        agent_port=host.agent_port,
-        agent_name=host.id,
-        zone=host.availability_zone,
-    )
 
 
 def _told(sentence: str) -> str:

@@ -92,10 +92,7 @@ class Orphans:
     def _placements(self) -> list[Placement]:
         with self._database.read() as connection:
             known = hosts.every(connection)
-        return [
-            Placement(compute_id=each.id, address=each.address, agent_port=each.agent_port, agent_name=each.id)
-            for each, _age in known
-        ]
+        return [Placement.on(each) for each, _age in known]
 
     def _inventory(self, placement: Placement) -> tuple[Held, ...] | None:
         if not isinstance(self._agents, AgentInventory):
@@ -149,11 +146,8 @@ class Orphans:
             with self._database.read() as connection:
                 host = hosts.one(connection, orphan.place)
             if host is not None:
-                place = Placement(
-                    compute_id=host.id, address=host.address, agent_port=host.agent_port, agent_name=host.id
-                )
                 # By the fence that was seen: what a worker made of it since is newer, and the agent refuses.
-                self._agents.remove(place, orphan.name, orphan.fence)
+                self._agents.remove(Placement.on(host), orphan.name, orphan.fence)
 
     def _free_port(self, orphan: Orphan) -> None:
         port = self._network.port(orphan.name)

@@ -11,7 +11,7 @@ from livia.core.rules import persistence, protocols, tls
 from livia.core.rules.capabilities import COOKIES_UNREAD
 from livia.core.rules.references import LISTENER, Readings, named
 from livia.core.rules.verdict import Verdict
-from livia.services import quotas, references
+from livia.services import quotas, references, word_lists
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
 from livia.store import l7policies, listeners, load_balancers, objects, pools
@@ -42,7 +42,6 @@ _COLUMNS = {
         )
     },
 }
-_WORD_LISTS = ("tls_versions", "alpn_protocols")
 _TLS_DEFAULTS = {
     "tls_ciphers": "default_listener_ciphers",
     "tls_versions": "default_listener_tls_versions",
@@ -139,9 +138,7 @@ def delete(deps: Deps, context: Context, listener_id: str) -> None:
 def columns(values: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of table `listener` for values of the wire."""
     row = {_COLUMNS[name]: value for name, value in values.items() if name in _COLUMNS}
-    for name in _WORD_LISTS:
-        if name in values:
-            row[name] = ",".join(values[name]) if values[name] else None
+    row.update(word_lists.packed(values))
     if "insert_headers" in values:
         row["insert_headers"] = msgspec.json.encode(values["insert_headers"]).decode()
     return row
@@ -284,7 +281,7 @@ def _stored(change: Change, listener_id: str) -> dict[str, Any]:
     change.place("listener", listener_id)
     row = objects.values(change.connection, "listener", listener_id)
     stored = {name: row[column] for name, column in _COLUMNS.items()}
-    stored.update({name: row[name].split(",") if row[name] else None for name in _WORD_LISTS})
+    stored.update({"tls_versions": None, "alpn_protocols": None, **word_lists.unpacked(row)})
     stored["sni_container_refs"] = listeners.sni(change.connection, listener_id)
     stored["provisioning_status"] = row["provisioning_status"]
     return stored

@@ -6,7 +6,7 @@ from typing import Any
 from livia.core.rules import persistence, protocols, tls
 from livia.core.rules.capabilities import COOKIES_UNREAD, pool_kind
 from livia.core.rules.references import POOL, Readings
-from livia.services import quotas, references
+from livia.services import quotas, references, word_lists
 from livia.services.change import Change, leaving, perform, place_of
 from livia.services.context import Context, Deps, Refused, require
 from livia.store import listeners, objects, pools
@@ -18,7 +18,6 @@ _COLUMNS = {
     "crl_container_ref": "crl_container_id",
     **{name: name for name in ("name", "description", "protocol", "lb_algorithm", "tls_enabled", "tls_ciphers")},
 }
-_WORD_LISTS = ("tls_versions", "alpn_protocols")
 _TLS_DEFAULTS = {
     "tls_ciphers": "default_pool_ciphers",
     "tls_versions": "default_pool_tls_versions",
@@ -148,10 +147,7 @@ def delete(deps: Deps, context: Context, pool_id: str) -> None:
 def columns(values: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of table `pool` for values of the wire."""
     row = {_COLUMNS[name]: value for name, value in values.items() if name in _COLUMNS}
-    for name in _WORD_LISTS:
-        if name in values:
-            row[name] = ",".join(values[name]) if values[name] else None
-    return row
+    return {**row, **word_lists.packed(values)}
 
 
 def _check_listener(change: Change, values: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -180,7 +176,7 @@ def _with_tls_defaults(deps: Deps, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _asked(values: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """What the data plane has to be able to do. `row`: the pool as it is stored."""
-    lists = {name: row[name].split(",") for name in _WORD_LISTS if row.get(name)}
+    lists = word_lists.unpacked(row)
     merged = {**lists, **{name: value for name, value in values.items() if name not in lists or value}}
     encrypted = bool(values.get("tls_enabled", row.get("tls_enabled")))
     merged = {"tls_ciphers": row.get("tls_ciphers"), "tls_versions": None, **merged, "tls_enabled": encrypted}

@@ -57,7 +57,7 @@ class Hosts:
                 continue
             # Who else was placed there meanwhile, this load balancer's other amphora for one, changes the choice.
             if self._database.transaction(partial(hosts.claim, host=chosen, amphora_id=amphora.id)):
-                return _placement(chosen)
+                return Placement.on(chosen)
 
     def full(self, load_balancer: LoadBalancer) -> str | None:
         with self._database.read() as connection:
@@ -70,7 +70,7 @@ class Hosts:
             return None
         with self._database.read() as connection:
             host = hosts.one(connection, amphora.compute_id)
-        return None if host is None else _placement(host)
+        return None if host is None else Placement.on(host)
 
     def lost(self, amphora: Amphora) -> str | None:
         if amphora.compute_id is None:
@@ -99,13 +99,3 @@ def _compute_zone(connection: Connection, zone: str | None) -> str | None:
     found = None if zone is None else offers.offer(connection, offers.ZONES, zone)
     data = {} if found is None else msgspec.json.decode(found.data)
     return str(data.get("compute_zone") or zone) if zone is not None else None
-
-
-def _placement(host: AmphoraHost) -> Placement:
-    return Placement(
-        compute_id=host.id,
-        address=host.address,
-        agent_port=host.agent_port,
-        agent_name=host.id,
-        zone=host.availability_zone,
-    )
