@@ -41,6 +41,7 @@ from livia.core.spec import (
 )
 from livia.pki.authority import Authority
 from livia.pki.sockets import ClosingSocket
+from tests.agent.exchange import fetch
 from tests.ports import free_port
 
 NETWORK = "11111111-0000-4000-8000-000000000001"
@@ -278,88 +279,6 @@ def decode(datagram: bytes) -> dict[str, Any]:
     assert hmac.new(KEY.encode(), payload, hashlib.sha256).hexdigest().encode() == signature
     decoded: dict[str, Any] = json.loads(zlib.decompress(payload))
     return decoded
-
-
-def fetch(address: str, path: str = "/", port: int = 80, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    try:
-        with socket.create_connection((address, port), timeout=5) as stream:
-            return _exchange(stream, address, path, headers, close=True)
-    except OSError:
-        return 0, ""
-
-
-def _exchange(
-    stream: socket.socket, host: str, path: str, headers: dict[str, str] | None, *, close: bool
-) -> tuple[int, str]:
-    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *(f"{k}: {v}" for k, v in (headers or {}).items())]
-    if close:
-        lines.append("Connection: close")
-    stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-    data = b""
-    while b"\r\n\r\n" not in data:
-        chunk = stream.recv(65536)
-        if not chunk:
-            raise ConnectionError("closed")
-        data += chunk
-    head, _, body = data.partition(b"\r\n\r\n")
-    fields = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
-    if "content-length" not in fields:
-        while chunk := stream.recv(65536):
-            body += chunk
-    else:
-        while len(body) < int(fields["content-length"]):
-            body += stream.recv(65536)
-    status = int(head.split()[1])
-    return (status if fields.get("connection") != "close" or close else status + 1000), body.decode()
-
-
-class Load(Thread):
-    """Requests without pause, over kept connections, from inside a namespace. Counts what a correct client
-    would not get: an answer other than 200, or a connection that ends with a request unanswered."""
-
-    def __init__(self, namespace: str, address: str, path: str = "/") -> None:
-        super().__init__(daemon=True)
-        self._namespace = namespace
-        self._address = address
-        self._path = path
-        self._finished = Event()
-        self.served: dict[str, int] = {}
-        self.failures: list[str] = []
-
-    def run(self) -> None:
-        kernel.inside(self._namespace, self._work)
-
-    def _work(self) -> None:
-        stream: socket.socket | None = None
-        while not self._finished.is_set():
-            try:
-                if stream is None:
-                    stream = socket.create_connection((self._address, 80), timeout=5)
-                status, body = _exchange(stream, self._address, self._path, None, close=False)
-                if status >= 1000:
-                    status -= 1000
-                    stream.close()
-                    stream = None
-                if status == 200:
-                    self.served[body] = self.served.get(body, 0) + 1
-                else:
-                    self.failures.append(f"status {status}")
-            except OSError as error:
-                self.failures.append(repr(error))
-                if stream is not None:
-                    stream.close()
-                stream = None
-        if stream is not None:
-            stream.close()
-
-    def __enter__(self) -> "Load":
-        self.start()
-        eventually(lambda: self.served or self.failures)
-        return self
-
-    def __exit__(self, *_ignored: object) -> None:
-        self._finished.set()
-        self.join()
 
 
 def monitor(**changes: Any) -> MonitorSpec:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from livia.agent.plumbing import kernel
 from livia.core.report import Applied, Refused
-from tests.agent.lab import VIP, Lab, Load, end, eventually, listener, member, monitor, pool, processes_in, single
+from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pool, processes_in, single
+from tests.agent.load import KeptLoad
 
 
 def test_a_restarted_agent_adopts_without_touching(lab: Lab) -> None:
@@ -22,7 +23,7 @@ def test_a_restarted_agent_adopts_without_touching(lab: Lab) -> None:
     spec = single((pool(member(1), monitor=monitor()),))
     applied = lab.apply(spec, 4)
     worker = lab.worker_pid(spec.amphora_id)
-    with Load(client, VIP) as load:
+    with KeptLoad(client, VIP) as load:
         lab.stop()
         lab.start()
         answer = lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()
@@ -40,7 +41,7 @@ def test_an_agent_killed_in_the_middle_of_a_put_converges(lab: Lab, seed: int) -
     client = lab.namespace("client", "172.31.213.100")
     spec = single((pool(member(1), member(2), monitor=monitor()),))
     lab.apply(spec)
-    with Load(client, VIP) as load:
+    with KeptLoad(client, VIP) as load:
         for generation in range(2, 5):
             changed = replace(
                 single((pool(member(1), *([member(2)] if generation % 2 else []), monitor=monitor()),)),

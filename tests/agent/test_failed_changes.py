@@ -9,7 +9,8 @@ import pytest
 
 from livia.agent.plumbing import kernel
 from livia.core.report import Refused
-from tests.agent.lab import VIP, Lab, Load, end, eventually, listener, member, pool, single
+from tests.agent.lab import VIP, Lab, end, eventually, listener, member, pool, single
+from tests.agent.load import KeptLoad
 
 _HOLDER = """
 import socket, sys, time
@@ -55,7 +56,7 @@ def test_a_worker_that_cannot_start_leaves_the_old_one(running: Lab) -> None:
     with subprocess.Popen([*inside, "/usr/bin/python3", "-c", _HOLDER, VIP], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"bound\n"
-        with Load(client, VIP) as load:
+        with KeptLoad(client, VIP) as load:
             answer = running.put(single((pool(member(1)),), more), 2)
             assert isinstance(answer, Refused)
             assert (answer.code, answer.running_generation) == ("haproxy_refused", 1)
@@ -79,7 +80,7 @@ def test_a_full_disk_stops_changes_only(small: Lab) -> None:
     wanted = single((pool(member(1)),), (listener(timeout_client_data=41000),))
     small.apply(first, 1)
     ballast = small.config.state_directory / "ballast"
-    with Load(client, VIP) as load:
+    with KeptLoad(client, VIP) as load:
         with pytest.raises(OSError, match="No space left"):
             _fill(ballast)
         for each in (wanted, first, single((pool(member(1)),), number=6)):

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from livia.agent.plumbing import kernel
 from livia.core.model.l7 import Action, CompareType, RuleType
 from livia.core.spec import PolicySpec, RuleSpec, Spec
-from tests.agent.lab import VIP, Lab, Load, listener, member, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, pool, single
+from tests.agent.load import KeptLoad
 
 
 def _rule(kind: str, compare: str, value: str, key: str | None = None, *, invert: bool = False) -> RuleSpec:
@@ -103,7 +104,7 @@ def test_every_request_takes_its_branch(running: Lab) -> None:
     beat = running.hear(lambda beat: len(beat.get("pools", {})) == 2)
     assert set(beat["pools"]) == {"pool-1:listener-1", "pool-2:listener-1"}
     to_pool = POLICIES[0]
-    with Load(client, VIP) as load, Load(client, VIP, "/static") as static:
+    with KeptLoad(client, VIP) as load, KeptLoad(client, VIP, "/static") as static:
         for generation in range(2, 8):
             running.apply(_spec(*POLICIES, *([to_pool] * generation)) if generation % 2 else _spec(), generation)
     assert (load.failures, static.failures) == ([], [])

@@ -12,7 +12,8 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
 from livia.core.spec import PersistenceSpec, PoolSpec, Spec
-from tests.agent.lab import VIP, Lab, Load, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
+from tests.agent.load import KeptLoad
 
 
 class Scene:
@@ -82,7 +83,7 @@ def test_it_needs_no_reload_and_no_request_fails(scene: Scene, name: str) -> Non
     scene.apply(first, **attributes)
     worker = scene.worker.pid()
     with ExitStack() as loads:
-        load = [loads.enter_context(Load(scene.client, VIP, path)) for path in ("/", "/slow")]
+        load = [loads.enter_context(KeptLoad(scene.client, VIP, path)) for path in ("/", "/slow")]
         for number in range(2, 5):
             wanted, attributes = change(number)
             # A server that still answers keeps its name for as long; what is fixed in it must be settled first.
@@ -97,7 +98,7 @@ def test_a_replaced_server_is_what_the_file_says_and_as_healthy_as_before(scene:
     dead = {"address": "172.31.213.99", "monitor_address": "172.31.213.11", "monitor_port": 81}
     scene.apply(pool(member(1), member(2, **dead), monitor=monitor(delay=5)))
     eventually(lambda: scene.servers()["m2"][5] == "0")
-    with Load(scene.client, VIP) as load:
+    with KeptLoad(scene.client, VIP) as load:
         scene.apply(pool(member(1), member(2, **dead), monitor=monitor(delay=6, rise=3)))
     assert load.failures == []
     assert load.served.keys() == {"one"}

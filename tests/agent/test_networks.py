@@ -21,7 +21,8 @@ from livia.core.spec import (
     Spec,
     VipAddress,
 )
-from tests.agent.lab import VIP, Lab, Load, eventually, member, pair, pool, single
+from tests.agent.lab import VIP, Lab, eventually, member, pair, pool, single
+from tests.agent.load import KeptLoad
 
 OTHER = "11111111-0000-4000-8000-000000000002"
 REMOTE = "11111111-0000-4000-8000-000000000003"
@@ -167,7 +168,7 @@ def test_networks_of_members_come_and_go_beside_traffic(stage: Lab, client: str,
         _amphora(stage, (pool(ONE, TWO6),), _MEMBER6),
         spec,
     )
-    with Load(client, VIP) as load, Load(client, VIP6) as load6:
+    with KeptLoad(client, VIP) as load, KeptLoad(client, VIP6) as load6:
         plugged: dict[str, int] = before
         for number, step in enumerate(steps, 2):
             stage.apply(step, number)

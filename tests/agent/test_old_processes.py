@@ -7,25 +7,15 @@ from contextlib import ExitStack
 from livia.agent.haproxy.master import Master
 from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
+from tests.agent.exchange import still_answers
 from tests.agent.lab import VIP, Lab, eventually, listener, member, pool, single
 
 
 def _connect(namespace: str) -> socket.socket:
     """A byte stream through the VIP that has been answered once."""
     stream = kernel.inside(namespace, lambda: socket.create_connection((VIP, 80), timeout=5))
-    assert _answered(stream)
+    assert still_answers(stream)
     return stream
-
-
-def _answered(stream: socket.socket) -> bool:
-    said = b""
-    stream.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    while not said.endswith(b"\r\n\r\none"):
-        chunk = stream.recv(65536)
-        said += chunk
-        if not chunk:
-            return False
-    return True
 
 
 def test_old_processes_end_with_their_last_connection_and_are_counted(running: Lab) -> None:
@@ -54,5 +44,5 @@ def test_old_processes_end_with_their_last_connection_and_are_counted(running: L
         # One without connections ends at once.
         held.pop(1).close()
         eventually(lambda: len(master.processes().leaving) == len(held) - 1)
-        assert all(_answered(stream) for stream in held)
+        assert all(still_answers(stream) for stream in held)
         eventually(lambda: counted("livia_agent_old_workers") == len(held) - 1)

@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from cryptography import x509
@@ -15,6 +14,7 @@ from livia.agent.plumbing import kernel
 from livia.core.report import Refused
 from livia.core.spec import Spec
 from tests.agent.lab import VIP, Lab, end, eventually, member, pool, single
+from tests.agent.load import Load
 from tests.agent.tls_site import Client, termination, tls_listener
 from tests.keymaterial import ROOT, Holder
 
@@ -51,37 +51,29 @@ def _serial(client: Client) -> int:
     return kernel.inside(client.namespace, visit)
 
 
-class _Load(Thread):
+class _Handshakes(Load):
     """A TLS handshake and a request at a time."""
 
     def __init__(self, client: Client) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._client = client
-        self._finished = Event()
         self.served = 0
-        self.failures: list[str] = []
+
+    def answered(self) -> bool:
+        return self.served > 0
 
     def run(self) -> None:
-        while not self._finished.is_set():
+        while not self.finished.is_set():
             try:
                 self.served += self._client.ask().status == 200
             except OSError as error:
                 self.failures.append(repr(error))
 
-    def __enter__(self) -> "_Load":
-        self.start()
-        eventually(lambda: self.served or self.failures)
-        return self
-
-    def __exit__(self, *_ignored: object) -> None:
-        self._finished.set()
-        self.join()
-
 
 def test_certificates_are_renewed_added_and_removed_under_load(running: Lab, client: Client) -> None:
     _serve(running, 1, FIRST, EXTRA)
     worker = running.worker_pid("amphora-5")
-    with _Load(client) as load:
+    with _Handshakes(client) as load:
         for generation, holders in enumerate([(SECOND, EXTRA), (SECOND, MORE), (FIRST,), (FIRST, EXTRA, MORE)] * 10, 2):
             _serve(running, generation, *holders)
             assert _serial(client) == holders[0].certificate.serial_number

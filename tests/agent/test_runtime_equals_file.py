@@ -16,6 +16,7 @@ from livia.agent.haproxy.runtime import RuntimeApiError, Worker
 from livia.agent.plumbing import kernel
 from livia.core.spec import Spec
 from tests.agent.changes import ADDRESSES, AT_RUNTIME, BY_RELOAD, TEXTS, beginning
+from tests.agent.exchange import still_answers
 from tests.agent.lab import VIP, Lab, eventually
 from tests.agent.restarted import Restarted, differences, state
 
@@ -57,7 +58,7 @@ class Scene:
             stream.settimeout(3)
             with suppress(OSError):
                 stream.connect((VIP, 82))
-                if self.answered(stream):
+                if still_answers(stream):
                     return stream
             stream.close()
             return None
@@ -66,23 +67,11 @@ class Scene:
         if stream is not None:
             self.held.append(stream)
 
-    @staticmethod
-    def answered(stream: socket.socket) -> bool:
-        """Whether one more request is: the connection is then without anything under way."""
-        stream.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        said = b""
-        while not said.endswith(b"\r\n\r\none"):
-            chunk = stream.recv(65536)
-            said += chunk
-            if not chunk:
-                return False
-        return True
-
     def release(self) -> None:
         """Nothing that happened meanwhile has ended the connections that were held."""
         while self.held:
             with self.held.pop() as stream:
-                assert self.answered(stream)
+                assert still_answers(stream)
 
     def settled(self, spec: Spec) -> bool:
         """Whether HAProxy has the servers of the file and no others."""

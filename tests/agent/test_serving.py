@@ -11,20 +11,9 @@ from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolProtocol
 from livia.core.report import Applied, Refused
 from livia.core.spec import PersistenceSpec, Spec, VipAddress
-from tests.agent.lab import (
-    NETWORK,
-    VIP,
-    Lab,
-    Load,
-    eventually,
-    fetch,
-    listener,
-    member,
-    monitor,
-    pool,
-    processes_in,
-    single,
-)
+from tests.agent.exchange import fetch
+from tests.agent.lab import NETWORK, VIP, Lab, eventually, listener, member, monitor, pool, processes_in, single
+from tests.agent.load import KeptLoad
 
 
 def _two_members(lab: Lab) -> str:
@@ -77,7 +66,7 @@ def test_members_change_under_load_without_reload_or_failure(running: Lab, chang
     spec = single((pool(member(1), member(2), monitor=monitor()),))
     running.apply(spec)
     worker = running.worker_pid(spec.amphora_id)
-    with Load(client, VIP) as load, Load(client, VIP, "/slow") as slow:
+    with KeptLoad(client, VIP) as load, KeptLoad(client, VIP, "/slow") as slow:
         for generation in range(2, 8):
             running.apply(change(spec) if generation % 2 == 0 else spec, generation)
     assert (load.failures, slow.failures) == ([], [])
@@ -127,7 +116,7 @@ def test_other_changes_reload_without_a_failure(running: Lab) -> None:
     spec = single((pool(member(1), member(2), monitor=monitor()),))
     running.apply(spec)
     worker = running.worker_pid(spec.amphora_id)
-    with Load(client, VIP) as load, Load(client, VIP) as other:
+    with KeptLoad(client, VIP) as load, KeptLoad(client, VIP) as other:
         for generation in range(2, 10):
             changed = listener(timeout_client_data=40000 + generation)
             running.apply(replace(spec, listeners=(changed,)), generation)

@@ -17,7 +17,8 @@ from livia.ops import ports, qos_policies
 from livia.ops.demo import faults
 from livia.ops.demo.load import Load
 from livia.ops.up import fabric_of
-from tests.agent.lab import MEMBER, fetch
+from tests.agent.exchange import fetch
+from tests.agent.lab import MEMBER
 from tests.system.conftest import System
 from tests.system.test_lifecycle import amphorae_of, delete, wait_for
 
