@@ -1,7 +1,6 @@
 """The programs that operators of OpenStack know, run from an octavia.conf (contract 90, section 0)."""
 
 import argparse
-import faulthandler
 import hashlib
 import os
 import signal
@@ -227,8 +226,6 @@ def _send_logs(program: str, settings: Settings) -> None:
         except OSError as error:
             raise SettingsError(f"[DEFAULT] log_file: {path} cannot be written: {error.strerror}.") from error
     logs.configure(stream, json=common.use_json, level=logs.level(debug=common.debug))
-    # Of what dies in a library the log has a traceback too.
-    faulthandler.enable(stream)
 
 
 def _file(name: str) -> list[Path]:
