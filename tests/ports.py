@@ -1,17 +1,26 @@
 """Ports of a test's own, so that what else runs on the machine does not matter."""
 
+import random
 import socket
 from contextlib import ExitStack
 
 from livia.ops.metrics import OFFSETS
 
+#: below those that Linux gives to connections, so that none of other tests takes one before it is listened on
+_OURS = range(10_000, 32_000)
+_chance = random.SystemRandom()
+
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody has."""
+    while True:
+        port = _chance.choice(_OURS)
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def free_run(length: int) -> int:

@@ -37,14 +37,14 @@ def test_a_load_balancer_from_first_to_last_command(client: Shell, system: Syste
     client.do("healthmonitor", "create", "--name", "check", "--type", "HTTP", *timing, "--wait", "servers")
 
     vip = created["vip_address"]
-    with Load(vip, 80, clients=2, pause=0.005, fresh=False, timeout=2.0) as load:
+    with Load(vip, 80, clients=2, pause=0.005, fresh=False, timeout=5.0) as load:
         wait_for(lambda: set(load.who()) == set(backends), 30, "both backends answer")
         _sets(client)
     assert load.failed() == 0
     _shows(client, system)
 
     client.do("member", "delete", "servers", "web-1", "--wait")
-    with urllib.request.urlopen(f"http://{vip}/", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{vip}/", timeout=30) as answer:
         assert answer.read() == b"web-2\n"
     client.do("healthmonitor", "delete", "check")
     client.do("delete", "--cascade", "--wait", "shop")

@@ -38,7 +38,7 @@ def test_a_load_balancer_through_the_sdk(sdk: Any, system: System) -> None:
     member = sdk.create_member(pool, address=address, protocol_port=BACKEND_PORT, name="web-1")
     monitor = sdk.create_health_monitor(pool_id=pool.id, type="HTTP", delay=1, timeout=1, max_retries=1)
     sdk.wait_for_load_balancer(balancer.id, interval=0.1, wait=30)
-    with urllib.request.urlopen(f"http://{balancer.vip_address}/", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{balancer.vip_address}/", timeout=30) as answer:
         assert answer.read() == b"web-1\n"
 
     assert sdk.find_load_balancer("sdk").id == balancer.id

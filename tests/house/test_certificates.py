@@ -41,7 +41,7 @@ class Site:
         self.hosts = [self.host(directory / name, name) for name in ("host-1", "host-2")]
         self.registry = CollectorRegistry()
         #: the worker's: it lives through everything
-        self.driver = Agents(self.tls, connect_timeout=2.0, read_timeout=5.0)
+        self.driver = Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)
 
     def host(self, directory: Path, name: str) -> Agent:
         certificate = self.agents_ca.open().issue(name, life=_LIFE)
@@ -60,7 +60,7 @@ class Site:
         validity = Validity(
             life=_LIFE, buffer=_BUFFER, authority_buffer=timedelta(days=authority_buffer), overlap=timedelta(hours=1)
         )
-        agents = Agents(self.tls, connect_timeout=2.0, read_timeout=5.0)
+        agents = Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)
         job = Certificates(self.database, self.clock, agents, pki, validity, CollectorRegistry(), interval=0.0)
         sentence = done(self.database, job).reason
         self.talk()
@@ -68,7 +68,7 @@ class Site:
 
     def talk(self) -> None:
         """Whoever was there before, and whoever comes now, reaches every agent that serves."""
-        for driver in (self.driver, Agents(self.tls, connect_timeout=2.0, read_timeout=5.0)):
+        for driver in (self.driver, Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)):
             for host in self.hosts:
                 assert driver.observe(host.placement, "nobody") is None
 

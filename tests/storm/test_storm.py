@@ -113,7 +113,7 @@ def _life(database: Database, proxy: Proxy | None, directory: Path) -> Iterator[
     try:
         yield Storm(amphorae, database, manager, proxy, set())
     finally:
-        manager.communicate(timeout=30)
+        manager.communicate(timeout=120)
         amphorae.stop()
         database.close()
     assert manager.returncode == 0

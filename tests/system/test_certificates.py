@@ -62,12 +62,12 @@ class Clients:
             connection.close()
 
     def _connect(self) -> http.client.HTTPSConnection:
-        connection = http.client.HTTPSConnection(NAME, 443, timeout=3.0, context=self._context)
+        connection = http.client.HTTPSConnection(NAME, 443, timeout=5.0, context=self._context)
         connection.sock = self._wrapped(NAME)
         return connection
 
     def _wrapped(self, name: str) -> ssl.SSLSocket:
-        plain = socket.create_connection((self._address, 443), timeout=3.0)
+        plain = socket.create_connection((self._address, 443), timeout=5.0)
         try:
             return self._context.wrap_socket(plain, server_hostname=name)
         except BaseException:
