@@ -13,6 +13,7 @@ from livia.drivers.network.local import LocalNetworks
 from livia.ops import network as networks_command
 from livia.ops import qos_policies, secrets
 from livia.ops.up import fabric_of
+from livia.pki.sockets import ClosingSocket
 from tests.keymaterial import INTERMEDIATE, ROOT, Holder
 from tests.load import member
 from tests.load.traffic import Traffic
@@ -247,6 +248,7 @@ class Site:
         authority.write_bytes(ROOT.pem)
         own.write_text(self.client.text())
         context = ssl.create_default_context(cafile=str(authority))
+        context.sslsocket_class = ClosingSocket
         context.load_cert_chain(own)
         context.set_alpn_protocols(["h2"])
         return Traffic(self.vip, context, NAME)

@@ -20,9 +20,8 @@ from msgspec import Struct
 from tests.load.http2 import Http2Connection, Http2Error
 from tests.load.member import ECHO_PORT
 
-#: seconds for an answer; a datagram must be answered sooner
+#: seconds for an answer
 PATIENCE = 5.0
-_DATAGRAM_PATIENCE = 1.0
 
 
 class Failure(Struct, frozen=True):
@@ -190,19 +189,19 @@ class Stream(Client):
 
 
 class Datagrams(Client):
-    """Numbered datagrams from one socket, each answered within a second."""
+    """Numbered datagrams from one socket."""
 
     traffic = "UDP"
 
     def connect(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(_DATAGRAM_PATIENCE)
+        self._socket.settimeout(PATIENCE)
         self._socket.connect((self.address, ECHO_PORT))
 
     def ask(self, number: int) -> bool:
         text = str(number).encode()
         self._socket.send(text)
-        # An answer that comes after its second was counted as missing, and is not the one to this.
+        # An answer that comes too late was counted as missing, and is not the one to this.
         while self._socket.recv(65536) != text:
             pass
         return True

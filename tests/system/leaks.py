@@ -17,6 +17,7 @@ from urllib3.util import Retry
 
 from livia.drivers.amphora.agent import AgentTls
 from livia.ops.metrics import OFFSETS
+from livia.pki.sockets import ClosingSocket
 from tests.keymaterial import Holder
 from tests.system.conftest import System
 
@@ -172,6 +173,7 @@ class Places:
         installation = self._system.livia.installation
         tls = AgentTls(certificate=installation.state.controller_certificate, server_ca=installation.state.agents_ca)
         context = ssl.create_default_context(cafile=str(tls.server_ca))
+        context.sslsocket_class = ClosingSocket
         context.load_cert_chain(str(tls.certificate))
         name = installation.state.host_name
         port = installation.settings.agent.bind_port

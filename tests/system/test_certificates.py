@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from livia.pki.sockets import ClosingSocket
 from tests.keymaterial import INTERMEDIATE, ROOT, Holder
 from tests.system.conftest import System
 from tests.system.test_lifecycle import create, wait_for
@@ -27,6 +28,7 @@ class Clients:
     def __init__(self, address: str, authority: Path) -> None:
         self._address = address
         self._context = ssl.create_default_context(cafile=str(authority))
+        self._context.sslsocket_class = ClosingSocket
         self._stop = Event()
         self._threads = [Thread(target=self._run, args=(fresh,)) for fresh in (False, True, True)]
         self.answered = 0

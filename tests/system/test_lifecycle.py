@@ -78,7 +78,7 @@ MONITOR: dict[str, Any] = {
     "delay": 1,
     "timeout": 1,
     "max_retries": 1,
-    "max_retries_down": 1,
+    "max_retries_down": 3,
     "url_path": "/",
 }
 

@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from livia.ops.metrics import OFFSETS
+from livia.pki.sockets import ClosingSocket
 from tests.system.conftest import System, make_system
 from tests.system.test_lifecycle import wait_for
 
@@ -44,6 +45,7 @@ def scraped_agent(system: System) -> str:
     """What the agent answers, to a controller's certificate."""
     state = system.livia.installation.state
     context = ssl.create_default_context(cafile=str(state.agents_ca))
+    context.sslsocket_class = ClosingSocket
     context.load_cert_chain(str(state.controller_certificate))
     port = system.livia.installation.settings.agent.bind_port
     with urllib3.HTTPSConnectionPool(
