@@ -21,6 +21,7 @@ from livia.core.spec import (
     RuleSpec,
     VipAddress,
 )
+from livia.pki.sockets import ClosingSocket
 from tests.agent.lab import VIP, listener, member, pool, single
 from tests.agent.members import HttpServer, Response, connect, request, response
 from tests.agent.site import MEMBERS, Site
@@ -80,6 +81,7 @@ def _visit(site: Site, *lines: str, port: int = 80, source: str = "", target: st
     plain = connect(site.client, VIP6 if ":" in source else VIP, port, source=source)
     if port == 443:
         context = ssl.create_default_context()
+        context.sslsocket_class = ClosingSocket
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         plain.socket = context.wrap_socket(plain.socket)

@@ -12,6 +12,7 @@ from livia.agent.plumbing import kernel
 from livia.core.model.pool import MonitorType
 from livia.core.spec import Spec
 from livia.pki.authority import Authority
+from livia.pki.sockets import ClosingSocket
 from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pool, single
 
 _NAME = "pool-1:listener-1"
@@ -93,6 +94,7 @@ def test_tls_checks_want_tls_and_http_checks_ask_what_they_were_told(running: La
     certificate = tmp_path / "member.pem"
     certificate.write_bytes(authority.issue("member"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = ClosingSocket
     context.load_cert_chain(certificate)
     requests: list[str] = []
 

@@ -14,6 +14,7 @@ from livia.agent.plumbing import kernel
 from livia.core.model.l7 import Action, CompareType, RuleType
 from livia.core.model.listener import ClientAuthentication
 from livia.core.spec import HstsSpec, PolicySpec, RuleSpec, Spec, name_of
+from livia.pki.sockets import ClosingSocket
 from tests.agent.lab import VIP, Lab, member, pool, single
 from tests.agent.tls_site import VERSIONS, Client, termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, OTHER, ROOT, WEB, Holder
@@ -79,6 +80,7 @@ def test_names_choose_certificates_and_intermediates_come_along(site: Site) -> N
 def _shown(site: Site, name: str | None) -> str:
     """Whose certificate a client gets that asks for `name`, and trusts everybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = ClosingSocket
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
 

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from livia.agent.plumbing import kernel
 from livia.core.spec import ListenerSpec, PoolSpec
+from livia.pki.sockets import ClosingSocket
 from tests.agent.lab import VIP, listener, member, pool
 from tests.agent.site import Site
 from tests.agent.tls_site import termination, tls_listener
@@ -72,6 +73,7 @@ def _open(site: Site, port: int) -> ClientConnection:
     if port != ENCRYPTED:
         return open_websocket(f"ws://{VIP}:{port}/talk", sock=plain, subprotocols=[_CHAT], ping_interval=None)
     context = ssl.create_default_context(cadata=ROOT.pem.decode())
+    context.sslsocket_class = ClosingSocket
     # As browsers do: a WebSocket has a connection of HTTP/1.1 to itself.
     context.set_alpn_protocols(["http/1.1"])
     return open_websocket(

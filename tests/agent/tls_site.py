@@ -13,6 +13,7 @@ from msgspec import Struct
 from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, MemberTlsSpec, TerminationSpec, name_of
+from livia.pki.sockets import ClosingSocket
 from tests.agent.lab import VIP, Lab, eventually, listener
 from tests.keymaterial import ROOT, Holder
 
@@ -94,6 +95,7 @@ class Client:
     def context(self, certificate: Holder | None = None, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         """Trusts ROOT, and shows `certificate`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = ClosingSocket
         context.load_verify_locations(cadata=ROOT.pem.decode())
         if certificate is not None:
             path = self._directory / "shown.pem"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from livia.pki.sockets import ClosingSocket
 from tests.agent.members import Response, Server, Stream, answer, head, request, response
 from tests.keymaterial import INTERMEDIATE, ROOT, Holder
 from tests.system.attributes.site import Balancer, Site
@@ -35,6 +36,7 @@ class TlsMember(Server):
         path = site.directory / "member.pem"
         path.write_text(MEMBER.text())
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.sslsocket_class = ClosingSocket
         self._context.load_cert_chain(path)
         self._context.set_alpn_protocols(["http/1.1"])
         if demanded is not None:
@@ -67,6 +69,7 @@ class Visitor:
     def visit(self, shown: Holder | None = None, *lines: str, port: int = 443) -> Response:
         """The answer to a request. Raises OSError and EOFError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = ClosingSocket
         context.load_verify_locations(cadata=ROOT.pem.decode())
         if shown is not None:
             path = self._site.directory / "shown.pem"
