@@ -8,7 +8,7 @@ from livia.ops.supervisor import die_with_parent
 
 
 def serve(name: str, address: str, port: int) -> None:
-    """Answer every GET with the name, until killed."""
+    """Answer every GET with the name, until killed. Prints a line once connections are taken."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -35,7 +35,9 @@ def serve(name: str, address: str, port: int) -> None:
         def handle_error(self, request: object, client_address: object) -> None:
             """A health check hangs up when it has seen the status: nothing to tell of."""
 
-    Server((address, port), Handler).serve_forever()
+    server = Server((address, port), Handler)
+    print("ready", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

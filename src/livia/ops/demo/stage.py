@@ -48,7 +48,7 @@ class Stage:
         raise networks_command.NetworkError(" ".join(problems))
 
     def start_backend(self, name: str) -> str:
-        """A web server that says `name`, in a namespace of its own; its address."""
+        """A web server that says `name`, in a namespace of its own, and takes connections by now; its address."""
         namespace = self.namespace(name)
         port = self._networks.ensure_port(namespace, self.network.id, self.subnet.id)
         address = port.fixed_ips[0].ip_address
@@ -62,9 +62,14 @@ class Stage:
             gateway=self.subnet.gateway,
         )
         command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "livia.ops.demo.backend"]
-        self._servers[name] = subprocess.Popen(
-            [*command, name, address, str(BACKEND_PORT)], start_new_session=True, stdout=subprocess.DEVNULL
+        server = subprocess.Popen(
+            [*command, name, address, str(BACKEND_PORT)], start_new_session=True, stdout=subprocess.PIPE
         )
+        self._servers[name] = server
+        assert server.stdout is not None  # noqa: S101 - asked for above
+        with server.stdout as said:
+            # Who uses it at once would be refused.
+            said.readline()
         self.addresses[name] = address
         return address
 
