@@ -41,11 +41,11 @@ def sdk(system: System) -> Iterator[Recorder]:
 @pytest.fixture(scope="module")
 def balancer(system: System, sdk: Recorder) -> Any:
     created = sdk.create_load_balancer(name="sdk", vip_subnet_id=system.stage.subnet.id)
-    return sdk.wait_for_load_balancer(created.id, interval=0.1, wait=30)
+    return sdk.wait_for_load_balancer(created.id, interval=0.1, wait=120)
 
 
 def rest(sdk: Recorder, balancer: Any) -> Any:
-    return sdk.wait_for_load_balancer(balancer.id, interval=0.1, wait=30)
+    return sdk.wait_for_load_balancer(balancer.id, interval=0.1, wait=120)
 
 
 def names(found: Any) -> list[str]:
@@ -57,7 +57,7 @@ def test_load_balancer(sdk: Recorder, balancer: Any) -> None:
     assert sdk.find_load_balancer("sdk").id == balancer.id
     assert names(sdk.load_balancers(name="sdk")) == ["sdk"]
     assert sdk.update_load_balancer(balancer.id, description="d").description == "d"
-    sdk.wait_for_status(balancer, "ACTIVE", interval=0.1, wait=30, attribute="provisioning_status")
+    sdk.wait_for_status(balancer, "ACTIVE", interval=0.1, wait=120, attribute="provisioning_status")
     assert sdk.get_load_balancer_statistics(balancer.id).total_connections == 0
     # The SDK reads an answer of this call that has none (202, no body): it must not fail on it.
     sdk.failover_load_balancer(balancer.id)
@@ -177,7 +177,7 @@ def test_quotas(sdk: Recorder) -> None:
 def test_the_end(sdk: Recorder, balancer: Any) -> None:
     rest(sdk, balancer)
     sdk.delete_load_balancer(balancer.id, cascade=True)
-    sdk.wait_for_delete(balancer, interval=0.1, wait=30)
+    sdk.wait_for_delete(balancer, interval=0.1, wait=120)
     assert sdk.find_load_balancer("sdk") is None
 
 

@@ -76,9 +76,10 @@ def _shows(client: Shell, system: System) -> None:
 
     def online() -> bool:
         tree = system.api.get(f"/loadbalancers/{key}/status")["statuses"]["loadbalancer"]
-        return str(tree["operating_status"]) == "ONLINE"
+        members = tree["listeners"][0]["pools"][0]["members"]
+        return {tree["operating_status"], *(each["operating_status"] for each in members)} == {"ONLINE"}
 
-    wait_for(online, 30, "the load balancer is ONLINE")
+    wait_for(online, 30, "the load balancer and its members are ONLINE")
     tree = json.loads(client.do("status", "show", "shop"))["loadbalancer"]
     assert tree["listeners"][0]["pools"][0]["members"][0]["operating_status"] == "ONLINE"
     wait_for(
