@@ -90,7 +90,7 @@ class Scene:
         except BlockingIOError:
             return
         finally:
-            self.lab.beats.settimeout(5.0)
+            self.lab.beats.settimeout(30.0)
 
     def _hear(self, beat: dict[str, Any]) -> None:
         for name, total in beat["totals"].items():
