@@ -177,7 +177,8 @@ def test_networks_of_members_come_and_go_beside_traffic(stage: Lab, client: str,
             assert all(now[name] == plugged[name] for name in now.keys() & plugged.keys())
             plugged = now
             wanted = {"one", "two"} if len(step.interfaces) > 1 else {"one"}
-            assert {text for _status, text in _answers(stage, client, VIP)} == wanted
+            # The load beside takes turns, too: of six answers all may be of one member.
+            assert {text for _status, text in _answers(stage, client, VIP, times=60)} == wanted
     assert (load.failures, load6.failures) == ([], [])
     assert stage.worker_pid(spec.amphora_id) == process
     assert stage.names.port(_MEMBER4.port_id) not in stage.fabric.links()

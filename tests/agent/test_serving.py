@@ -1,6 +1,7 @@
 """An amphora serves, changes while it serves, and leaves nothing when it goes."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
 import pytest
@@ -218,15 +219,30 @@ def test_deletion_leaves_nothing(running: Lab) -> None:
     assert running.request("GET", f"/v1/amphorae/{spec.amphora_id}").status == 404
 
 
-def test_an_older_fence_is_refused_even_after_removal(running: Lab) -> None:
+def test_an_older_fence_is_refused_and_after_removal_its_own_too(running: Lab) -> None:
     spec = single((), ())
     assert isinstance(running.put(spec, generation=1, fence=7), Applied)
-    for _ in range(2):
-        answer = running.put(spec, generation=2, fence=6)
+    for fence in (6, 6, 7):
+        answer = running.put(spec, generation=2, fence=fence)
         assert isinstance(answer, Refused)
         assert answer.code == "stale_fence"
-        running.request("DELETE", f"/v1/amphorae/{spec.amphora_id}?fence=7")
-    assert isinstance(running.put(spec, generation=2, fence=7), Applied)
+        for _ in range(2):
+            assert running.request("DELETE", f"/v1/amphorae/{spec.amphora_id}?fence=7").status == 204
+    assert isinstance(running.put(spec, generation=2, fence=8), Applied)
+
+
+def test_changes_that_wait_for_a_removal_do_not_undo_it(running: Lab) -> None:
+    spec = single((), ())
+    path = f"/v1/amphorae/{spec.amphora_id}"
+    for fence in range(1, 11):
+        assert isinstance(running.put(spec, generation=1, fence=fence), Applied)
+        with ThreadPoolExecutor(5) as hands:
+            late = [hands.submit(running.put, spec, generation, fence) for generation in (2, 3)]
+            removal = hands.submit(running.request, "DELETE", f"{path}?fence={fence}")
+            late += [hands.submit(running.put, spec, generation, fence) for generation in (4, 5)]
+        assert removal.result().status == 204
+        assert {type(each.result()) for each in late} <= {Applied, Refused}
+        assert running.request("GET", path).status == 404
 
 
 def test_an_impossible_spec_is_refused_by_name(running: Lab) -> None:

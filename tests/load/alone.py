@@ -136,7 +136,7 @@ class Pair:
 
     def processes(self) -> dict[str, list[int]]:
         """Ids of HAProxy's master and of keepalived's parent in each: no reload changes them."""
-        return {each: [pid for pid in self._living(each) if self._first(pid)] for each in sorted(self.ids)}
+        return {each: sorted(pid for pid in self._living(each) if self._first(pid)) for each in sorted(self.ids)}
 
     def _first(self, pid: int) -> bool:
         return _name(_parent(pid)) == "s6-supervise"

@@ -26,6 +26,15 @@ class StaleFenceError(RefusalError):
         super().__init__("stale_fence", f"Fence {given} is older than {seen}, which was seen before.", status=409)
 
 
+class RemovedError(RefusalError):
+    """The amphora was removed under this very lease: what comes now was asked for before, and is late."""
+
+    def __init__(self, fence: int) -> None:
+        super().__init__(
+            "stale_fence", f"The amphora was removed under fence {fence}, which ends with that.", status=409
+        )
+
+
 class HaproxyRefusedError(RefusalError):
     """HAProxy does not take the configuration; `details` is what it said."""
 

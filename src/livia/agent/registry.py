@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from livia.agent.amphora import Amphora
-from livia.agent.errors import InvalidSpecError, PlumbingError, RefusalError, StaleFenceError
+from livia.agent.errors import InvalidSpecError, PlumbingError, RefusalError, RemovedError, StaleFenceError
 from livia.agent.host import Host
 from livia.agent.names import checked_id
 from livia.agent.remains import remains
@@ -80,16 +80,16 @@ class Registry:
         amphora = self.get(amphora_id)
         if amphora is None and amphora_id in remains(self._host):
             # Nobody can begin to build one of this name meanwhile.
-            amphora = self._get_or_add(amphora_id, fence)
-        if amphora is not None:
-            with amphora.lock:
-                if not amphora.gone:
-                    amphora.remove(fence, self._on_removal)
-                    self._drop(amphora)
-        with self._lock:
-            self._tombs[amphora_id] = max(fence, self._tombs.pop(amphora_id, 0))
-            while len(self._tombs) > _MOST_TOMBS:
-                self._tombs.pop(next(iter(self._tombs)))
+            amphora = self._get_or_add(amphora_id, fence, removal=True)
+        if amphora is None:
+            self._bury(amphora_id, fence)
+            return
+        with amphora.lock:
+            if not amphora.gone:
+                amphora.remove(fence, self._on_removal)
+                # Before a change that waits for the lock can find that there is none of this name.
+                self._bury(amphora_id, fence)
+                self._drop(amphora)
 
     def get(self, amphora_id: str) -> Amphora | None:
         """The amphora of this id."""
@@ -130,16 +130,25 @@ class Registry:
             with amphora.lock:
                 amphora.let_go()
 
-    def _get_or_add(self, amphora_id: str, fence: int) -> Amphora:
+    def _get_or_add(self, amphora_id: str, fence: int, *, removal: bool = False) -> Amphora:
         with self._lock:
             amphora = self._amphorae.get(amphora_id)
             if amphora is None:
                 seen = self._tombs.get(amphora_id, 0)
                 if fence < seen:
                     raise StaleFenceError(fence, seen)
+                # The worker removes what it gave up changing under the same lease: that change may come yet.
+                if fence == seen and not removal:
+                    raise RemovedError(seen)
                 amphora = self._amphorae[amphora_id] = Amphora(self._host, amphora_id)
             self._host.metrics.amphorae.set(len(self._amphorae))
             return amphora
+
+    def _bury(self, amphora_id: str, fence: int) -> None:
+        with self._lock:
+            self._tombs[amphora_id] = max(fence, self._tombs.pop(amphora_id, 0))
+            while len(self._tombs) > _MOST_TOMBS:
+                self._tombs.pop(next(iter(self._tombs)))
 
     def _drop(self, amphora: Amphora) -> None:
         amphora.gone = True
