@@ -5,9 +5,11 @@ from msgspec.structs import replace
 
 from livia.core.plan.failover import Answer, Guard, Probe, Situation, Suspect, judge
 
-_LOST = Probe(answer=Answer.UNREACHABLE, asked=90.0, ended=100.0, reason="its agent does not answer")
-_DEAD = Probe(answer=Answer.DEAD, asked=90.0, ended=100.0, reason="its agent does not know it")
-_FORWARDS = Probe(answer=Answer.FORWARDS, asked=90.0, ended=100.0, reason="its agent says that it forwards")
+_LOST = Probe(answer=Answer.UNREACHABLE, worked=89.0, asked=90.0, ended=100.0, reason="its agent does not answer")
+_DEAD = Probe(answer=Answer.DEAD, worked=89.0, asked=90.0, ended=100.0, reason="its agent does not know it")
+_FORWARDS = Probe(
+    answer=Answer.FORWARDS, worked=89.0, asked=90.0, ended=100.0, reason="its agent says that it forwards"
+)
 
 
 def suspects(count: int, probe: Probe | None, *, alone: bool = False) -> tuple[Suspect, ...]:
@@ -97,7 +99,7 @@ def test_others_are_replaced_beside_one_that_forwards() -> None:
 
 
 def test_who_did_not_answer_while_the_network_was_away_is_asked_again_when_it_is_back() -> None:
-    lost = Probe(answer=Answer.UNREACHABLE, asked=90.0, ended=91.0, reason="its agent does not answer")
+    lost = Probe(answer=Answer.UNREACHABLE, worked=89.0, asked=90.0, ended=91.0, reason="its agent does not answer")
     suspect = Suspect(id="a", silence=20.0, alone=True, probe=lost, connected=False)
     verdict = judge((suspect,), Situation(fleet=100, recent=0, listening=100.0, evidence=92.0, timeout=10.0))
     assert (verdict.guard, verdict.replace, verdict.held) == (Guard.NETWORK, (), ("a",))

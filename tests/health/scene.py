@@ -93,7 +93,15 @@ class Manager:
         self.writer = Writer(
             database, self.fleet, clock, self._outage, metrics.writing, behind=lambda: 0.0, timeout=TIMEOUT
         )
-        self.probes = Probes(database, NoopCompute(), agents, clock, threads=4, shelf_life=TIMEOUT / 2)
+        self.probes = Probes(
+            database,
+            NoopCompute(),
+            agents,
+            clock,
+            threads=4,
+            shelf_life=TIMEOUT / 2,
+            heard=lambda: min(self.fleet.anybody, self.arrived()),
+        )
         self.arrived = clock.monotonic
         self.watch = Watch(
             database,

@@ -8,6 +8,9 @@ from livia.store import tables as t
 from tests import database as rows
 from tests.health.scene import TIMEOUT, Scene
 
+#: seconds after which a dead amphora was asked about twice, and looked at once more
+_LONG_ENOUGH = round(TIMEOUT * 9 / 8) + 4
+
 
 def test_a_dead_amphora_is_replaced_and_a_silent_one_that_forwards_is_not(everywhere: Scene) -> None:
     scene = everywhere
@@ -44,7 +47,7 @@ def test_an_amphora_whose_agent_is_lost_is_replaced_once_somebody_else_is_heard(
 def test_one_that_dies_while_others_report_is_replaced_in_time(scene: Scene) -> None:
     scene.beat("a1")
     scene.beat("a2")
-    for second in range(int(TIMEOUT) + 3):
+    for second in range(_LONG_ENOUGH):
         assert scene.dead() == set() or second > TIMEOUT
         scene.beat("a1")
         scene.manager.wait(1)
@@ -97,7 +100,7 @@ def test_whose_death_a_peer_cannot_rule_out_is_replaced(scene: Scene, why: str) 
             connection.execute(t.amphora.update().where(t.amphora.c.id == "other").values(load_balancer_id=scene.key))
     scene.beat("a1", holds_vip=False)
     scene.beat("a2", holds_vip=False)
-    for _ in range(int(TIMEOUT) + 3):
+    for _ in range(_LONG_ENOUGH):
         scene.beat("other", holds_vip=False)
         if why != "both silent":
             scene.beat("a2", holds_vip=False)
@@ -139,22 +142,49 @@ def test_agents_are_asked_again_only_when_their_answer_is_old(scene: Scene) -> N
     assert scene.dead() == {"a2"}
 
 
-def test_a_lost_host_is_asked_twice_for_all_its_amphorae(scene: Scene) -> None:
+def test_whom_nobody_answers_for_once_is_asked_again(scene: Scene) -> None:
+    for second in range(2 * _LONG_ENOUGH):
+        scene.beat("a1")
+        # Its agent was too busy to answer.
+        if scene.agents.asked:
+            scene.agents.answers = {"a2": True}
+        scene.manager.wait(1)
+        assert scene.dead() == set(), second
+    assert scene.agents.asked.count("a2") > 1
+
+
+def test_who_is_asked_while_both_paths_are_cut_is_not_dead_when_they_are_back(scene: Scene) -> None:
+    """All of `scene` are cut from heartbeats first; the second path is cut a moment after they fell silent."""
+    scene.agents.answers = {"a1": True, "a2": True}
+    scene.beat("a1")
+    scene.beat("a2")
+    scene.manager.wait(TIMEOUT + 1)
+    scene.agents.answers = {}
+    scene.manager.wait(TIMEOUT)
+    assert "a1" in scene.agents.asked
+    scene.add(("other",))
+    for _ in range(3):
+        scene.beat("other")
+        scene.manager.wait(1)
+        assert scene.dead() == set()
+
+
+def test_a_lost_host_is_asked_about_two_of_its_amphorae_twice(scene: Scene) -> None:
     for number in range(20):
         scene.add((f"h{number}",))
         with scene.database.write() as connection:
             amphorae.record(connection, f"h{number}", rows.NOW, compute_id="lost")
-    for _ in range(int(TIMEOUT) + 3):
+    for _ in range(_LONG_ENOUGH):
         scene.beat("a1")
         scene.beat("a2")
         scene.manager.wait(1)
-    assert len(scene.agents.asked) == 2
+    assert len(scene.agents.asked) == 4
     # Ten at once: what is left waits for its minute.
     assert len(scene.dead()) == 10
     assert scene.manager.metric("livia_health_guard", state="share") == 1
     # Another manager, or this one started anew, knows what was replaced.
     second = scene.start()
-    for _ in range(int(TIMEOUT) + 3):
+    for _ in range(_LONG_ENOUGH):
         scene.beat("a1", by=second)
         scene.beat("a2", by=second)
         second.wait(1)

@@ -51,7 +51,16 @@ class HealthManager:
         half = options.limits.timeout * _HALF
         fleet, decoder, metrics = Fleet(gap=half), Decoder(options.key), Metrics(registry)
         self._receiver = Receiver(options.listen, decoder, fleet, clock, metrics.reception)
-        probes = Probes(database, far.compute, far.agents, clock, threads=options.probes, shelf_life=half)
+        probes = Probes(
+            database,
+            far.compute,
+            far.agents,
+            clock,
+            threads=options.probes,
+            shelf_life=half,
+            # What waits in the receive queue was sent before.
+            heard=lambda: min(fleet.anybody, self._receiver.arrived()),
+        )
         self._watch = Watch(
             database,
             fleet,

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 #: seconds that a look waits for the second path at most: what is answered later is acted on at the next look
 _PATIENCE = 0.5
-#: of the timeout: our network worked shortly before a question if it did so within this share
+#: of the timeout: so long may it be, around an unanswered question, that nothing shows our network to work
 _SHORTLY = 0.75
 
 
@@ -114,8 +114,8 @@ class Watch:
         if silent and listening >= self._limits.timeout:
             self._probes.ask(silent, min(_PATIENCE, self._limits.interval))
         situation = self._situation(len(rows), silent, listening)
-        verdict = judge(self._suspects(rows, silent), situation)
         self._evidence.append(situation.evidence)
+        verdict = judge(self._suspects(rows, silent), situation)
         self._act(rows, heard, verdict)
         self._drift.look(rows, self._fleet.reports(rows.keys() - silent.keys()), now)
         self._show(rows, silent, max((now - at for at in heard.values()), default=0.0), verdict)
@@ -177,10 +177,11 @@ class Watch:
         )
 
     def _connected(self, probe: Probe | None) -> bool:
-        """Whether our network worked shortly before this was asked."""
+        """Whether our network worked right before this was asked, and right after it was not answered."""
         if probe is None:
             return False
-        return any(0 <= probe.asked - at <= _SHORTLY * self._limits.timeout for at in self._evidence)
+        after = min((at for at in self._evidence if at > probe.ended), default=float("inf"))
+        return probe.asked - probe.worked + after - probe.ended <= _SHORTLY * self._limits.timeout
 
     def _standbys(self, rows: Mapping[str, Watched], silent: Mapping[str, float]) -> dict[str, str]:
         """By silent amphora the other one of its pair, which reports without the VIP: its HAProxy answers then and its
@@ -216,8 +217,7 @@ class Watch:
             fleet=fleet,
             recent=max(len(self._failovers), self._registrar.recent_deaths()) if silent else 0,
             listening=listening,
-            # What waits in the receive queue was sent before.
-            evidence=max(min(self._fleet.anybody, self._arrived()), self._probes.answered),
+            evidence=self._probes.evidence(),
             timeout=self._limits.timeout,
             threshold=self._limits.threshold,
         )

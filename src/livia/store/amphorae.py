@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, String, bindparam, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.amphora import Amphora, Role
@@ -19,6 +19,9 @@ from livia.store.tables import amphora, amphora_health, amphora_member_port, lis
 from livia.store.view import View
 
 _LIVE = amphora.c.status != AmphoraStatus.DELETED
+_IS_GONE = select(amphora.c.id).where(
+    amphora.c.id == bindparam("of_amphora", type_=String), amphora.c.status == AmphoraStatus.DELETED
+)
 _SOURCE = amphora.outerjoin(load_balancer, load_balancer.c.id == amphora.c.load_balancer_id)
 #: shown as they are stored
 _PLAIN = (
@@ -193,6 +196,11 @@ def one(connection: Connection, amphora_id: str) -> Amphora | None:
     """An amphora that is not DELETED."""
     row = connection.execute(select(amphora).where(amphora.c.id == amphora_id, _LIVE)).mappings().one_or_none()
     return None if row is None else rows.amphora(row)
+
+
+def is_gone(connection: Connection, amphora_id: str) -> bool:
+    """Whether there was such an amphora, and it is DELETED."""
+    return connection.execute(_IS_GONE, {"of_amphora": amphora_id}).one_or_none() is not None
 
 
 def several(connection: Connection, amphora_ids: Sequence[str]) -> list[Amphora]:

@@ -25,10 +25,11 @@ class Answer(StrEnum):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """One question over the second path. `asked` and `ended`: when, in monotonic seconds; `reason`: a part of a
-    sentence."""
+    """One question over the second path. `asked` and `ended`: when, in monotonic seconds; `worked`: when our network
+    had last worked then; `reason`: a part of a sentence."""
 
     answer: Answer
+    worked: float
     asked: float
     ended: float
     reason: str
@@ -38,7 +39,7 @@ class Suspect(Struct, frozen=True, kw_only=True):
     """A silent amphora. `silence` in seconds; `alone`: no other amphora of its load balancer reports; `probe`: what
     the second path says, None while that is not known. `standby`: the other one of its pair, if that was heard since
     the silence began and does not hold the VIP; `waiting`: seconds that a change of its load balancer waits, 0: none;
-    `connected`: whether our network worked shortly before it was asked.
+    `connected`: whether our network worked right before it was asked, and right after.
     """
 
     id: str
@@ -100,9 +101,9 @@ def judge(silent: tuple[Suspect, ...], situation: Situation) -> Verdict:
     """Who slept, or lost its database, has heard nobody: it declares nobody dead before a full timeout.
 
     Past that the second path decides. An agent that answers is believed. Of one that does not answer we cannot tell
-    its death from that of our own network: it is believed dead if our network worked shortly before it was asked, and
-    once anybody else was heard, or answered what was asked, after that, unless the other one of its pair shows that it
-    forwards. After only, and the network may just have come back.
+    its death from that of our own network: it is believed dead if our network worked right before it was asked and
+    right after, as somebody who was heard then shows, or who answered; unless the other one of its pair shows that it
+    forwards. Before only, and the network may just have gone; after only, and it may just have come back.
     Load balancers without any amphora that reports go first, then who has been silent longest.
     """
     if not silent:

@@ -19,6 +19,7 @@ from livia.core.model.load_balancer import LoadBalancer
 from livia.core.spec import Plug, Route
 from livia.drivers.network.addresses import book, mac, planned
 from livia.drivers.network.qos import QosPolicies
+from livia.store import amphorae
 from livia.store import local_networks as store
 from livia.store.engine import Database
 
@@ -267,6 +268,9 @@ class LocalNetworks:
         found = store.ports(connection, name=name)
         if found:
             return _port(*found[0])
+        if amphorae.is_gone(connection, device_id):
+            # Asked for before it was removed, by a worker that lost its lease meanwhile and does not know yet.
+            raise DriverError(f"Amphora {device_id} is gone: it gets no port.", code="amphora_gone", status=409)
         port = self._new(connection, name, device_id, project_id, network_id, fixed_ips)
         values: dict[str, object] = {
             "id": port.id,
