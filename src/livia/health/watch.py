@@ -25,7 +25,7 @@ log = structlog.get_logger()
 #: seconds that a look waits for the second path at most: what is answered later is acted on at the next look
 _PATIENCE = 0.5
 #: of the timeout: so long may it be, around an unanswered question, that nothing shows our network to work
-_SHORTLY = 0.75
+_SHORTLY = 0.5
 
 
 class Limits(Struct, frozen=True, kw_only=True):
