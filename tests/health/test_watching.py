@@ -1,5 +1,7 @@
 """Who is declared dead, and who is not."""
 
+from datetime import timedelta
+
 import pytest
 from prometheus_client import generate_latest
 
@@ -305,3 +307,16 @@ def test_a_silent_host_is_shown(scene: Scene) -> None:
     scene.manager.look()
     assert scene.manager.metric("livia_health_silent_hosts") == 1
     assert b"livia_health_oldest_silence_seconds" in generate_latest(scene.manager.registry)
+
+
+def test_what_was_written_while_rows_were_read_is_taken_for_nobody_elses(scene: Scene) -> None:
+    manager = scene.manager
+    scene.beat("a1")
+    manager.flush()
+    manager.look()
+    scene.beat("a1")
+    manager.flush()
+    # The next batch is under way, and the rows that the look reads are of this one.
+    manager.fleet.wrote(scene.clock.now() + timedelta(seconds=1))
+    manager.look()
+    assert not manager.fleet.reports(["a1"])["a1"].superseded

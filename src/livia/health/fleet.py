@@ -11,6 +11,8 @@ from livia.core.report import Heartbeat, HostFacts, ListenerCounters
 
 #: rows and amphorae that are looked at while the receiver waits: some milliseconds
 _AT_ONCE = 1000
+#: batches of `last_update` whose time is remembered as ours: of a quarter of an hour, in a fleet of 20,000
+_MOST_MOMENTS = 10_000
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,8 @@ class Fleet:
         self._told: dict[tuple[str, str], dict[str, int]] = {}
         self._added: dict[tuple[str, str], dict[str, int]] = {}
         self._open: dict[tuple[str, str], int] = {}
-        self._written: dict[str, datetime] = {}
+        #: times of `last_update` that are ours, in order; each is of a batch
+        self._moments: dict[datetime, None] = {}
         self._hosts: dict[str, HostFacts] = {}
         self._known_hosts: set[str] = set()
         self._hurry = False
@@ -195,14 +198,16 @@ class Fleet:
         seen = self._seen.get(amphora_id)
         return None if seen is None else seen.at
 
-    def wrote(self, amphora_ids: Iterable[str], moment: datetime) -> None:
-        """We wrote `moment` into the database as the time when these amphorae were heard."""
+    def wrote(self, moment: datetime) -> None:
+        """We are about to write `moment` into the database as the time when amphorae were heard."""
         with self._lock:
-            self._written.update(dict.fromkeys(amphora_ids, moment))
+            self._moments[moment] = None
+            while len(self._moments) > _MOST_MOMENTS:
+                self._moments.pop(next(iter(self._moments)))
 
-    def is_ours(self, amphora_id: str, moment: datetime | None) -> bool:
-        """Whether it was us who wrote this time of the last heartbeat."""
-        return self._written.get(amphora_id) == moment
+    def is_ours(self, moment: datetime) -> bool:
+        """Whether it was us who wrote this time of the last heartbeat: now, or since rows were read."""
+        return moment in self._moments
 
     def supersede(self, amphora_id: str) -> None:
         """Another health manager heard the amphora after us."""
@@ -216,7 +221,6 @@ class Fleet:
             gone = self._seen.keys() - amphora_ids - self._uncounted.keys()
             for each in gone:
                 del self._seen[each]
-                self._written.pop(each, None)
             self._dirty -= gone
             self._unsettled -= gone
             if gone:

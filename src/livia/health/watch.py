@@ -141,15 +141,15 @@ class Watch:
         self._first_seen = {key: self._first_seen.get(key, now) for key in rows}
         for key, row in rows.items():
             before = self._rows.get(key)
-            if before is not None and self._others_heard(key, before.last_update, row.last_update):
+            if before is not None and self._others_heard(before.last_update, row.last_update):
                 self._elsewhere[key] = now
                 self._fleet.supersede(key)
         self._elsewhere = {key: at for key, at in self._elsewhere.items() if key in rows}
         self._rows = rows
 
-    def _others_heard(self, amphora_id: str, before: datetime, now: datetime) -> bool:
+    def _others_heard(self, before: datetime, now: datetime) -> bool:
         # That it changed is all that is asked: clocks of managers differ, and are set.
-        return now != before and not self._fleet.is_ours(amphora_id, now)
+        return now != before and not self._fleet.is_ours(now)
 
     def _spoke(self, amphora_id: str) -> float:
         """When a health manager last heard it."""

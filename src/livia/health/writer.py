@@ -109,7 +109,7 @@ class Writer:
         try:
             for batch in reports.batches(heard):
                 moment = self._clock.now()
-                self._fleet.wrote(batch, moment)
+                self._fleet.wrote(moment)
                 self._database.transaction(partial(reports.touch, batch=batch, now=moment))
                 heard.difference_update(batch)
         except SQLAlchemyError:
