@@ -90,6 +90,7 @@ class Lab:
 
     def __init__(self, directory: Path, **options: Any) -> None:
         self.directory = directory
+        self._fence = 1
         agents = Authority.open(directory / "agents", "agents")
         self.controllers = Authority.open(directory / "controllers", "controllers")
         self.agents_ca = agents.certificate_path
@@ -207,13 +208,22 @@ class Lab:
             timeout=30,
         )
 
-    def put(self, spec: Spec, generation: int = 1, fence: int = 1, texts: Sequence[str] = ()) -> Applied | Refused:
+    def put(
+        self, spec: Spec, generation: int = 1, fence: int | None = None, texts: Sequence[str] = ()
+    ) -> Applied | Refused:
+        """`fence`: of the lease that is held now, unless told."""
+        fence = self._fence if fence is None else fence
         material = {name_of(text): text for text in texts}
         body = msgspec.json.encode(Assignment(fence=fence, generation=generation, spec=spec, material=material))
         answer = self.request("PUT", f"/v1/amphorae/{spec.amphora_id}", body)
         if answer.status == 200:
             return msgspec.json.decode(answer.data, type=Applied)
         return msgspec.json.decode(answer.data, type=Refused)
+
+    def remove(self, amphora_id: str) -> int:
+        """Remove an amphora with the lease that is held; the status. A new lease is held then."""
+        self._fence += 1
+        return self.request("DELETE", f"/v1/amphorae/{amphora_id}?fence={self._fence - 1}").status
 
     def apply(self, spec: Spec, generation: int = 1, texts: Sequence[str] = ()) -> Applied:
         answer = self.put(spec, generation, texts=texts)

@@ -57,7 +57,7 @@ class Site:
 
     def forget(self) -> None:
         """Remove the amphora, and what is still to be heard of it."""
-        self.lab.request("DELETE", "/v1/amphorae/amphora-5?fence=1")
+        self.lab.remove("amphora-5")
         while select.select([self.lab.beats], [], [], 0)[0]:
             self.lab.beats.recv(65536)
 

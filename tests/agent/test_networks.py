@@ -131,7 +131,7 @@ def gone(stage: Lab) -> Iterator[list[Spec]]:
     made: list[Spec] = []
     yield made
     for spec in made:
-        assert stage.request("DELETE", f"/v1/amphorae/{spec.amphora_id}?fence=1").status in (200, 204)
+        assert stage.remove(spec.amphora_id) in (200, 204)
 
 
 def _indexes(lab: Lab, spec: Spec) -> dict[str, int]:

@@ -60,7 +60,7 @@ class Duo:
     def lose_amphora(self) -> Spec:
         """Remove the master. The one that is left."""
         lost, heir = self.master(), self.other()
-        assert self._lab.request("DELETE", f"/v1/amphorae/{lost.amphora_id}?fence=1").status == 204
+        assert self._lab.remove(lost.amphora_id) == 204
         eventually(lambda: self._holds(heir) and ask(self.client, VIP, 80).status == 200)
         return heir
 

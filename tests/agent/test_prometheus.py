@@ -316,7 +316,7 @@ def test_many_members_and_slow_readers_hinder_nobody(scene: Scene) -> None:
         seen = scene.scrape()
         assert len([name for name, _labels in seen if name == "octavia_member_weight"]) == 300
         namespace = scene.lab.names.amphora("amphora-5")
-        assert scene.lab.request("DELETE", "/v1/amphorae/amphora-5?fence=1").status == 204
+        assert scene.lab.remove("amphora-5") == 204
         assert not kernel.exists(namespace)
     finally:
         for stream in idle:

@@ -181,7 +181,7 @@ def test_no_key_lies_on_the_disk_and_none_stays_in_memory(
         assert not any(secret in content for secret in secrets), path
     said = capfd.readouterr()
     assert not any(secret.decode() in said.out + said.err for secret in secrets)
-    assert running.request("DELETE", "/v1/amphorae/amphora-5?fence=1").status == 204
+    assert running.remove("amphora-5") == 204
     assert not memory.parent.exists()
 
 

@@ -210,7 +210,7 @@ def test_deletion_leaves_nothing(running: Lab) -> None:
     directory = running.config.state_directory / "amphorae" / spec.amphora_id
     namespace = running.names.amphora(spec.amphora_id)
     for _ in range(2):
-        assert running.request("DELETE", f"/v1/amphorae/{spec.amphora_id}?fence=1").status == 204
+        assert running.remove(spec.amphora_id) == 204
     assert not directory.exists()
     assert not kernel.exists(namespace)
     assert running.names.port("port-5") not in running.fabric.links()
