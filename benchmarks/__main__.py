@@ -10,7 +10,18 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import api, controller, crowd, data_plane, datagrams, footprint, forwarding, heartbeats, member_change
+from benchmarks import (
+    api,
+    controller,
+    crowd,
+    data_plane,
+    datagrams,
+    footprint,
+    forwarding,
+    heartbeats,
+    member_change,
+    peer_heartbeats,
+)
 from benchmarks.figures import Figure, save, show
 from benchmarks.scene import scene
 
@@ -68,6 +79,7 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
             yield from member_change.whole(changed)
     if _PEER in groups:
         yield from api.beside_peer(console)
+        yield from peer_heartbeats.beside_peer(console)
 
 
 def _machine() -> dict[str, Any]:

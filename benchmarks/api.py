@@ -101,7 +101,7 @@ def _compare(console: Console, rounds: int) -> Iterator[Comparison]:
 def _world(stack: ExitStack, server: URL, start: Start, database: str) -> World:
     """A service on a database of this name, with the first rows in it."""
     url = stack.enter_context(mariadb.database(server, database))
-    return World(stack.enter_context(start(url, stack.enter_context(_directory()))))
+    return World(stack.enter_context(start(url, stack.enter_context(directory()))))
 
 
 def _rounds(world: World, operation: Operation, rounds: int) -> list[Spent]:
@@ -124,7 +124,8 @@ def _pair(each: Comparison, name: str, digits: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def directory() -> Iterator[Path]:
+    """Of its own, gone at the end."""
     path = Path(tempfile.mkdtemp(prefix="lv-bench-"))
     try:
         yield path

@@ -77,9 +77,9 @@ def _own_server() -> Iterator[URL]:
         shutil.rmtree(directory)
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as listening:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of loopback that nobody listens on, TCP's unless it is asked for another."""
+    with socket.socket(type=kind) as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         return port

@@ -38,9 +38,9 @@ class World:
         self.subject = subject
         self._copies = Copies(subject)
         self._bare = self._create()
-        self._typical = self._create(listeners=[_listener(80, members=2)])
+        self._typical = self._create(listeners=[listener(80, members=2)])
         self._tree = self._create(listeners=_ten_by_ten())
-        self._pool = self._create(listeners=[_listener(80, members=0)])
+        self._pool = self._create(listeners=[listener(80, members=0)])
         self._small, self._large = uuid4().hex, uuid4().hex
         self._copies.make(self._typical["id"], SMALL, project=self._small)
 
@@ -84,7 +84,7 @@ class World:
 
     def _create(self, **children: Any) -> dict[str, Any]:
         """A load balancer made through the API, ACTIVE."""
-        created: dict[str, Any] = self.subject.ask(_creation(**children))["loadbalancer"]
+        created: dict[str, Any] = self.subject.ask(creation(**children))["loadbalancer"]
         self._copies.settle(created["id"])
         return created
 
@@ -97,7 +97,7 @@ class World:
         ]
 
     def _create_tree(self, count: int) -> list[Request]:
-        return [_creation(listeners=_ten_by_ten()) for _ in range(count)]
+        return [creation(listeners=_ten_by_ten()) for _ in range(count)]
 
     def _put_members(self, count: int) -> list[Request]:
         (pool,) = self._pool["pools"]
@@ -110,16 +110,18 @@ def _repeat(path: str) -> Callable[[int], list[Request]]:
     return lambda count: [Request("GET", path)] * count
 
 
-def _creation(**children: Any) -> Request:
+def creation(**children: Any) -> Request:
+    """Asks for a load balancer and what it has."""
     body = {"loadbalancer": {"name": "bench", "vip_subnet_id": _SUBNET, **children}}
     return Request("POST", "/loadbalancers", _json(body), 201)
 
 
 def _ten_by_ten() -> list[dict[str, Any]]:
-    return [_listener(8000 + number, members=10) for number in range(10)]
+    return [listener(8000 + number, members=10) for number in range(10)]
 
 
-def _listener(port: int, *, members: int) -> dict[str, Any]:
+def listener(port: int, *, members: int) -> dict[str, Any]:
+    """Of a tree that is asked for: a listener and its pool."""
     pool = {
         "name": f"pool-{port}",
         "protocol": "HTTP",

@@ -19,6 +19,8 @@ _TABLES = (
     ("pool", "load_balancer_id", "load_balancer"),
     ("listener", "load_balancer_id", "load_balancer"),
     ("member", "pool_id", "pool"),
+    ("amphora", "load_balancer_id", "load_balancer"),
+    ("amphora_health", "amphora_id", "amphora"),
 )
 _CHUNK = 500
 

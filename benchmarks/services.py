@@ -20,7 +20,7 @@ from benchmarks.mariadb import free_port
 from benchmarks.subject import Subject, started
 
 #: the incumbent's environment; kept, so that a second run starts at once
-_PEER = Path(".bench/peer").absolute()
+PEER = Path(".bench/peer").absolute()
 _PACKAGES = ("octavia", "gunicorn", "pymysql")
 _CONFIG = """
 [DEFAULT]
@@ -70,23 +70,28 @@ def peer(database: URL, directory: Path) -> Iterator[Subject]:
     # Where its programs look first: no argument has to pass through the server that runs it.
     config = _configured(directory / ".octavia/octavia.conf", database, port)
     (directory / "gunicorn.conf.py").write_text(_GUNICORN.format(port=port))
-    environment = {**os.environ, "HOME": str(directory), "PYTHONWARNINGS": "ignore"}
-    # It has nothing of ours, wherever ours is imported from.
-    environment.pop("PYTHONPATH", None)
-    _run([_PEER / "bin/octavia-db-manage", "--config-file", config, "upgrade", "head"], env=environment)
+    environment = without_ours(directory)
+    _run([PEER / "bin/octavia-db-manage", "--config-file", config, "upgrade", "head"], env=environment)
     options = {"cwd": directory, "env": environment}
-    command = [str(_PEER / "bin/gunicorn")]
+    command = [str(PEER / "bin/gunicorn")]
     with started("the peer", command, port=port, database=database, log=directory / "log", **options) as subject:
         yield subject
 
 
+def without_ours(home: Path) -> dict[str, str]:
+    """The incumbent's environment variables: it has nothing of ours, wherever ours is imported from."""
+    environment = {**os.environ, "HOME": str(home), "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONPATH", None)
+    return environment
+
+
 def install(console: Console) -> str:
     """Make the incumbent's environment, unless it is there. Its version."""
-    if not all((_PEER / "bin" / program).exists() for program in ("octavia-db-manage", "gunicorn")):
-        console.print(f"Installing {', '.join(_PACKAGES)} into {_PEER} ...", highlight=False)
-        _run([sys.executable, "-m", "venv", "--clear", _PEER])
-        _run([_PEER / "bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", *_PACKAGES])
-    site = [str(path) for path in _PEER.glob("lib/*/site-packages")]
+    if not all((PEER / "bin" / program).exists() for program in ("octavia-db-manage", "gunicorn")):
+        console.print(f"Installing {', '.join(_PACKAGES)} into {PEER} ...", highlight=False)
+        _run([sys.executable, "-m", "venv", "--clear", PEER])
+        _run([PEER / "bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", *_PACKAGES])
+    site = [str(path) for path in PEER.glob("lib/*/site-packages")]
     return next(each.version for each in distributions(path=site, name="octavia"))
 
 
