@@ -1,8 +1,8 @@
 """CPU of a heartbeat in our health manager and in the incumbent's, side by side.
 
-Both are their own programs with the same octavia.conf, on databases of one MariaDB that hold the same. Both get what
-the incumbent's agents send (contract 95, section 2): one after the other, at one rate, every amphora in turn, all
-members UP. Whoever gets nothing for the moment shows what it uses at rest.
+Both are their own programs with the same octavia.conf, on databases of one MariaDB that hold the same. Each gets what
+its agents send (contract 95, section 2), at one rate, every amphora in turn, all members UP. Whoever gets nothing for
+the moment shows what it uses at rest.
 """
 
 import hmac
@@ -59,23 +59,30 @@ _AMPHORA = text(
     " VALUES (:id, :owner, :id, 'ALLOCATED', 'STANDALONE', false, UTC_TIMESTAMP())"
 )
 _HEALTH = text("INSERT INTO amphora_health (amphora_id, last_update, busy) VALUES (:id, UTC_TIMESTAMP(), false)")
+#: only of ours: the agents have what was asked for, so that nobody has to do anything
+_APPLIED = text(
+    "UPDATE amphora JOIN load_balancer ON load_balancer.id = load_balancer_id"
+    " SET applied_generation = generation, holds_vip = true"
+)
+_GENERATION = text("SELECT MAX(applied_generation) FROM amphora")
 _COUNTED = text("SELECT SUM(total_connections) FROM listener_statistics")
 _HEARD = text("SELECT amphora_id, last_update FROM amphora_health")
 
 
 class Side(Struct, frozen=True):
-    """Whose; its database; how its API starts, which makes the schema; its programs; where its octavia.conf is."""
+    """Whose; its database; how its API starts, which makes the schema; its programs; its octavia.conf; if it is ours."""
 
     name: str
     database: str
     api: Start
     programs: Path
     config: str
+    ours: bool
 
 
 _SIDES = (
-    Side("Livia", "livia_heartbeats", ours, Path(sys.executable).parent, "octavia.conf"),
-    Side("the incumbent", "peer_heartbeats", peer, PEER / "bin", ".octavia/octavia.conf"),
+    Side("Livia", "livia_heartbeats", ours, Path(sys.executable).parent, "octavia.conf", True),
+    Side("the incumbent", "peer_heartbeats", peer, PEER / "bin", ".octavia/octavia.conf", False),
 )
 
 
@@ -89,14 +96,15 @@ class Window(Struct, frozen=True):
 class Manager:
     """A health manager that runs, and the fleet in its database."""
 
-    def __init__(self, name: str, pid: int, port: int, database: URL, log: Path) -> None:
-        self.name = name
+    def __init__(self, side: Side, pid: int, port: int, database: URL, log: Path) -> None:
+        self.name = side.name
         self.pid = pid
         self._port = port
         self._log = log
         self.engine: Engine = create_engine(database)
         with self.engine.connect() as connection:
             self._fleet = _ids(connection.execute(_FLEET).all())
+            self._generation = connection.execute(_GENERATION).scalar_one() if side.ours else None
         self._seq = 0
         self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -104,8 +112,12 @@ class Manager:
         """Send heartbeats for so long. How many."""
         count, began = round(seconds * _RATE), time.monotonic()
         for number in range(count):
+            turn, at = divmod(self._seq, _AMPHORAE)
+            said = _said(turn + 1, *self._fleet[at])
+            if self._generation is not None:
+                said |= _said_by_ours(turn + 1, *self._fleet[at][:2], self._generation)
             self._seq += 1
-            datagram = _datagram(self._seq, *self._fleet[self._seq % _AMPHORAE])
+            datagram = _signed(said)
             time.sleep(max(0.0, began + number / _RATE - time.monotonic()))
             self._out.sendto(datagram, ("127.0.0.1", self._port))
         return count
@@ -198,7 +210,7 @@ def _managed(side: Side, server: URL) -> Iterator[Manager]:
         _fill(side, url, place)
         (place / "health.conf").write_text(_CONFIG.format(port=port))
         files = [f"--config-file={place / name}" for name in (side.config, "health.conf")]
-        environment = without_ours(place) if side.api is peer else None
+        environment = None if side.ours else without_ours(place)
         log = place / "health.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -208,7 +220,7 @@ def _managed(side: Side, server: URL) -> Iterator[Manager]:
                 env=environment,
                 start_new_session=True,
             )
-        manager = Manager(side.name, process.pid, port, url, log)
+        manager = Manager(side, process.pid, port, url, log)
         try:
             yield manager
         finally:
@@ -227,6 +239,8 @@ def _fill(side: Side, url: URL, place: Path) -> None:
             amphora = {"id": str(uuid4()), "owner": owner}
             connection.execute(_AMPHORA, amphora)
             connection.execute(_HEALTH, {"id": amphora["id"]})
+            if side.ours:
+                connection.execute(_APPLIED)
         copies.make(owner, _AMPHORAE - 1)
 
 
@@ -238,15 +252,30 @@ def _ids(rows: Sequence[Sequence[str]]) -> list[tuple[str, str, str, list[str]]]
     return [(*ids, each) for ids, each in members.items()]
 
 
-def _datagram(seq: int, amphora: str, of_listener: str, pool: str, members: list[str]) -> bytes:
+def _said(turn: int, amphora: str, of_listener: str, pool: str, members: list[str]) -> dict[str, Any]:
     """What an agent of the incumbent says: counters are what came since the last time."""
-    stats = {"tx": 1500, "rx": 300, "conns": seq % 7, "totconns": _CONNECTIONS, "ereq": 0}
-    said = {
+    stats = {"tx": 1500, "rx": 300, "conns": turn % 7, "totconns": _CONNECTIONS, "ereq": 0}
+    return {
         "id": amphora,
-        "seq": seq,
+        "seq": turn,
         "ver": 3,
         "listeners": {of_listener: {"status": "OPEN", "stats": stats}},
         "pools": {f"{pool}:{of_listener}": {"status": "UP", "members": dict.fromkeys(members, "UP")}},
     }
+
+
+def _said_by_ours(turn: int, amphora: str, of_listener: str, generation: int) -> dict[str, Any]:
+    """What an agent of ours says besides."""
+    return {
+        "boot": amphora[:8] * 2,
+        "nth": turn,
+        "sent": time.time(),
+        "generation": generation,
+        "holds_vip": True,
+        "totals": {of_listener: {"tx": 1500 * turn, "rx": 300 * turn, "totconns": _CONNECTIONS * turn, "ereq": 0}},
+    }
+
+
+def _signed(said: dict[str, Any]) -> bytes:
     payload = zlib.compress(json.dumps(said).encode(), 9)
     return payload + hmac.new(_KEY.encode(), payload, "sha256").hexdigest().encode()
