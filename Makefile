@@ -54,6 +54,6 @@ bench: ## measure; writes .bench/results.jsonl
 	@deploy/setup test
 	@$(PYTHON) -m benchmarks
 
-bench-peer: ## measure the API beside the incumbent, which it installs into .bench/peer
+bench-peer: ## measure the API and heartbeats beside the incumbent, which it installs into .bench/peer
 	@deploy/setup test
 	@$(PYTHON) -m benchmarks --only peer

@@ -38,8 +38,6 @@ _AMPHORAE = 20_000
 _ROUNDS = 60
 #: datagrams that are sent together
 _VOLLEY = 100
-#: what the incumbent needs for one, ms of CPU: measured with ten members on a quiet machine like ours
-_PEER = 7.0
 #: seconds of silence after which the manager suspects an amphora
 _TIMEOUT = 10.0
 #: a heartbeat that waits longer than this from its arrival until it counts is late, seconds
@@ -132,7 +130,6 @@ def _figures(kind: str, run: Run, amphorae: int, rounds: int) -> Iterator[Figure
     bad = sent - outcome.accepted + outcome.refused + outcome.dropped + outcome.errors + (1 - outcome.guard_ok)
     yield figure("heartbeats lost or refused, failed writes", bad, "", most=0)
     yield figure("rows that say something else than the last heartbeat", run.differing, "", most=0)
-    yield figure("CPU of a heartbeat, against the incumbent's 7 ms", round(_PEER / each), "times less")
 
 
 def _measure(url: URL, files: list[Path], amphorae: int, rounds: int) -> Run:

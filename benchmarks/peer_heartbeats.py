@@ -70,7 +70,7 @@ _HEARD = text("SELECT amphora_id, last_update FROM amphora_health")
 
 
 class Side(Struct, frozen=True):
-    """Whose; its database; how its API starts, which makes the schema; its programs; its octavia.conf; if it is ours."""
+    """Whose; its database; how its API starts, which makes the schema; its programs; its octavia.conf; if ours."""
 
     name: str
     database: str
