@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,10 @@ class World:
         process = self.system.livia.process
         assert process is not None
         for pid in children(process.pid):
-            if Path(f"/proc/{pid}/comm").read_text().strip() == "livia-agent":
-                return pid
+            # One that ended meanwhile is not it.
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "livia-agent":
+                    return pid
         return 0
 
 

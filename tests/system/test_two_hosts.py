@@ -116,9 +116,9 @@ def test_a_host_is_drained_under_load(system: System, second: SecondHost, backen
 
 def give_vip_to_second(system: System, key: str) -> None:
     """Have the amphora on the second host hold the VIP: the other one loses its HAProxy for a moment if it does."""
-    wait_for(lambda: any(amphorae_of(system, key).values()), 30, "an amphora holds the VIP")
-    holder = next(each for each, holds in amphorae_of(system, key).items() if holds)
-    if homes(system)[holder] != SECOND:
+    wait_for(lambda: len(holders(system, key)) == 1, 30, "an amphora holds the VIP")
+    found = amphorae_of(system, key)
+    for holder in (each for each, holds in found.items() if holds and homes(system)[each] != SECOND):
         faults.kill_haproxy(system.livia.installation.agent_config(), holder)
     wait_for(lambda: SECOND in holders(system, key), 30, "the amphora on the second host holds the VIP")
     # HAProxy is started again by its supervisor: nobody takes the VIP before.

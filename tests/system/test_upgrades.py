@@ -5,7 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
@@ -88,8 +88,10 @@ def site(system: System) -> Iterator[Site]:
 def pid_of(system: System, service: str) -> int | None:
     assert system.livia.process is not None
     for pid in children(system.livia.process.pid):
-        if Path(f"/proc/{pid}/comm").read_text().strip() == f"livia-{service}":
-            return pid
+        # One that ended meanwhile is not it.
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == f"livia-{service}":
+                return pid
     return None
 
 
