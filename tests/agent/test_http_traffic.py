@@ -4,6 +4,7 @@ import random
 import socket
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
@@ -220,6 +221,60 @@ def test_only_harmless_requests_are_sent_again(site: Site, method: str, *, again
     else:
         assert (answers.count(502), answers.count(200)) == (len(tried), len(server.requests))
         assert len(tried) + len(server.requests) == 4
+
+
+def _answer_once(dropped: list[str]) -> Callable[[Stream], None]:
+    """A member that hangs up upon the second request of a connection, as one does that was about to close it."""
+
+    def handle(stream: Stream) -> None:
+        head(stream)
+        stream.socket.sendall(answer("8003"))
+        head(stream)
+        dropped.append("dropped")
+
+    return handle
+
+
+def test_a_member_that_hangs_up_after_a_pause_costs_no_request(site: Site) -> None:
+    dropped: list[str] = []
+    with (
+        Server(site.members, 8003, _answer_once(dropped)),
+        HttpServer(site.members, 8001),
+        connect(site.client, VIP, FAILING) as stream,
+    ):
+        for _ in range(6):
+            stream.socket.sendall(request())
+            assert response(stream).status == 200
+            # Longer than the clock stays within a second.
+            time.sleep(1.01)
+    assert dropped
+
+
+def test_who_asks_without_pause_is_told_to_ask_again(site: Site) -> None:
+    dropped: list[str] = []
+    # All have asked within one second when the clock has not moved on: tried until that was so.
+    for _ in range(50):
+        with (
+            Server(site.members, 8003, _answer_once(dropped)),
+            HttpServer(site.members, 8001),
+            connect(site.client, VIP, FAILING) as stream,
+        ):
+            second = int(time.time())
+            answers = list(_answers(stream, 6))
+            if dropped and int(time.time()) == second:
+                break
+        dropped.clear()
+    assert (len(dropped), len(answers) < 6) == (1, True)
+
+
+def _answers(stream: Stream, most: int) -> Iterator[int]:
+    """Statuses of requests on one connection, until it is closed without an answer."""
+    for _ in range(most):
+        stream.socket.sendall(request())
+        try:
+            yield response(stream).status
+        except EOFError:
+            return
 
 
 def test_nobody_there_is_a_503_that_says_so(site: Site) -> None:

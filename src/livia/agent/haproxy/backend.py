@@ -85,15 +85,27 @@ def _http(listener: ListenerSpec, pool: PoolSpec) -> list[str]:
         # A member that took it up would speak HTTP/2 to the client past every L7 rule. No client needs it: RFC 9113,
         # section 3.1, has taken it out.
         "http-request del-header Upgrade if { req.hdr(Upgrade) -i -m sub h2c }",
-        # A member that ends the connection without a word may have acted: only what is safe to do twice is sent to
-        # another (RFC 9110, section 9.2.2). METH_GET includes HEAD.
-        "retry-on conn-failure empty-response",
-        "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
+        *_again(pool),
         *(
             line("http-request", "set-header", name, headers[name])
             for name in listener.insert_headers
             if name in headers
         ),
+    ]
+
+
+def _again(pool: PoolSpec) -> list[str]:
+    """What is sent to another member when one ends the connection without a word."""
+    asked = f"sess.asked.{pool.id.replace('-', '_')}"
+    return [
+        "retry-on conn-failure empty-response",
+        # The member may have acted: only what is safe to do twice (RFC 9110, section 9.2.2). METH_GET includes HEAD.
+        "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
+        # To be able to, HAProxy copies its whole buffer for each request, a sixth of its work. Members hang up on
+        # connections that were idle: who asked within the same second does without. HAProxy then hangs up, too, and
+        # the client asks again (RFC 9112, section 9.3.1).
+        line("http-request", "disable-l7-retry", "if", "{", f"date,sub({asked})", "eq", "0", "}"),
+        line("http-request", f"set-var({asked})", "date"),
     ]
 
 
