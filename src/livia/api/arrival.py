@@ -5,8 +5,12 @@ from io import BytesIO
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
+from livia.api.errors import JSON, fault_body
+
 #: PEP 3333
 Wsgi: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+#: seconds after which it is worth to ask again whether the API has started
+_RETRY_AFTER = "5"
 
 
 def whole_bodies(app: Wsgi, largest: int) -> Wsgi:
@@ -53,6 +57,26 @@ def leaving(app: Wsgi, is_leaving: Callable[[], bool]) -> Wsgi:
             return start_response(status, headers, *error)
 
         return app(environ, start)
+
+    return call
+
+
+def unavailable(reason: Callable[[], str]) -> Wsgi:
+    """Answers in place of an application that could not start; `reason` says why, as far as that is known."""
+
+    def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        told = reason()
+        text = f"The API cannot start, and is started again and again. {told}" if told else "The API is starting."
+        body = fault_body(503, text)
+        headers = [
+            ("Content-Type", JSON),
+            ("Content-Length", str(len(body))),
+            ("Retry-After", _RETRY_AFTER),
+            # The next request is to meet the API, if that is up then.
+            ("Connection", "close"),
+        ]
+        start_response("503 Service Unavailable", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return call
 

@@ -29,7 +29,12 @@ def fault(response: falcon.Response, status: int, text: str) -> None:
     """The standard shape."""
     response.status = HTTPStatus(status)
     response.content_type = JSON
-    response.data = msgspec.json.encode(
+    response.data = fault_body(status, text)
+
+
+def fault_body(status: int, text: str) -> bytes:
+    """The standard shape, in JSON."""
+    return msgspec.json.encode(
         {"faultcode": "Client" if status < 500 else "Server", "faultstring": text, "debuginfo": None}
     )
 

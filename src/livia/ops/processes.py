@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -14,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
-from livia.api.arrival import Wsgi, in_turn, whole_bodies
+from livia.api.arrival import Wsgi, in_turn, unavailable, whole_bodies
 from livia.core.clock import SystemClock
 from livia.core.spec import Offer, TlsDefaults
 from livia.core.wake import NoWake, Wake
@@ -24,8 +25,9 @@ from livia.health.service import FarSides, HealthManager, Options
 from livia.health.watch import Limits
 from livia.house.runner import Runner
 from livia.ops import access, drivers, housekeeping, metrics
+from livia.ops.readiness import Readiness
 from livia.ops.serving import ApiServer, Serving
-from livia.ops.settings import Settings
+from livia.ops.settings import Settings, SettingsError
 from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
 from livia.services.settings import ApiSettings
@@ -96,15 +98,26 @@ class Processes:
         )
         return DatagramWake(self._wake_path, lost.inc)
 
-    def run_api(self, listening: socket.socket) -> None:
+    def run_api(self, listening: socket.socket, readiness: Readiness | None = None) -> None:
         """The life of the API's parent process on a socket that takes connections; it forks the one that answers."""
-        ApiServer(listening, Serving(threads=_API_AT_ONCE + _API_ARRIVING, load=self._load_api)).run()
+        load = partial(self._load_api, readiness or Readiness())
+        ApiServer(listening, Serving(threads=_API_AT_ONCE + _API_ARRIVING, load=load)).run()
 
-    def _load_api(self) -> Wsgi:
+    def _load_api(self, readiness: Readiness) -> Wsgi:
         die_with_parent()
-        application, registry = self._answering()
-        metrics.publish("api", registry, self._settings.livia)
+        with readiness.starting(sentences=(SettingsError,)):
+            application, registry = self._answering()
+            metrics.publish("api", registry, self._settings.livia)
         return whole_bodies(in_turn(application, _API_AT_ONCE), self._settings.api.max_request_body_size)
+
+    def run_stand_in(self, listening: socket.socket, readiness: Readiness) -> None:
+        """The life of who answers 503, with the reason, while the API cannot start."""
+
+        def load() -> Wsgi:
+            die_with_parent()
+            return whole_bodies(unavailable(lambda: readiness.reason), self._settings.api.max_request_body_size)
+
+        ApiServer(listening, Serving(threads=_API_AT_ONCE + _API_ARRIVING, load=load)).run()
 
     def run_worker(self) -> None:
         """The life of the worker's process. Raises SettingsError."""

@@ -12,6 +12,7 @@ from livia.core.clock import SystemClock
 from livia.core.drivers import AmphoraDriver, ComputeDriver
 from livia.ops import drivers
 from livia.ops.processes import Processes, stopped_by_signal
+from livia.ops.readiness import Readiness
 from livia.ops.settings import Settings
 from livia.ops.state import State
 from livia.ops.supervisor import Service
@@ -75,7 +76,7 @@ class Installation:
             Service(name="agent", run=self.run_agent),
             Service(name="health", run=worker.run_health),
             Service(name="worker", run=worker.run_worker),
-            Service(name="api", run=partial(worker.run_api, api), listening=api),
+            _api_service(worker, api),
             Service(name="house", run=house.run_house),
             *([Service(name="canary", run=self.run_canary)] if settings.livia.canary_interval > 0 else []),
         ]
@@ -104,3 +105,16 @@ class Installation:
     def run_agent(self) -> None:
         """The life of the agent's process."""
         run_agent(self.agent_config(), stop=stopped_by_signal())
+
+
+def _api_service(processes: Processes, listening: socket.socket) -> Service:
+    readiness = Readiness()
+    return Service(
+        name="api",
+        run=partial(processes.run_api, listening, readiness),
+        listening=listening,
+        readiness=readiness,
+        stand_in=Service(
+            name="stand-in", run=partial(processes.run_stand_in, listening, readiness), listening=listening
+        ),
+    )

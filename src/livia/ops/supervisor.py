@@ -22,6 +22,7 @@ import structlog
 from msgspec import Struct
 
 from livia.ops import logs
+from livia.ops.readiness import Readiness
 
 log = structlog.get_logger()
 
@@ -30,6 +31,8 @@ _PR_SET_NAME = 15
 #: seconds that a service has to finish what it is at
 _GRACE = 15.0
 _PAUSE_MOST = 10.0
+#: seconds that a start may take before somebody answers in place of the service
+_START = 5.0
 #: a service that lived this long, in seconds, is not in a crash loop
 _STEADY = 30.0
 
@@ -42,19 +45,26 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Service(Struct, frozen=True, kw_only=True):
     """`run` is the whole life of the process; it returns when SIGTERM has been handled.
 
-    `listening`: a socket that outlives each process of the service. The supervisor keeps it; no other service has it.
+    `listening`: a socket that outlives each process of the service. The supervisor keeps it; no other service has it
+    but `stand_in`, which answers there while the service cannot: from a start that failed, or that takes too long,
+    until `readiness` says that it serves.
     """
 
     name: str
     run: Callable[[], None]
     listening: socket.socket | None = None
+    readiness: Readiness | None = None
+    stand_in: "Service | None" = None
 
 
 class _Child(Struct):
+    """`wanted`: it is started again when it ends."""
+
     service: Service
     pid: int
     started: float
     pause: float = 0.0
+    wanted: bool = True
 
 
 def die_with_parent() -> None:
@@ -71,6 +81,8 @@ class Supervisor:
         self._level = level
         self._children: dict[int, _Child] = {}
         self._waiting: list[tuple[float, Service, float]] = []
+        #: service to the moment since when it does not serve
+        self._absent: dict[str, float] = {}
         self._stopping = False
 
     def start(self) -> None:
@@ -86,10 +98,21 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         while not self._stopping:
-            self._reap()
-            self._respawn()
+            self.step()
             time.sleep(0.05)
         self.stop()
+
+    def step(self) -> None:
+        """Look once: what ended is started again, and what cannot start is stood in for."""
+        self._reap()
+        self._respawn()
+        for service in self._services:
+            if service.readiness is not None and service.stand_in is not None:
+                self._stand_in(service.readiness, service, service.stand_in)
+
+    def reasons(self) -> list[str]:
+        """Why services do not serve, of those that said it."""
+        return [each.readiness.reason for each in self._services if each.readiness and each.readiness.reason]
 
     def pids(self) -> dict[str, int]:
         """Service name to process id."""
@@ -114,6 +137,8 @@ class Supervisor:
     def _spawn(self, service: Service, pause: float) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        if service.readiness is not None:
+            service.readiness.begin()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -152,8 +177,25 @@ class Supervisor:
     def _close_sockets(self, *, but_of: Service | None = None) -> None:
         """A socket listens for as long as any process has it."""
         for service in self._services:
-            if service is not but_of and service.listening is not None:
+            if service.listening is not None and (but_of is None or but_of.listening is not service.listening):
                 service.listening.close()
+
+    def _stand_in(self, readiness: Readiness, service: Service, stand_in: Service) -> None:
+        now = time.monotonic()
+        standing = [child for child in self._children.values() if child.service is stand_in and child.wanted]
+        if readiness.serves:
+            self._absent.pop(service.name, None)
+            self._waiting = [entry for entry in self._waiting if entry[1] is not stand_in]
+            for child in standing:
+                child.wanted = False
+                _signal(child.pid, signal.SIGTERM)
+            return
+        since = self._absent.setdefault(service.name, now)
+        if standing or any(entry[1] is stand_in for entry in self._waiting):
+            return
+        if readiness.failed or now - since > _START:
+            log.error("requests are refused with 503", service=service.name, reason=readiness.reason)
+            self._spawn(stand_in, 0.0)
 
     def _reap(self) -> None:
         while True:
@@ -164,13 +206,13 @@ class Supervisor:
             if pid == 0:
                 return
             child = self._children.pop(pid, None)
-            if child is None or self._stopping:
+            if child is None or self._stopping or not child.wanted:
                 continue
-            lived = time.monotonic() - child.started
+            lived, code = time.monotonic() - child.started, os.waitstatus_to_exitcode(status)
             pause = 0.0 if lived > _STEADY else min(_PAUSE_MOST, max(0.1, child.pause * 2))
-            log.error(
-                "service ended", service=child.service.name, code=os.waitstatus_to_exitcode(status), again_in=pause
-            )
+            log.error("service ended", service=child.service.name, code=code, again_in=pause)
+            if child.service.readiness is not None:
+                child.service.readiness.end(code)
             self._waiting.append((time.monotonic() + pause, child.service, pause))
 
     def _respawn(self) -> None:

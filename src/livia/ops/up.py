@@ -56,7 +56,7 @@ def up(installation: Installation) -> None:
 def _stay(installation: Installation, supervisor: Supervisor) -> None:
     supervisor.start()
     try:
-        _wait_until_ready(installation)
+        _wait_until_ready(installation, supervisor)
         _attach_host(installation)
         _announce(installation, _age())
         supervisor.run()
@@ -76,22 +76,31 @@ def _prepare_database(installation: Installation) -> None:
         database.close()
 
 
-def _wait_until_ready(installation: Installation) -> None:
+def _wait_until_ready(installation: Installation, supervisor: Supervisor) -> None:
     """The API answers and an amphora host is registered, or CannotStartError says which is not so."""
     deadline = time.monotonic() + _START_LIMIT
-    database = installation.database()
     missing = "the API does not answer"
     while time.monotonic() < deadline:
+        supervisor.step()
         if _api_answers(installation):
             missing = "no amphora host reports"
-            with database.read() as connection:
-                if any(age < _START_LIMIT for _host, age in hosts.every(connection)):
-                    database.close()
-                    return
+            if _host_reports(installation):
+                return
         time.sleep(_POLL)
+    told = "".join(f" {reason}" for reason in supervisor.reasons())
     raise CannotStartError(
-        f"After {_START_LIMIT:.0f} s {missing}; the logs in {installation.state.log_directory} say why."
+        f"After {_START_LIMIT:.0f} s {missing}; the logs in {installation.state.log_directory} say why.{told}"
     )
+
+
+def _host_reports(installation: Installation) -> bool:
+    database = installation.database()
+    try:
+        with database.read() as connection:
+            return any(age < _START_LIMIT for _host, age in hosts.every(connection))
+    finally:
+        # Connections must not cross a fork.
+        database.close()
 
 
 def _api_answers(installation: Installation) -> bool:
