@@ -1,6 +1,7 @@
 """`livia secret`: what an operator gives, sees and is told."""
 
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ FILES = {
     "ca.pem": b"# two of them\n" + ROOT.pem + OTHER.pem,
     "crl.pem": ROOT.revocation_list(),
     "foreign.pem": INTERMEDIATE.revocation_list(),
+    "phrase": b"s3cret",
+    "phrase-line": b"s3cret\r\n",
+    "wrong": b"x\n",
     "empty": b"",
     "escape.pem": (escape := Holder("\x1b[2Jx")).pem + escape.key_pem(),
 }
@@ -84,10 +88,11 @@ def test_what_is_taken(livia: Place) -> None:
             "locked.key",
             "--intermediates",
             "chain.pem",
-            "--passphrase=s3cret",
+            "--passphrase-file",
+            "phrase",
         ),
         ("--certificate", "all.pem"),
-        ("--pkcs12", "web.p12", "--passphrase", "s3cret"),
+        ("--pkcs12", "web.p12", "--passphrase-file", "phrase-line"),
     )
     references = [livia.create(*way) for way in ways]
     assert len(set(references)) == len(ways)
@@ -113,7 +118,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("--certificate", "empty", "--private-key", "web.key"), "holds no certificate in PEM form"),
     (("--certificate", "other.pem", "--private-key", "web.key"), "does not belong to its certificate"),
     (("--certificate", "web.pem", "--private-key", "locked.key"), "has an encrypted private key and no passphrase"),
-    (("--certificate", "web.pem", "--private-key", "locked.key", "--passphrase", "x"), "its passphrase is another"),
+    (
+        ("--certificate", "web.pem", "--private-key", "locked.key", "--passphrase-file", "wrong"),
+        "its passphrase is another",
+    ),
     (
         ("--certificate", "web.pem", "--private-key", "web.key", "--intermediates", "wrong-chain.pem"),
         "web.pem cannot be used: intermediate 1 (CN=root) did not issue the certificate.",
@@ -123,7 +131,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("--pkcs12", "web.p12", "--private-key", "web.key"), "has its key and intermediates in it"),
     (("--file", "web.key"), "web.key holds a private key: give a certificate with its key as --certificate."),
     (("--file", "empty"), "it holds no certificate in PEM form, and it holds no certificate revocation list"),
-    (("--file", "ca.pem", "--passphrase", "x"), "has no key, intermediates or passphrase"),
+    (("--pkcs12", "web.p12", "--passphrase-file", "missing"), "missing cannot be read: No such file or directory."),
+    (("--pkcs12", "web.p12", "--passphrase-file", "empty"), "empty is to hold one line, the passphrase."),
+    (("--pkcs12", "web.p12", "--passphrase-file", "web.key"), "web.key is to hold one line, the passphrase."),
+    (("--file", "ca.pem", "--passphrase-file", "wrong"), "has no key, intermediates or passphrase"),
     (("--file", "ca.pem", "--name", "x" * 256), "A name has at most 255 characters"),
 ]
 
@@ -185,6 +196,21 @@ def test_asking_for_a_passphrase(livia: Place) -> None:
     assert asked == ["s3cret", "s3cret"]
     with pytest.raises(secrets.SecretError, match="passphrase is another"):
         create("x", pkcs12="web.p12")
+
+
+def test_a_passphrase_on_standard_input(livia: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"s3cret\n")))
+    reference = livia.create("--pkcs12", "web.p12", "--passphrase-file", "-")
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"s3cret")))
+    status, out, err = livia("replace", reference, "--pkcs12", "web.p12", "--passphrase-file", "-")
+    assert (status, err) == (0, "")
+    assert out.startswith(reference)
+
+
+@pytest.mark.parametrize("action", [("create",), ("replace", "web")])
+def test_a_passphrase_is_no_argument(livia: Place, action: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit):
+        livia(*action, "--pkcs12", "web.p12", "--passphrase", "phrase")
 
 
 def test_a_secret_in_use(livia: Place) -> None:

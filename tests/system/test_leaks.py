@@ -162,8 +162,8 @@ def test_what_is_refused_says_why_and_shows_no_key(world: World) -> None:
         assert world.needles.of("refusal", str(refused.value).encode()) == []
     bundle = world.system.directory / "bundle"
     bundle.write_bytes(stranger.pkcs12(PASSPHRASE))
-    command = world.system.livia.command("secret", "create", "--pkcs12", str(bundle), "--passphrase", "another")
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    command = world.system.livia.command("secret", "create", "--pkcs12", str(bundle), "--passphrase-file", "-")
+    done = subprocess.run(command, input=b"another", capture_output=True, check=False, timeout=60)
     assert b"its passphrase is another" in done.stderr
     assert world.needles.of(command, done.stdout + done.stderr) == []
     authority = world.secret(ROOT.pem, kind="bundle")

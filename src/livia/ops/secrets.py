@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +25,9 @@ from livia.services import renewal
 from livia.services.context import Context, Refused, new_uuid
 from livia.services.waking import WakeAfterCommit
 from livia.store import schema
+
+#: bytes that are read of a passphrase, as many as OpenSSL's own programs take (PEM_BUFSIZE)
+_LONGEST_PASSPHRASE = 1024
 
 
 class SecretError(Exception):
@@ -108,6 +112,23 @@ def replace_material(
             raise SecretError(f"{error.text} Nothing was replaced.") from error
         finally:
             deps.database.close()
+
+
+def passphrase_in(path: Path) -> str:
+    """The passphrase that a file holds. Raises SecretError."""
+    try:
+        with path.open("rb") as file:
+            return read_passphrase(file, str(path))
+    except OSError as error:
+        raise SecretError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_passphrase(file: BinaryIO, name: str) -> str:
+    """The one line of `file`, without its end. Raises SecretError where there is another number of lines."""
+    lines = file.read(_LONGEST_PASSPHRASE + 1).splitlines()
+    if len(lines) != 1 or not 0 < len(lines[0]) <= _LONGEST_PASSPHRASE:
+        raise SecretError(f"{name} is to hold one line, the passphrase.")
+    return os.fsdecode(lines[0])
 
 
 def show_all(installation: Installation) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from livia.ops.secrets import Files
     from livia.ops.services import Installation
 
+_PROMPT = "Passphrase: "
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with secrets."""
@@ -21,13 +23,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="show all secrets, until when they hold, and who uses them")
     listing.set_defaults(act=_list)
     create = actions.add_parser(
-        "create", help="keep a certificate, a CA bundle or a revocation list; print its reference"
+        "create",
+        help="keep a certificate, a CA bundle or a revocation list; print its reference",
+        # Who knows another program's --passphrase is not to have what follows it taken for a file.
+        allow_abbrev=False,
     )
     create.set_defaults(act=_create)
     _add_material(create)
     create.add_argument("--name", default="", help="what people call it")
     create.add_argument("--project", metavar="ID", help="only this project may use it (default: every project)")
-    replace = actions.add_parser("replace", help="renew: keep other material under a reference, for whatever uses it")
+    replace = actions.add_parser(
+        "replace", help="renew: keep other material under a reference, for whatever uses it", allow_abbrev=False
+    )
     replace.set_defaults(act=_replace)
     _add_secret(replace)
     _add_material(replace)
@@ -55,7 +62,11 @@ def _add_material(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--private-key", type=Path, metavar="FILE", help="PEM")
     parser.add_argument("--intermediates", type=Path, metavar="FILE", help="PEM")
-    parser.add_argument("--passphrase", help="of the key or the PKCS12 bundle; asked for if left out")
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        help="holds the passphrase of the key or the PKCS12 bundle, - is standard input; asked for if left out",
+    )
 
 
 def _secret(installation: "Installation", options: argparse.Namespace) -> int:
@@ -94,7 +105,7 @@ def _create(installation: "Installation", options: argparse.Namespace) -> None:
         _files(options),
         name=options.name,
         project_id=options.project,
-        passphrase=options.passphrase,
+        passphrase=_passphrase(options),
         ask=_asker(),
     )
     _say(created.reference, created.notes)
@@ -104,7 +115,7 @@ def _replace(installation: "Installation", options: argparse.Namespace) -> None:
     from livia.ops import secrets
 
     replaced = secrets.replace_material(
-        installation, options.secret, _files(options), passphrase=options.passphrase, ask=_asker()
+        installation, options.secret, _files(options), passphrase=_passphrase(options), ask=_asker()
     )
     _say(f"{replaced.reference}: {_users(replaced.load_balancers)}", replaced.notes)
 
@@ -115,9 +126,21 @@ def _files(options: argparse.Namespace) -> "Files":
     return Files(**{name: getattr(options, name) for name in Files.__struct_fields__})
 
 
+def _passphrase(options: argparse.Namespace) -> str | None:
+    """What was given: not as an argument, for those are anybody's to see (proc(5), cmdline)."""
+    from livia.ops import secrets
+
+    given = options.passphrase_file
+    if given is None:
+        return None
+    if given == "-":
+        return getpass(_PROMPT) if sys.stdin.isatty() else secrets.read_passphrase(sys.stdin.buffer, "standard input")
+    return secrets.passphrase_in(Path(given))
+
+
 def _asker() -> Callable[[], str] | None:
     """What asks for a passphrase, where there is somebody to ask."""
-    return (lambda: getpass("Passphrase: ")) if sys.stdin.isatty() else None
+    return (lambda: getpass(_PROMPT)) if sys.stdin.isatty() else None
 
 
 def _say(sentence: str, notes: tuple[str, ...]) -> None:
