@@ -47,7 +47,7 @@ class Round(Struct, frozen=True):
     control: Turn
 
 
-def beside_by_hand(scene: Scene, *, saturated: int = 6, paced: int = 18) -> Iterator[Figure]:
+def beside_by_hand(scene: Scene, *, saturated: int = 6, paced: int = 48) -> Iterator[Figure]:
     """Requests per second, p99 and CPU through Livia's listeners, as ratios to a hand-written file: HTTP, TCP, TLS.
 
     `saturated` and `paced`: rounds for each protocol, of three seconds each.
