@@ -191,16 +191,18 @@ class Scene:
         self.clock.seconds += 0.01
         report = PoolReport(status="UP" if pool == "UP" else "DOWN", members={self.member: member})
         manager.fleet.hear(
-            Heartbeat(
-                id=amphora_id,
-                seq=seq,
-                generation=generation,
-                digest=digest,
-                holds_vip=holds_vip,
-                listeners={self.listener: ListenerReport(status="OPEN", stats=stats)},
-                totals={} if totals is None else {self.listener: totals},
-                pools={f"{self.pool}:{self.listener}": report},
-            ),
+            [
+                Heartbeat(
+                    id=amphora_id,
+                    seq=seq,
+                    generation=generation,
+                    digest=digest,
+                    holds_vip=holds_vip,
+                    listeners={self.listener: ListenerReport(status="OPEN", stats=stats)},
+                    totals={} if totals is None else {self.listener: totals},
+                    pools={f"{self.pool}:{self.listener}": report},
+                )
+            ],
             self.clock.seconds,
         )
         manager.flush()

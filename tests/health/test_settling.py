@@ -48,14 +48,18 @@ class Crowd:
         scene.clock.seconds += 0.01
         report = PoolReport(status="UP", members=dict(self.said))
         manager.fleet.hear(
-            Heartbeat(
-                id=amphora_id,
-                seq=1,
-                generation=generation,
-                holds_vip=amphora_id == "a1",
-                listeners={scene.listener: ListenerReport(status="OPEN", stats=ListenerCounters())} if open_ else {},
-                pools={f"{scene.pool}:{scene.listener}": report} if open_ else {},
-            ),
+            [
+                Heartbeat(
+                    id=amphora_id,
+                    seq=1,
+                    generation=generation,
+                    holds_vip=amphora_id == "a1",
+                    listeners={scene.listener: ListenerReport(status="OPEN", stats=ListenerCounters())}
+                    if open_
+                    else {},
+                    pools={f"{scene.pool}:{scene.listener}": report} if open_ else {},
+                )
+            ],
             scene.clock.seconds,
         )
         manager.flush()

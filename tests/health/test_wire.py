@@ -44,6 +44,14 @@ def test_a_heartbeat_is_read() -> None:
     assert heartbeat.pools["p:l"].members == {"m": "UP"}
 
 
+@pytest.mark.parametrize("size", [1, 64, 65, 200])
+def test_keys_of_any_length_sign(size: int) -> None:
+    key = "k" * size
+    signed = sign(zlib.compress(json.dumps(message()).encode(), 9), key)
+    assert isinstance(Decoder(key).decode(signed, NOW), Heartbeat)
+    assert Decoder(key + "k").decode(signed, NOW) is Verdict.FORGED
+
+
 def test_an_upstream_heartbeat_is_read() -> None:
     """Neither boot nor time, a raw digest, unknown keys: what amphorae of the incumbent send."""
     body = {key: value for key, value in message().items() if key not in ("boot", "sent")}
@@ -118,7 +126,13 @@ def test_gaps_show_what_was_lost() -> None:
     decoder = Decoder(KEY)
     for seq, nth in ((1, 1), (4, 2), (9, 5)):
         assert isinstance(decoder.decode(datagram(seq=seq, nth=nth), NOW), Heartbeat)
-    # Another amphora of the same host counts on.
+    # Another amphora of the same host counts on, and the first one after it.
     assert isinstance(decoder.decode(datagram(id="a2", seq=10, nth=7), NOW), Heartbeat)
+    assert isinstance(decoder.decode(datagram(seq=11, nth=8), NOW), Heartbeat)
     assert decoder.take_lost() == 3
+    # The host starts anew: what it says then is counted from there.
+    for name, seq, nth in (("a1", 1, 1), ("a2", 2, 2), ("a1", 4, 4)):
+        again = datagram(id=name, boot="f" * 16, seq=seq, nth=nth, sent=NOW + seq)
+        assert isinstance(decoder.decode(again, NOW + seq), Heartbeat)
+    assert decoder.take_lost() == 1
     assert decoder.take_lost() == 0

@@ -57,7 +57,7 @@ def test_totals_make_good_what_was_lost_and_count_nothing_twice(everywhere: Scen
 def test_no_count_is_lost_when_a_manager_dies_before_it_writes(scene: Scene) -> None:
     scene.beat("a1", totals=ListenerTotals(tx=20, rx=10, totconns=1))
     scene.manager.fleet.hear(
-        Heartbeat(id="a1", seq=2, generation=1, totals={scene.listener: ListenerTotals(tx=40, rx=20, totconns=2)}),
+        [Heartbeat(id="a1", seq=2, generation=1, totals={scene.listener: ListenerTotals(tx=40, rx=20, totconns=2)})],
         scene.clock.seconds,
     )
     # kill -9: what was heard is not written; the agent tells its totals again.
@@ -82,7 +82,7 @@ def test_last_words_count_that_came_between_the_deletion_and_the_next_flush(scen
     with scene.database.write() as connection:
         amphorae.forget(connection, "a1", rows.NOW)
     last = {scene.listener: ListenerTotals(rx=15, totconns=2)}
-    scene.manager.fleet.hear(Heartbeat(id="a1", seq=2, totals=last), scene.clock.seconds)
+    scene.manager.fleet.hear([Heartbeat(id="a1", seq=2, totals=last)], scene.clock.seconds)
     scene.manager.look()
     scene.manager.flush()
     assert scene.counters() == [("a1", 15, 0, 2, 0)]
@@ -122,7 +122,7 @@ def test_counters_survive_a_database_that_does_not_answer(tmp_path: Path) -> Non
 def test_many_load_balancers_are_written_together(scene: Scene) -> None:
     keys = {scene.add((f"m{number}",)): f"m{number}" for number in range(50)}
     for amphora_id in keys.values():
-        scene.manager.fleet.hear(Heartbeat(id=amphora_id, seq=1, generation=1, holds_vip=True), scene.clock.seconds)
+        scene.manager.fleet.hear([Heartbeat(id=amphora_id, seq=1, generation=1, holds_vip=True)], scene.clock.seconds)
     statements = scene.count_statements(scene.manager.flush)
     # Ten of reading and writing statuses, and the time of the last heartbeat: not ten for each.
     assert statements <= 20
@@ -136,7 +136,7 @@ def test_many_load_balancers_are_written_together(scene: Scene) -> None:
 def test_hosts_register_by_heartbeat(scene: Scene) -> None:
     facts = HostFacts(address="192.0.2.7", agent_port=9443, capacity=50, amphorae=0)
     for each in (facts, replace(facts, capacity=60)):
-        scene.manager.fleet.hear(Heartbeat(id="host-a1", seq=1, host=each), scene.clock.seconds)
+        scene.manager.fleet.hear([Heartbeat(id="host-a1", seq=1, host=each)], scene.clock.seconds)
         scene.manager.flush()
     with scene.database.read() as connection:
         ((host, age),) = hosts.every(connection)
@@ -149,7 +149,7 @@ def test_who_is_heard_is_written_well_within_the_timeout(scene: Scene) -> None:
     written = 0
     for _second in range(round(TIMEOUT)):
         scene.clock.seconds += 1
-        scene.manager.fleet.hear(Heartbeat(id="host-a1", seq=1, host=facts), scene.clock.seconds)
+        scene.manager.fleet.hear([Heartbeat(id="host-a1", seq=1, host=facts)], scene.clock.seconds)
         with scene.database.write() as connection:
             connection.execute(t.amphora_host.update().values(last_seen=1.0))
         scene.manager.writer.flush(scene.manager.fleet.take(0.0))
@@ -162,11 +162,11 @@ def test_who_is_heard_is_written_well_within_the_timeout(scene: Scene) -> None:
 def test_who_is_heard_is_written_in_time_while_many_statuses_are_looked_at(scene: Scene) -> None:
     fleet, clock, written = scene.manager.fleet, scene.clock, [scene.clock.seconds]
     for number in range(900):
-        fleet.hear(Heartbeat(id=f"unknown{number}", seq=1), clock.seconds)
+        fleet.hear([Heartbeat(id=f"unknown{number}", seq=1)], clock.seconds)
 
     def slowly(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         clock.seconds += 0.4
-        fleet.hear(Heartbeat(id="a1", seq=1), clock.seconds)
+        fleet.hear([Heartbeat(id="a1", seq=1)], clock.seconds)
         if statement.startswith("UPDATE amphora_health"):
             written.append(clock.seconds)
 
@@ -184,7 +184,7 @@ def test_counters_are_taken_a_thousand_at_a_time_and_the_longest_waiting_first()
     def hear(numbers: range, count: int) -> None:
         for number in numbers:
             totals = {"l": ListenerTotals(totconns=count)}
-            fleet.hear(Heartbeat(id=f"a{number}", seq=count, totals=totals), 1.0)
+            fleet.hear([Heartbeat(id=f"a{number}", seq=count, totals=totals)], 1.0)
 
     hear(range(1500), 1)
     first = fleet.take_counts()

@@ -15,6 +15,8 @@ import socket
 AT_ONCE = 128
 #: UDP's own limit, bytes
 _LARGEST = 65536
+#: where each datagram begins in the buffer
+_STARTS = range(0, AT_ONCE * _LARGEST, _LARGEST)
 #: SO_TIMESTAMPNS of linux/asm-generic/socket.h, which the socket module does not name: the kernel's time of arrival
 _SO_TIMESTAMPNS = 35
 
@@ -70,6 +72,9 @@ class Drain:
         base = ctypes.addressof((ctypes.c_char * len(self._buffer)).from_buffer(self._buffer))
         self._vectors = (_Vector * AT_ONCE)(*(_Vector(base + index * _LARGEST, _LARGEST) for index in range(AT_ONCE)))
         self._headers = (_Header * AT_ONCE)()
+        # Of each header the last field: ctypes would make an object of a header to read it.
+        every = memoryview(self._headers).cast("B").cast("I")
+        self._received = every[_Header.received.offset // every.itemsize :: ctypes.sizeof(_Header) // every.itemsize]
         for index, header in enumerate(self._headers):
             header.message.vectors = ctypes.pointer(self._vectors[index])
             header.message.vector_count = 1
@@ -87,8 +92,11 @@ class Drain:
             if code in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(code, os.strerror(code))
-        view, headers = self._view, self._headers
-        return [bytes(view[index * _LARGEST : index * _LARGEST + headers[index].received]) for index in range(count)]
+        view = self._view
+        return [
+            bytes(view[start : start + size])
+            for start, size in zip(_STARTS, self._received[:count].tolist(), strict=False)
+        ]
 
     @property
     def arrived(self) -> float:

@@ -36,12 +36,15 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 class Report(Struct, gc=False):
     """The last heartbeat of an amphora. `superseded`: another health manager has heard it since. `settled`: the
-    generation up to which the members' rows are known to say what it says of them, if they are."""
+    generation up to which the members' rows are known to say what it says of them, if they are. `spell`: of the
+    `Fleet`'s spells between two writes of who was heard the last one in which it was. `waits`: it is to be counted."""
 
     at: float
     heartbeat: Heartbeat
     superseded: bool = False
     settled: int | None = None
+    spell: int = -1
+    waits: bool = False
 
 
 class Fleet:
@@ -57,8 +60,9 @@ class Fleet:
         self._seen: dict[str, Report] = {}
         self._dirty: set[str] = set()
         self._unsettled: set[str] = set()
-        self._heard: set[str] = set()
-        #: in the order in which they began to wait
+        self._heard: list[str] = []
+        self._spell = 0
+        #: in the order in which they began to wait; of those that are seen, the ones whose report `waits`
         self._uncounted: dict[str, None] = {}
         self._told: dict[tuple[str, str], dict[str, int]] = {}
         self._added: dict[tuple[str, str], dict[str, int]] = {}
@@ -73,40 +77,56 @@ class Fleet:
         #: when somebody was heard again after nobody had been
         self.resumed = float("-inf")
 
-    def hear(self, heartbeat: Heartbeat, at: float) -> None:
-        """Take in one authentic heartbeat."""
+    def hear(self, heartbeats: Iterable[Heartbeat], at: float) -> None:
+        """Take in authentic heartbeats, in order of their arrival."""
         with self._lock:
-            if at - self.anybody > self._gap:
-                self.resumed = at
-            self.anybody = at
-            key = heartbeat.id
-            if heartbeat.host is not None:
-                self._hosts[key] = heartbeat.host
-                if key not in self._known_hosts:
-                    self._known_hosts.add(key)
-                    self._hasten()
-                return
-            before = self._seen.get(key)
-            self._heard.add(key)
+            for heartbeat in heartbeats:
+                if at - self.anybody > self._gap:
+                    self.resumed = at
+                self.anybody = at
+                if heartbeat.host is None:
+                    self._hear(heartbeat, at)
+                else:
+                    self._hear_host(heartbeat.id, heartbeat.host)
+
+    def _hear(self, heartbeat: Heartbeat, at: float) -> None:
+        key = heartbeat.id
+        seen = self._seen.get(key)
+        if len(heartbeat.totals) < len(heartbeat.listeners):
+            self._add(heartbeat)
+        if seen is None:
+            seen = self._seen[key] = Report(at, heartbeat)
+            self._dirty.add(key)
+            self._hasten()
+        else:
+            self._compare(seen, heartbeat)
+            seen.at, seen.heartbeat, seen.superseded = at, heartbeat, False
+        # To look whether it is there already would cost as much as to add it, several times in a second.
+        if seen.spell != self._spell:
+            seen.spell = self._spell
+            self._heard.append(key)
+        if not seen.waits:
+            seen.waits = True
             self._uncounted[key] = None
-            if len(heartbeat.totals) < len(heartbeat.listeners):
-                self._add(heartbeat)
-            if before is None:
-                self._seen[key] = Report(at, heartbeat)
-                self._dirty.add(key)
-                self._hasten()
-                return
-            if before.superseded:
-                # What another manager wrote of it since may differ from what both of these beats say.
-                self._unsettled.add(key)
-                before.settled = None
-            says_else = _differs(before.heartbeat, heartbeat)
-            if says_else:
-                before.settled = None
-            if says_else or before.heartbeat.generation != heartbeat.generation:
-                self._dirty.add(key)
-                self._hasten()
-            before.at, before.heartbeat, before.superseded = at, heartbeat, False
+
+    def _compare(self, seen: Report, heartbeat: Heartbeat) -> None:
+        key, before = heartbeat.id, seen.heartbeat
+        if seen.superseded:
+            # What another manager wrote of it since may differ from what both of these beats say.
+            self._unsettled.add(key)
+            seen.settled = None
+        says_else = _differs(before, heartbeat)
+        if says_else:
+            seen.settled = None
+        if says_else or before.generation != heartbeat.generation:
+            self._dirty.add(key)
+            self._hasten()
+
+    def _hear_host(self, key: str, facts: HostFacts) -> None:
+        self._hosts[key] = facts
+        if key not in self._known_hosts:
+            self._known_hosts.add(key)
+            self._hasten()
 
     def take(self, timeout: float) -> Changes:
         """What changed since the last call; waits at most `timeout` seconds for a changed status or a new host."""
@@ -127,13 +147,14 @@ class Fleet:
     def take_heard(self) -> set[str]:
         """The amphorae that spoke since the last call."""
         with self._lock:
-            heard, self._heard = self._heard, set()
-            return heard
+            heard, self._heard = self._heard, []
+            self._spell += 1
+        return set(heard)
 
     def put_back_heard(self, amphora_ids: Iterable[str]) -> None:
         """That they spoke could not be written: they count as not taken."""
         with self._lock:
-            self._heard.update(amphora_ids)
+            self._heard.extend(amphora_ids)
 
     def take_counts(self) -> Counts:
         """What was counted since the last call, about a thousand rows of it."""
@@ -145,7 +166,10 @@ class Fleet:
                     break
                 looked_at += 1
                 seen = self._seen.get(amphora_id)
-                for key, total in () if seen is None else _totals(seen.heartbeat):
+                if seen is None:
+                    continue
+                seen.waits = False
+                for key, total in _totals(seen.heartbeat):
                     if self._told.get(key) != total:
                         self._told[key] = totals[key] = total
             for amphora_id in list(islice(self._uncounted, looked_at)):
@@ -160,6 +184,8 @@ class Fleet:
                 if self._told.get(key) is total:
                     del self._told[key]
                     self._uncounted[key[1]] = None
+                    if seen := self._seen.get(key[1]):
+                        seen.waits = True
             for key, count in counts.added.items():
                 _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
 
@@ -297,9 +323,10 @@ def _differs(before: Heartbeat, now: Heartbeat) -> bool:
     if before.holds_vip != now.holds_vip or before.pools != now.pools:
         return True
     told, tells = before.listeners, now.listeners
-    if told.keys() != tells.keys():
+    if len(told) != len(tells):
         return True
-    for key, each in tells.items():  # noqa: SIM110 - a generator would cost as much as all the rest
-        if told[key].status != each.status:
+    for key, each in tells.items():
+        last = told.get(key)
+        if last is None or last.status != each.status:
             return True
     return False

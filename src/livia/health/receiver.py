@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from livia.core.clock import Clock
+from livia.core.report import Heartbeat
 from livia.health.drain import AT_ONCE, Drain
 from livia.health.fleet import Fleet
 from livia.health.metrics import Reception
@@ -103,16 +104,16 @@ class Receiver:
     def receive(self, datagrams: list[bytes], arrived: float) -> None:
         """Take in datagrams, whatever they are. `arrived`: when the first did, in seconds since the epoch."""
         now, at = time.time(), self._clock.monotonic()
-        accepted = 0
+        heartbeats: list[Heartbeat] = []
         for datagram in datagrams:
             heartbeat = self._decoder.decode(datagram, now)
             if isinstance(heartbeat, Verdict):
                 self._metrics.verdicts.labels(heartbeat).inc()
                 self._refused[heartbeat] += 1
             else:
-                accepted += 1
-                self._fleet.hear(heartbeat, at)
-        self._accepted.inc(accepted)
+                heartbeats.append(heartbeat)
+        self._fleet.hear(heartbeats, at)
+        self._accepted.inc(len(heartbeats))
         self._metrics.lost.inc(self._decoder.take_lost())
         self._metrics.waits.observe(max(0.0, time.time() - arrived))
         # If the clock was set back meanwhile nothing is known.

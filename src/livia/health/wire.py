@@ -1,8 +1,10 @@
 """Heartbeat datagrams: authenticity, size, form and order (contract 95, section 2)."""
 
+import hashlib
 import hmac
 import zlib
 from enum import StrEnum
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -11,14 +13,14 @@ from livia.core.report import Heartbeat
 
 _HEX_DIGEST = 64
 _RAW_DIGEST = 32
+#: bytes that SHA-256 takes in at once
+_BLOCK = 64
 #: the largest JSON that a datagram may inflate to, bytes: 64 KiB of well-compressed ids are below it
 _LARGEST = 4 * 1024 * 1024
 #: seconds that the clock of a sender we never heard of may differ from ours
 _STRANGER_SKEW = 300.0
 #: boots of one sender that are not believed again
 _REMEMBERED_BOOTS = 16
-#: boots whose losses are counted at once
-_MOST_SENDERS = 200_000
 
 
 class Verdict(StrEnum):
@@ -32,13 +34,37 @@ class Verdict(StrEnum):
     SKEWED = "skewed"
 
 
+class _Boot(Struct, weakref=True):
+    """One start of a process that sends. `nth`: the last of its messages to us, whichever sender that was of."""
+
+    nth: int
+
+
 class _Last(Struct, gc=False):
     """The last message of one sender, and the boots before that."""
 
     boot: str
     seq: int
     sent: float
+    counted: _Boot
     earlier: tuple[str, ...] = ()
+
+
+class _Signature:
+    """HMAC-SHA256 (RFC 2104) with the key taken in beforehand: the hmac module's objects cost twice as much."""
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
+        self._outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
+
+    def matches(self, payload: bytes, given: bytes) -> bool:
+        """Whether it is what was `given`: 64 hex characters, or the 32 raw bytes of old amphorae."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(payload)
+        outer.update(inner.digest())
+        wanted = outer.hexdigest().encode() if len(given) == _HEX_DIGEST else outer.digest()
+        return hmac.compare_digest(given, wanted)
 
 
 class Decoder:
@@ -50,10 +76,11 @@ class Decoder:
     """
 
     def __init__(self, key: str) -> None:
-        self._mac = hmac.new(key.encode(), digestmod="sha256")
+        self._signature = _Signature(key.encode())
         self._json = msgspec.json.Decoder(Heartbeat)
         self._last: dict[str, _Last] = {}
-        self._nth: dict[str, int] = {}
+        #: those of which any sender is remembered
+        self._boots: WeakValueDictionary[str, _Boot] = WeakValueDictionary()
         self._lost = 0
 
     def decode(self, datagram: bytes, now: float) -> Heartbeat | Verdict:
@@ -71,13 +98,9 @@ class Decoder:
             heartbeat = self._json.decode(text)
         except (zlib.error, msgspec.DecodeError):
             return Verdict.MALFORMED
-        if heartbeat.boot:
-            # An upstream agent gives neither boot nor time, and its numbers start again with it.
-            refused = self._out_of_order(heartbeat, now)
-            if refused is not None:
-                return refused
-            self._note_loss(heartbeat)
-        return heartbeat
+        # An upstream agent gives neither boot nor time, and its numbers start again with it.
+        refused = self._out_of_order(heartbeat, now) if heartbeat.boot else None
+        return heartbeat if refused is None else refused
 
     def take_lost(self) -> int:
         """How many heartbeats that were sent to us did not come, since the last call."""
@@ -91,39 +114,43 @@ class Decoder:
     def _authentic(self, datagram: bytes) -> bytes | None:
         """The payload in front of a right signature: 64 hex characters, or the 32 raw bytes of old amphorae."""
         for size in (_HEX_DIGEST, _RAW_DIGEST):
-            payload, given = datagram[:-size], datagram[-size:]
-            mac = self._mac.copy()
-            mac.update(payload)
-            wanted = mac.hexdigest().encode() if size == _HEX_DIGEST else mac.digest()
-            if payload and hmac.compare_digest(given, wanted):
+            payload = datagram[:-size]
+            if payload and self._signature.matches(payload, datagram[-size:]):
                 return payload
         return None
 
     def _out_of_order(self, heartbeat: Heartbeat, now: float) -> Verdict | None:
+        sent, boot, seq = heartbeat.sent, heartbeat.boot, heartbeat.seq
         last = self._last.get(heartbeat.id)
-        lately = abs(now - heartbeat.sent) <= _STRANGER_SKEW
         if last is None:
-            if not lately:
+            if abs(now - sent) > _STRANGER_SKEW:
                 return Verdict.SKEWED
-            self._last[heartbeat.id] = _Last(heartbeat.boot, heartbeat.seq, heartbeat.sent)
+            self._last[heartbeat.id] = _Last(boot, seq, sent, self._count_on(boot, heartbeat.nth))
             return None
-        if last.boot == heartbeat.boot:
-            if heartbeat.seq <= last.seq:
+        if last.boot != boot:
+            lately = abs(now - sent) <= _STRANGER_SKEW
+            if not (sent > last.sent or (lately and boot not in last.earlier)):
                 return Verdict.REPLAYED
-        elif heartbeat.sent > last.sent or (lately and heartbeat.boot not in last.earlier):
             last.earlier = (*last.earlier, last.boot)[-_REMEMBERED_BOOTS:]
-            last.boot = heartbeat.boot
-        else:
+            last.boot = boot
+            last.counted = self._count_on(boot, heartbeat.nth)
+        elif seq <= last.seq:
             return Verdict.REPLAYED
-        last.seq, last.sent = heartbeat.seq, heartbeat.sent
+        else:
+            self._note_loss(last.counted, heartbeat.nth)
+        last.seq, last.sent = seq, sent
         return None
 
-    def _note_loss(self, heartbeat: Heartbeat) -> None:
-        before = self._nth.get(heartbeat.boot)
-        if before is None and len(self._nth) >= _MOST_SENDERS:
-            # Senders that started anew leave their old boots here.
-            self._nth.clear()
-        if before is not None and heartbeat.nth > before:
-            self._lost += heartbeat.nth - before - 1
-        if before is None or heartbeat.nth > before:
-            self._nth[heartbeat.boot] = heartbeat.nth
+    def _count_on(self, boot: str, nth: int) -> _Boot:
+        """Of a sender's first message in this boot."""
+        known = self._boots.get(boot)
+        if known is None:
+            known = self._boots[boot] = _Boot(nth)
+        else:
+            self._note_loss(known, nth)
+        return known
+
+    def _note_loss(self, boot: _Boot, nth: int) -> None:
+        if nth > boot.nth:
+            self._lost += nth - boot.nth - 1
+            boot.nth = nth
