@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
+
+from livia.pki.supplied import SuppliedFiles
 
 _NOW = datetime.now(UTC)
 _LIFE = timedelta(days=30)
@@ -92,3 +95,40 @@ INTERMEDIATE = Holder("intermediate", issuer=ROOT, authority=True)
 WEB = Holder("www.example.net", dns_names=("www.example.net", "example.net"), issuer=INTERMEDIATE)
 OTHER = Holder("other.example.net")
 NAMELESS = Holder(None)
+
+
+def write_root(
+    directory: Path,
+    name: str,
+    *,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
+    passphrase: bytes | None = None,
+    life: timedelta = timedelta(days=3650),
+    signs: bool = True,
+    issuer: str = "",
+) -> SuppliedFiles:
+    """A root as operators make them, for what agents present: `ca.pem` and `ca.key` in `directory`.
+
+    `signs`: whether it says that it is an authority. `issuer`: whose name it has as such, if not its own.
+    """
+    directory.mkdir(exist_ok=True)
+    key = key or ec.generate_private_key(ec.SECP384R1())
+    subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer or name))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_NOW - timedelta(days=365))
+        .not_valid_after(_NOW + life)
+        .add_extension(x509.BasicConstraints(ca=signs, path_length=None), critical=True)
+        # Other programs make it otherwise than ours (RFC 5280, section 4.2.1.2, leaves that open).
+        .add_extension(x509.SubjectKeyIdentifier(name.encode().ljust(20, b"-")), critical=False)
+    )
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    (directory / "ca.pem").write_bytes(b"a comment, as openssl writes them\n" + pem)
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _encryption(passphrase))
+    (directory / "ca.key").write_bytes(content)
+    told = "" if passphrase is None else passphrase.decode()
+    return SuppliedFiles(certificate=directory / "ca.pem", private_key=directory / "ca.key", passphrase=told)

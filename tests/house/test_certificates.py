@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select
@@ -21,6 +23,7 @@ from livia.store import tables as t
 from tests import database as rows
 from tests.house.agents import Agent
 from tests.house.turns import HandClock, done
+from tests.keymaterial import write_root
 
 _DAY = 86400.0
 _HOUR = 3600.0
@@ -310,3 +313,58 @@ def test_a_renewal_that_is_not_served_is_told(site: Site) -> None:
     assert "The certificate of host-1 was not renewed: A new connection is not served with what the agent took." in told
     left = site.registry.get_sample_value("livia_certificate_days_left", {"subject": "controller"})
     assert left == pytest.approx(30, abs=0.1)
+
+
+def test_an_authority_of_the_operators_takes_the_place_of_the_built_in_one_and_of_its_own(
+    site: Site, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        site.agents_ca.supplied = write_root(tmp_path / "supplied", name, passphrase=name.encode())
+        supplied = fingerprint(x509.load_pem_x509_certificate((tmp_path / "supplied" / "ca.pem").read_bytes()))
+        before = site.agents_ca.trusted()
+        assert site.work() == "The authority of ca_certificate is trusted as agents from now on."
+        assert set(site.agents_ca.trusted()) == {*before, supplied}
+        assert site.work() == "every certificate lasts", "it signs when it was trusted for a while, however old it is"
+        site.clock.sleep(_HOUR)
+        assert "signs from now on" in site.work()
+        assert "host-1 has new credentials: it comes from another authority." in site.work()
+        site.clock.sleep(_HOUR)
+        assert "is trusted no more: nobody uses it." in site.work()
+        assert site.agents_ca.trusted() == (supplied,)
+        leaf = x509.load_pem_x509_certificate(site.hosts[0].certificate.read_bytes())
+        assert leaf.issuer.rfc4514_string() == f"CN={name}"
+    assert not site.agents_ca.begin()
+    assert site.work() == "every certificate lasts"
+
+
+def test_an_authority_of_the_operators_is_not_replaced_by_another(site: Site, tmp_path: Path) -> None:
+    site.agents_ca.supplied = write_root(tmp_path / "supplied", "first", life=timedelta(days=90))
+    site.work()
+    site.clock.sleep(_HOUR)
+    site.work()
+    site.work()
+    site.clock.sleep(_HOUR)
+    site.work()
+    (signing,) = site.agents_ca.trusted()
+    assert "days: replace [certificates] ca_certificate and ca_private_key." in site.work()
+    assert site.agents_ca.trusted() == (signing,)
+
+
+@pytest.mark.parametrize("damage", ["gone", "renamed"])
+def test_the_present_authority_goes_on_while_the_operators_cannot_be_used(
+    site: Site, tmp_path: Path, damage: str
+) -> None:
+    site.agents_ca.supplied = write_root(tmp_path / "supplied", "first")
+    if damage == "gone":
+        (tmp_path / "supplied" / "ca.key").unlink()
+        why = "ca.key cannot be read (No such file or directory)."
+    else:
+        key = load_pem_private_key((tmp_path / "pki" / "agents" / "ca.key").read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        write_root(tmp_path / "supplied", "first", key=key)
+        why = "has the key of the authority that signs now, and another name"
+    before = site.agents_ca.trusted()
+    assert why in site.work()
+    assert site.agents_ca.trusted() == before
+    site.clock.sleep(17 * _DAY)
+    assert "host-1 has new credentials" in site.work()

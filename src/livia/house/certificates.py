@@ -13,7 +13,7 @@ from livia.core.credentials import Credentials, Renewal
 from livia.core.drivers import AgentDriver, DriverError, Placement
 from livia.core.model.amphora import AmphoraHost
 from livia.house.runner import Outcome, Turn
-from livia.pki.authority import expires, write_private
+from livia.pki.authority import AuthorityError, expires, write_private
 from livia.pki.rollover import Rollover
 from livia.store import hosts
 from livia.store.engine import Database
@@ -101,15 +101,28 @@ class Certificates:
             return [host for host, age in hosts.every(connection) if age < _FORGOTTEN]
 
     def _begin(self) -> list[str]:
-        """Make the successor of an authority that is to end."""
+        """Begin with the successor of an authority that is to end, and with what an operator supplies."""
         told = []
         for rollover in (self._pki.agents, self._pki.controllers):
-            left = rollover.ends() - self._now()
-            if left < self._validity.authority_buffer and rollover.begin():
-                days = left.total_seconds() / _DAY
-                sentence = f"The authority {rollover.name} ends in {days:.0f} days: a new one is trusted from now on."
-                told.append(_told(sentence))
+            try:
+                told += self._succeed(rollover)
+            except AuthorityError as error:
+                # The one that signs now goes on.
+                told.append(_warned(f"{rollover.name}: {error}"))
         return told
+
+    def _succeed(self, rollover: Rollover) -> list[str]:
+        if rollover.awaits() and rollover.begin():
+            return [_told(f"The authority of ca_certificate is trusted as {rollover.name} from now on.")]
+        left = rollover.ends() - self._now()
+        if left >= self._validity.authority_buffer:
+            return []
+        ends = f"The authority {rollover.name} ends in {left.total_seconds() / _DAY:.0f} days"
+        if rollover.begin():
+            return [_told(f"{ends}: a new one is trusted from now on.")]
+        if rollover.supplied is not None and rollover.coming() is None:
+            return [_warned(f"{ends}: replace [certificates] ca_certificate and ca_private_key.")]
+        return []
 
     def _renew_own(self) -> list[str]:
         """The controllers' certificate: they read it anew with their next connection."""

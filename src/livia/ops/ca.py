@@ -6,6 +6,7 @@ from cryptography import x509
 from rich.console import Console
 from rich.table import Table
 
+from livia.ops import housekeeping
 from livia.ops.services import Installation
 from livia.ops.state import agents_authority, controllers_authority
 from livia.pki.authority import fingerprint
@@ -22,8 +23,13 @@ def rotate(installation: Installation) -> list[str]:
                 f"{rollover.name}: a new authority is trusted from now on. A running Livia lets it sign after "
                 f"{hours:g} h, moves every certificate to it, and trusts the earlier one no more when nobody uses it."
             )
-        else:
+        elif rollover.supplied is None or rollover.coming() or rollover.leaving():
             told.append(f"{rollover.name}: a roll-over is under way already.")
+        else:
+            told.append(
+                f"{rollover.name}: it is that of [certificates] ca_certificate. Replace that file and ca_private_key: "
+                "the house rolls over to what they hold then."
+            )
     return told
 
 
@@ -53,4 +59,5 @@ def _row(table: Table, name: str, state: str, certificate: x509.Certificate, now
 
 def _authorities(installation: Installation) -> tuple[Rollover, Rollover]:
     directory, clock = installation.state.pki_directory, installation.clock
-    return agents_authority(directory, clock), controllers_authority(directory, clock)
+    supplied = housekeeping.supplied(installation.settings)
+    return agents_authority(directory, clock, supplied), controllers_authority(directory, clock)

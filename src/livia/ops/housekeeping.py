@@ -18,6 +18,8 @@ from livia.house.spares import Spares
 from livia.house.stuck import Unattended
 from livia.ops import drivers, state
 from livia.ops.settings import Settings, SettingsError
+from livia.pki.authority import AuthorityError
+from livia.pki.supplied import SuppliedFiles
 from livia.store.engine import Database
 
 log = structlog.get_logger()
@@ -99,13 +101,37 @@ def _certificates(
         return ()
     directory = Path(settings.certificates.pki_directory)
     pki = Pki(
-        agents=state.agents_authority(directory, clock),
+        agents=state.agents_authority(directory, clock, supplied(settings)),
         controllers=state.controllers_authority(directory, clock),
         controller=settings.agent.client_cert,
         controller_name=state.CONTROLLER_NAME,
     )
     interval = settings.house.cert_interval
     return (Certificates(database, clock, agents, pki, validity(settings), registry, interval=interval),)
+
+
+def supplied(settings: Settings) -> SuppliedFiles | None:
+    """The authority of agents that the operator names. Raises AuthorityError."""
+    options = settings.certificates
+    names = {"ca_certificate": options.ca_certificate, "ca_private_key": options.ca_private_key}
+    missing = [name for name, value in names.items() if not value]
+    if len(missing) == len(names):
+        return None
+    for name in missing:
+        raise AuthorityError(f"[certificates] {name} is not set: ca_certificate and ca_private_key need each other.")
+    return SuppliedFiles(
+        certificate=Path(options.ca_certificate),
+        private_key=Path(options.ca_private_key),
+        passphrase=options.ca_private_key_passphrase,
+    )
+
+
+def usable_authority(settings: Settings, clock: Clock) -> SuppliedFiles | None:
+    """`supplied`, read once to know that it can be used. Raises AuthorityError."""
+    files = supplied(settings)
+    if files is not None:
+        files.read(clock)
+    return files
 
 
 def validity(settings: Settings) -> Validity:

@@ -43,10 +43,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "amphora_delete_retry_interval event_notifications db_commit_retry_attempts db_commit_retry_initial_delay "
         "db_commit_retry_backoff db_commit_retry_max"
     ),
-    "certificates": _names(
-        f"{_SERVICE} cert_manager cert_generator barbican_auth ca_certificate ca_private_key "
-        "ca_private_key_passphrase signing_digest storage_path"
-    ),
+    "certificates": _names(f"{_SERVICE} cert_manager cert_generator barbican_auth signing_digest storage_path"),
     "house_keeping": _names("cert_rotate_threads"),
     "health_manager": _names(
         "health_update_threads stats_update_threads controller_ip_port_list event_streamer_driver "

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 from msgspec.structs import replace
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from livia.core.clock import SystemClock
 from livia.ops import files, logs
 from livia.ops.settings import CONTRACT, Settings, SettingsError, load
 from livia.ops.state import DEFAULT_STATE_DIRECTORY
+from livia.pki.authority import AuthorityError
 from livia.store import schema
 from livia.store.engine import Database
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 #: exit status for "it could not be done, and a sentence said why"
 FAILED = 1
+
+_UNSIGNED = (
+    "[certificates] ca_certificate: no effect without pki_directory. The certificates of agents are not renewed."
+)
 
 #: the body of a program; what it raises is told in a sentence
 Body: TypeAlias = Callable[[Settings, argparse.Namespace], None]
@@ -167,8 +173,16 @@ def _health_manager(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 def _housekeeping(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops.housekeeping import usable_authority
     from livia.ops.processes import Processes
 
+    if settings.certificates.pki_directory:
+        try:
+            usable_authority(settings, SystemClock())
+        except AuthorityError as error:
+            raise CannotRunError(str(error)) from error
+    elif settings.certificates.ca_certificate:
+        print(f"octavia-housekeeping: {_UNSIGNED}", file=sys.stderr)
     _check_schema(settings)
     _end_on_interrupt()
     Processes(settings, _owner(settings)).run_house()

@@ -115,7 +115,8 @@ class CertificateSettings(Struct, frozen=True, kw_only=True):
     with, 32 bytes in hexadecimal; `livia up` has it in its state directory. `server_certs_key_passphrase`: what seals
     the material of load balancers where that key does not; the first seals, any opens. `cert_validity_time`: seconds
     that certificates of agents and controllers last. `pki_directory`: where the built-in authorities are that sign
-    them; empty: somebody else renews them.
+    them; empty: somebody else renews them. `ca_certificate`, `ca_private_key`: PEM files of the authority that signs
+    what agents present; empty: one is made.
     """
 
     cert_manager: str = "barbican_cert_manager"
@@ -125,6 +126,9 @@ class CertificateSettings(Struct, frozen=True, kw_only=True):
     )
     vault_key: Path = Path("/etc/octavia/vault.key")
     pki_directory: str = ""
+    ca_certificate: str = field(default_factory=lambda: os.environ.get("OS_OCTAVIA_TLS_CA_CERT", ""))
+    ca_private_key: str = field(default_factory=lambda: os.environ.get("OS_OCTAVIA_TLS_CA_KEY", ""))
+    ca_private_key_passphrase: str = field(default_factory=lambda: os.environ.get("OS_OCTAVIA_CA_KEY_PASS", ""))
     server_certs_key_passphrase: tuple[str, ...] = field(
         default_factory=lambda: (os.environ.get("TLS_PASS_AMPS_DEFAULT", SAMPLE_PASSPHRASE),)
     )

@@ -10,6 +10,7 @@ from typing import IO
 from livia.core.clock import Clock, SystemClock
 from livia.pki.authority import CERTIFICATE_LIFE, Authority, write_private
 from livia.pki.rollover import Rollover
+from livia.pki.supplied import SuppliedFiles
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/livia")
 #: what controllers are called in their certificate
@@ -23,9 +24,9 @@ class AlreadyRunningError(Exception):
     """Another `livia up` uses the state directory."""
 
 
-def agents_authority(pki: Path, clock: Clock = _SYSTEM) -> Rollover:
-    """Signs what agents present."""
-    return Rollover(pki / "agents", "Livia agents", clock)
+def agents_authority(pki: Path, clock: Clock = _SYSTEM, supplied: SuppliedFiles | None = None) -> Rollover:
+    """Signs what agents present. `supplied`: what the operator has for it."""
+    return Rollover(pki / "agents", "Livia agents", clock, supplied=supplied)
 
 
 def controllers_authority(pki: Path, clock: Clock = _SYSTEM) -> Rollover:
@@ -102,9 +103,16 @@ class State:
         """Whether a `livia up` has ever run here."""
         return (self.directory / "host").exists()
 
-    def prepare(self, *, life: timedelta = CERTIFICATE_LIFE, buffer: timedelta = _BUFFER) -> None:
+    def prepare(
+        self,
+        *,
+        life: timedelta = CERTIFICATE_LIFE,
+        buffer: timedelta = _BUFFER,
+        supplied: SuppliedFiles | None = None,
+    ) -> None:
         """Make what is missing: directories, authorities, certificates, keys. Certificates last for `life`, and
-        are made anew when they have less than `buffer` left. Raises AuthorityError, OSError."""
+        are made anew when they have less than `buffer` left. `supplied`: the agents' authority of the operator.
+        Raises AuthorityError, OSError."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory.chmod(0o700)
         self.log_directory.mkdir(exist_ok=True)
@@ -114,7 +122,8 @@ class State:
             write_private(self.directory / "heartbeat.key", secrets.token_hex(32).encode())
         if not self.vault_key.exists():
             write_private(self.vault_key, secrets.token_hex(32).encode())
-        self._certify(agents_authority(self.pki_directory).open(), self.agent_certificate, self.host_name, life, buffer)
+        agents = agents_authority(self.pki_directory, supplied=supplied).open()
+        self._certify(agents, self.agent_certificate, self.host_name, life, buffer)
         controllers = controllers_authority(self.pki_directory).open()
         self._certify(controllers, self.controller_certificate, CONTROLLER_NAME, life, buffer)
 

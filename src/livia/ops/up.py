@@ -33,7 +33,8 @@ def up(installation: Installation) -> None:
     state = installation.state
     try:
         validity = housekeeping.validity(installation.settings)
-        state.prepare(life=validity.life, buffer=validity.buffer)
+        supplied = housekeeping.usable_authority(installation.settings, installation.clock)
+        state.prepare(life=validity.life, buffer=validity.buffer, supplied=supplied)
         leftovers.end(state)
         lock = state.lock()
     except (AlreadyRunningError, AuthorityError, OSError) as error:

@@ -9,13 +9,17 @@ import os
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from livia.core.clock import Clock, SystemClock
+
+#: of authorities; ours have P-256
+AuthorityKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 AUTHORITY_LIFE = timedelta(days=3650)
 #: contract 90, [certificates] cert_validity_time
@@ -36,9 +40,7 @@ class Authority:
     or the one that leaves as well (`livia.pki.rollover`).
     """
 
-    def __init__(
-        self, directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, clock: Clock
-    ) -> None:
+    def __init__(self, directory: Path, certificate: x509.Certificate, key: AuthorityKey, clock: Clock) -> None:
         self._directory = directory
         self._certificate = certificate
         self._key = key
@@ -70,7 +72,7 @@ class Authority:
                 f"The certificate authority in {directory} cannot be read ({error}): restore ca.pem and ca.key there, "
                 "or remove both to make a new one."
             ) from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        if not isinstance(key, AuthorityKey) or key.public_key() != certificate.public_key():
             raise AuthorityError(f"{key_path} is not the key of {certificate_path}: restore the one that is.")
         return cls(directory, certificate, key, clock)
 
@@ -95,7 +97,9 @@ class Authority:
                 critical=False,
             )
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_identifier), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key)
@@ -124,11 +128,19 @@ class Authority:
     @property
     def key_id(self) -> str:
         """What certificates of this authority have as `key_id`."""
-        return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()).digest.hex()
+        return self._key_identifier.digest.hex()
+
+    @property
+    def _key_identifier(self) -> x509.SubjectKeyIdentifier:
+        """What the authority's certificate says, however that was made (RFC 5280, section 4.2.1.1)."""
+        try:
+            return self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
 
 
 def create(directory: Path, name: str, clock: Clock, *, stem: str = "ca", life: timedelta = AUTHORITY_LIFE) -> None:
-    """Make an authority: `<stem>.key` and then `<stem>.pem`, which is what says that it exists."""
+    """Make an authority, and keep it."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -146,6 +158,11 @@ def create(directory: Path, name: str, clock: Clock, *, stem: str = "ca", life: 
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
+    write_authority(directory, stem, certificate, key)
+
+
+def write_authority(directory: Path, stem: str, certificate: x509.Certificate, key: AuthorityKey) -> None:
+    """Keep an authority: `<stem>.key` and then `<stem>.pem`, which is what says that it exists."""
     write_private(directory / f"{stem}.key", _key_pem(key))
     write_private(directory / f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -185,7 +202,7 @@ def write_private(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: AuthorityKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

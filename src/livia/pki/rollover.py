@@ -16,6 +16,7 @@ from cryptography import x509
 
 from livia.core.clock import Clock, SystemClock
 from livia.pki.authority import AUTHORITY_LIFE, Authority, AuthorityError, create, fingerprint, made, write_private
+from livia.pki.supplied import Supplied, SuppliedFiles
 
 _SYSTEM = SystemClock()
 
@@ -23,12 +24,22 @@ _SYSTEM = SystemClock()
 class Rollover:
     """The authority in one directory, in time. Raises AuthorityError where its files are damaged.
 
-    `ca.*` signs; `next.*` is trusted already and will sign; `old.pem` is trusted and signs nothing any more.
+    `ca.*` signs; `next.*` is trusted already and will sign; `old.pem` is trusted and signs nothing any more; `begun`
+    says when `next.*` came. With `supplied` none is made: what the operator has there comes.
     """
 
-    def __init__(self, directory: Path, name: str, clock: Clock = _SYSTEM, *, life: timedelta = AUTHORITY_LIFE) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        clock: Clock = _SYSTEM,
+        *,
+        life: timedelta = AUTHORITY_LIFE,
+        supplied: SuppliedFiles | None = None,
+    ) -> None:
         self.directory = directory
         self.name = name
+        self.supplied = supplied
         self._clock = clock
         self._life = life
 
@@ -55,17 +66,36 @@ class Rollover:
         return tuple(map(fingerprint, x509.load_pem_x509_certificates(self.trust_path.read_bytes())))
 
     def since(self) -> timedelta:
-        """How long ago the authority that is to sign next was made; without one, the one that signs."""
+        """How long ago the last roll-over began; without one, the authority that signs was made."""
+        now, begun = self._clock.now(), self.directory / "begun"
+        if begun.exists():
+            return now - datetime.fromisoformat(begun.read_text())
         newest = self.coming() or _read(self.directory / "ca.pem")
-        return timedelta(0) if newest is None else self._clock.now().replace(tzinfo=UTC) - made(newest)
+        return timedelta(0) if newest is None else now.replace(tzinfo=UTC) - made(newest)
+
+    def awaits(self) -> bool:
+        """Whether the operator supplies an authority that has no part in this one yet. Raises AuthorityError."""
+        if self.supplied is None:
+            return False
+        pem = self.supplied.read(self._clock).pem
+        present = (self.directory / f"{stem}.pem" for stem in ("ca", "next", "old"))
+        return all(not path.exists() or path.read_bytes() != pem for path in present)
 
     def begin(self) -> bool:
-        """Make the authority that comes, and trust it. False: there is one already, or the last one has not left."""
+        """Have an authority that comes, and trust it. False: there is one already, or the last one has not left, or
+        the one that the operator supplies signs. Raises AuthorityError where that cannot be used."""
         with self._alone():
-            self._mended()
+            signing = self._mended()
             if self.coming() is not None or self.leaving() is not None:
                 return False
-            create(self.directory, self.name, self._clock, stem="next", life=self._life)
+            comes = None if self.supplied is None else self.supplied.read(self._clock)
+            if comes is not None and not _differs(signing, comes):
+                return False
+            write_private(self.directory / "begun", self._clock.now().isoformat().encode())
+            if comes is None:
+                create(self.directory, self.name, self._clock, stem="next", life=self._life)
+            else:
+                comes.write(self.directory, "next")
             self._trust()
             return True
 
@@ -100,6 +130,8 @@ class Rollover:
                 write_private(self.directory / "ca.key", key.read_bytes())
             coming.unlink()
             key.unlink(missing_ok=True)
+        if self.supplied is not None and not ca.exists():
+            self.supplied.read(self._clock).write(self.directory, "ca")
         authority = Authority.open(self.directory, self.name, self._clock)
         self._trust()
         return authority
@@ -124,6 +156,18 @@ class Rollover:
             yield
         finally:
             os.close(descriptor)
+
+
+def _differs(signing: Authority, comes: Supplied) -> bool:
+    """Whether it is another authority. Raises AuthorityError for one that could not be told from it by its key."""
+    ours = x509.load_pem_x509_certificate(signing.certificate_path.read_bytes())
+    if ours.public_key() == comes.certificate.public_key() and ours.subject != comes.certificate.subject:
+        # Certificates say by the key who signed them, and are verified by the name too.
+        raise AuthorityError(
+            "[certificates] ca_certificate has the key of the authority that signs now, and another name: make it with "
+            "a key of its own."
+        )
+    return ours != comes.certificate
 
 
 def _read(path: Path) -> x509.Certificate | None:
