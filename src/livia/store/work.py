@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     delete,
     func,
     or_,
@@ -166,20 +167,20 @@ def again(
     """Look again in `after` seconds, at most `LONGEST_PAUSE`. False: more was asked for since `version` (None: whatever
     was), and it stays due.
 
-    `settled`: all that was asked for is confirmed and only rests remain, so that what is asked for next is new.
+    `settled`: all that was asked for is confirmed and only rests remain, so that what is asked for next is new. Tries
+    at rests count from there.
     """
     unchanged = [] if version is None else [work.c.version == version]
-    since = {"since": None} if settled else {}
-    changed = connection.execute(
-        update(work)
-        .where(work.c.key == key, *unchanged)
-        .values(
-            due=database_now() + min(after, LONGEST_PAUSE),
-            attempts=work.c.attempts + 1,
-            reason=reason[:1024],
-            **since,
-        )
-    )
+    again = work.c.attempts + 1
+    values: list[tuple[Any, Any]] = [
+        (work.c.due, database_now() + min(after, LONGEST_PAUSE)),
+        (work.c.reason, reason[:1024]),
+        (work.c.attempts, case((work.c.since.is_not(None), 1), else_=again) if settled else again),
+    ]
+    if settled:
+        # After `attempts`: MariaDB sets one column after the other, and shows what it has set.
+        values.append((work.c.since, None))
+    changed = connection.execute(update(work).where(work.c.key == key, *unchanged).ordered_values(*values))
     return bool(changed.rowcount)
 
 

@@ -165,7 +165,9 @@ class _Course:
         """Nothing can be done now. What hinders the plan says more than the plan does."""
         hindrance = self._attempt.hindrance
         if hindrance is None:
-            return self._verdicts.not_yet(tree, decision.after, decision.reason, age, settled=decision.settled)
+            # An agent that did not answer once may do so now: what remains is tried again soon, then ever less often.
+            after = min(decision.after, self._verdicts.pause) if decision.settled else decision.after
+            return self._verdicts.not_yet(tree, after, decision.reason, age, settled=decision.settled)
         # Nobody asked for what could not be begun: e.g. no host takes what a drained one has.
         settled = decision.settled or tree.load_balancer.provisioning_status is Provisioning.ACTIVE
         return self._verdicts.after_problem(tree, hindrance, age, settled=settled)
@@ -182,6 +184,7 @@ class _Course:
             return self._verdicts.after_problem(tree, problem, age)
         if decision.actions[0].kind is Kind.CONFIRM:
             self._held.confirm()
+            self._verdicts.begin_anew()
             # A change that comes while others are confirmed is not as old as they were.
             self._asked = self._clock.monotonic()
         return None

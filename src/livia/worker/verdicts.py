@@ -29,6 +29,10 @@ class Verdicts:
         self.pause = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))
         self._request_id = request_id
 
+    def begin_anew(self) -> None:
+        """What was tried is done: another try at what remains is the first."""
+        self.pause = _BACKOFF_FIRST
+
     def after_problem(
         self, tree: LoadBalancerTree, problem: DriverError, age: float, *, settled: bool = False
     ) -> Outcome:
