@@ -113,6 +113,7 @@ class Campaign:
             if late > LIMIT and not excused:
                 raise self._broken([*problems, *(f"{key} is in ERROR: {why}" for key, why in in_error.items())])
             time.sleep(0.25)
+        self.world.settled()
 
     def _remove_everything(self) -> None:
         """In the end nothing may be left of what was made."""
@@ -139,6 +140,7 @@ class Campaign:
                 number,
                 self._flavors,
                 subnet_id,
+                self._machine.certificates.references,
                 random.Random(self._rng.random()),
             )
             for number, project in _CLIENTS.items()

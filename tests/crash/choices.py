@@ -1,6 +1,7 @@
 """What one client draws from: names, ports and objects of its own."""
 
 import random
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -12,10 +13,12 @@ PORTS_EACH = 4
 
 
 class Choices:
-    """Those of the client `owner`, whose `number` tells its names and ports from those of others."""
+    """Those of the client `owner`, whose `number` tells its names and ports from those of others. `references`: to the
+    certificates that there are."""
 
-    def __init__(self, rng: random.Random, owner: str, number: int) -> None:
+    def __init__(self, rng: random.Random, owner: str, number: int, references: Sequence[str]) -> None:
         self.rng = rng
+        self._references = references
         self.ports = range(100 * number, 100 * number + PORTS_EACH)
         self._owner = owner
         self._number = number
@@ -36,8 +39,14 @@ class Choices:
 
     def pool_for(self, balancer: Balancer, protocol: str) -> str | None:
         """A pool's id that a listener of `protocol` may name, or none."""
-        fitting = [pool.id for pool in self.own(balancer, "pool") if pool.values["protocol"] == protocol]
+        wanted = "HTTP" if protocol == "TERMINATED_HTTPS" else protocol
+        fitting = [pool.id for pool in self.own(balancer, "pool") if pool.values["protocol"] == wanted]
         return self.rng.choice([*fitting, *fitting, None])
+
+    def certificates(self) -> dict[str, Any]:
+        """The certificates of a listener: one by default, and others for those who ask for their names."""
+        default, *others = self.rng.sample(self._references, self.rng.randint(1, 3))
+        return {"default_tls_container_ref": default, "sni_container_refs": others}
 
     def member(self, port: int) -> dict[str, Any]:
         """A member on a port."""

@@ -1,7 +1,5 @@
 """What must be so once faults have stopped; each check tells what is not, in sentences."""
 
-import http.client
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +16,8 @@ from livia.store import tables as t
 from livia.store.engine import Database
 from tests.crash.client import Connection
 from tests.crash.installation import Machine
-from tests.crash.model import HEADER, Balancer, Expected, Thing, World, expected, listening, paths
+from tests.crash.model import Balancer, World
+from tests.crash.traffic import Traffic
 
 _CHILDREN = {
     "listener": t.listener,
@@ -28,8 +27,6 @@ _CHILDREN = {
     "l7policy": t.l7policy,
     "rule": t.l7rule,
 }
-_ASKS = 60
-_PATIENCE = 2.0
 
 
 class Inspector:
@@ -39,13 +36,13 @@ class Inspector:
         self._machine = machine
         self._world = world
         self._api = api
-        self._ports = ports
+        self._traffic = Traffic(world, machine.certificates, ports)
         self._database: Database = machine.installation.database()
         self._networks = LocalNetworks(self._database, machine.installation.clock)
 
     def problems(self) -> list[str]:
         """Everything that is not as it must be."""
-        return list(self._unsettled()) or [*self._untold(), *self._orphans(), *self._not_serving()]
+        return list(self._unsettled()) or [*self._untold(), *self._orphans(), *self._traffic.problems()]
 
     def close(self) -> None:
         self._database.close()
@@ -167,100 +164,11 @@ class Inspector:
                 if str(directory.parent) in command and name.startswith("livia-") and not watched:
                     yield f"process {pid} is a {name} that nobody watches over"
 
-    # -- traffic -------------------------------------------------------------------------------------------------
-
-    def _not_serving(self) -> Iterator[str]:
-        for balancer in list(self._world.balancers.values()):
-            listeners = {
-                (thing.values["protocol"] == "UDP", thing.values["protocol_port"]): thing
-                for thing in balancer.of("listener")
-                if listening(balancer, thing)
-            }
-            for port in self._ports:
-                if (False, port) not in listeners and _connects(balancer.vip, port):
-                    yield f"{balancer.vip}:{port} takes connections, and no listener is there"
-                if (True, port) not in listeners and _datagram(balancer.vip, port) is not None:
-                    yield f"{balancer.vip}:{port} answers datagrams, and no listener is there"
-            for thing in listeners.values():
-                yield from self._listener(balancer, thing)
-
-    def _listener(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
-        for path, header in paths(balancer, listener):
-            want = expected(balancer, listener, path, header=header)
-            ask = {"HTTP": _http, "TCP": _tcp, "UDP": _udp}[listener.values["protocol"]]
-            problem = _compare(
-                want, lambda ask=ask, path=path, header=header: ask(balancer.vip, listener, path, header)
-            )
-            if problem is not None:
-                name = f"{listener.values['protocol']} listener {listener.id} at {balancer.vip}"
-                yield f"{name}:{listener.values['protocol_port']} {path} {'with' if header else 'without'}: {problem}"
-
-
-def _compare(want: Expected, ask: Any) -> str | None:
-    """Ask until everything wanted was seen; what was seen and not wanted, or not seen."""
-    seen: set[str] = set()
-    for _ in range(_ASKS):
-        who, status, location = ask()
-        if who is not None:
-            if who not in want.members:
-                return f"{who} answered, wanted {want}"
-            seen.add(who)
-        elif status not in want.statuses:
-            return f"answered {status} {location or ''}, wanted {want}"
-        elif want.location is not None and location != want.location:
-            return f"sent to {location}, wanted {want.location}"
-        if seen == want.members or (seen and not want.all_of):
-            return None
-    return None if not want.members else f"only {seen or None} of {want} answered"
-
-
-def _http(vip: str, listener: Thing, path: str, header: bool) -> tuple[str | None, int, str | None]:
-    connection = http.client.HTTPConnection(vip, listener.values["protocol_port"], timeout=_PATIENCE)
-    try:
-        connection.request("GET", path, headers={HEADER: "yes"} if header else {})
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace")
-        if answer.status == 200:
-            return text, 200, None
-        return None, answer.status, answer.getheader("Location")
-    except (OSError, http.client.HTTPException):
-        return None, 0, None
-    finally:
-        connection.close()
-
-
-def _tcp(vip: str, listener: Thing, path: str, header: bool) -> tuple[str | None, int, str | None]:
-    """A connection that is closed without an answer is what 503 is to HTTP."""
-    who, status, location = _http(vip, listener, path, header)
-    return (who, status, location) if who is not None else (None, 503, None)
-
-
-def _udp(vip: str, listener: Thing, path: str, header: bool) -> tuple[str | None, int, str | None]:
-    return _datagram(vip, listener.values["protocol_port"]), 503, None
-
-
-def _datagram(vip: str, port: int) -> str | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.3)
-        client.connect((vip, port))
-        try:
-            client.send(b"who")
-            return client.recv(100).decode()
-        except OSError:
-            return None
-
-
-def _connects(vip: str, port: int) -> bool:
-    try:
-        socket.create_connection((vip, port), timeout=_PATIENCE).close()
-    except OSError:
-        return False
-    return True
-
 
 def _differences(what: str, wanted: dict[str, Any], shown: dict[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
-        if shown.get(name) != value:
+        # Lists of texts are shown in alphabetical order.
+        if shown.get(name) != (sorted(value) if isinstance(value, list) else value):
             yield f"{what}: {name} is {shown.get(name)!r}, and was accepted as {value!r}"
 
 

@@ -20,6 +20,7 @@ from livia.ops.state import State
 from livia.ops.status import children
 from livia.ops.supervisor import COMMAND_PREFIX
 from tests.crash import links, members
+from tests.crash.certificates import Certificates
 from tests.crash.databases import Database, Release
 from tests.crash.links import Link, Loop
 
@@ -66,7 +67,8 @@ class Machine:
         _run("mount", "-t", "tmpfs", "-o", f"size={_DISK},mode=700", "livia-crash", str(self.disk))
 
     def open(self) -> None:
-        """Start it for the first time, with a network whose gateway is this machine. Its members serve."""
+        """Start it for the first time, with a network whose gateway is this machine, and with certificates. Its
+        members serve."""
         settings = self.installation.settings
         links.relay_connections(self.loop, self.links["worker-agent"], settings.agent.bind_port)
         links.relay_datagrams(self.loop, self.links["heartbeats"], settings.health.bind_port)
@@ -76,6 +78,7 @@ class Machine:
         members.serve(self.loop)
         self.start()
         self.network = networks_command.create(self.installation, "crash", ["10.84.0.0/24"])
+        self.certificates = Certificates(self.installation)
 
     @property
     def api_port(self) -> int:

@@ -1,14 +1,19 @@
-"""The kinds of objects below a load balancer: which may be made and removed as things are, and with what values."""
+"""Kinds of objects below a load balancer: which may be made and removed as things are, and with what values."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
 from tests.crash.choices import Choices
 from tests.crash.members import DEAD_PORT, PORTS
-from tests.crash.model import HEADER, Balancer, Thing
+from tests.crash.model import Balancer, Thing
 
 Values: TypeAlias = dict[str, Any]
-_PROTOCOLS = ("HTTP", "HTTP", "TCP", "UDP")
+_LISTENERS = ("HTTP", "HTTP", "HTTP", "TERMINATED_HTTPS", "TERMINATED_HTTPS", "TCP", "UDP", "PROMETHEUS")
+_POOLS = ("HTTP", "HTTP", "HTTP", "TCP", "UDP")
+#: what a member may be told about the client (contract 20, section 4.1)
+INSERTED = ("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP")
+#: session persistence by the protocol of pools
+_PERSISTENCE = {"HTTP": ("HTTP_COOKIE", "HTTP_COOKIE", "SOURCE_IP"), "TCP": ("SOURCE_IP",), "UDP": ("SOURCE_IP",)}
 
 
 class Kind(ABC):
@@ -42,23 +47,39 @@ class Listeners(Kind):
 
     def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
         used = {(thing.values["protocol"] == "UDP", thing.values["protocol_port"]) for thing in balancer.of(self.name)}
-        protocol = self._rng.choice(_PROTOCOLS)
+        protocol = self._rng.choice(_LISTENERS)
         free = [port for port in self._choices.ports if (protocol == "UDP", port) not in used]
         if not free:
             return None
-        pool = self._choices.pool_for(balancer, protocol)
-        name = self._choices.name("l")
-        return {"name": name, "protocol": protocol, "protocol_port": free[0], "default_pool_id": pool}, None
+        values = {"name": self._choices.name("l"), "protocol": protocol, "protocol_port": free[0]}
+        if protocol != "PROMETHEUS":
+            values["default_pool_id"] = self._choices.pool_for(balancer, protocol)
+        if protocol == "TERMINATED_HTTPS":
+            values |= self._choices.certificates()
+        return values, None
 
     def other(self, balancer: Balancer, thing: Thing) -> Values:
+        protocol = thing.values["protocol"]
         changes: list[Values] = [
             {"name": self._choices.name("l")},
             {"admin_state_up": self._rng.random() < 0.7},
             {"connection_limit": self._rng.randint(100, 2000)},
             {"timeout_client_data": self._rng.randint(20_000, 60_000)},
-            {"default_pool_id": self._choices.pool_for(balancer, thing.values["protocol"])},
         ]
+        if protocol != "PROMETHEUS":
+            changes.append({"default_pool_id": self._choices.pool_for(balancer, protocol)})
+        if protocol in ("HTTP", "TERMINATED_HTTPS"):
+            changes.append({"insert_headers": self._headers()})
+        if protocol == "TERMINATED_HTTPS":
+            both = self._choices.certificates()
+            changes += [both, {"sni_container_refs": both["sni_container_refs"]}]
+            if thing.values["sni_container_refs"]:
+                changes.append({"default_tls_container_ref": None})
         return self._rng.choice(changes)
+
+    def _headers(self) -> dict[str, str]:
+        chosen = self._rng.sample(INSERTED, self._rng.randint(0, len(INSERTED)))
+        return {name: self._rng.choice(("true", "True", "false")) for name in chosen}
 
 
 class Pools(Kind):
@@ -70,14 +91,22 @@ class Pools(Kind):
     def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
         if len(self._choices.own(balancer, self.name)) >= 3:
             return None
-        protocol = self._rng.choice(_PROTOCOLS)
-        return {"name": self._choices.name("pool"), "protocol": protocol, "lb_algorithm": "ROUND_ROBIN"}, None
+        protocol = self._rng.choice(_POOLS)
+        values = {"name": self._choices.name("pool"), "protocol": protocol, "lb_algorithm": "ROUND_ROBIN"}
+        return {**values, "session_persistence": self._persistence(protocol)}, None
 
-    def other(self, _balancer: Balancer, _thing: Thing) -> Values:
+    def _persistence(self, protocol: str) -> Values | None:
+        if self._rng.random() < 0.6:
+            return None
+        rest = dict.fromkeys(("cookie_name", "persistence_timeout", "persistence_granularity"))
+        return {"type": self._rng.choice(_PERSISTENCE[protocol]), **rest}
+
+    def other(self, _balancer: Balancer, thing: Thing) -> Values:
         algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "ROUND_ROBIN")
         changes: list[Values] = [
             {"name": self._choices.name("pool")},
             {"lb_algorithm": self._rng.choice(algorithms)},
+            {"session_persistence": self._persistence(thing.values["protocol"])},
             {"admin_state_up": self._rng.random() < 0.7},
         ]
         return self._rng.choice(changes)
@@ -140,64 +169,4 @@ class Monitors(Kind):
         return self._rng.choice(changes)
 
 
-class Policies(Kind):
-    """At most two of an HTTP listener."""
-
-    name = "l7policy"
-    weights = (4, 2, 1)
-
-    def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
-        listener = self._choices.one(balancer, "listener")
-        if listener is None or listener.values["protocol"] != "HTTP":
-            return None
-        if len(balancer.of(self.name, parent=listener.id)) >= 2:
-            return None
-        return {"name": self._choices.name("p"), **self._target(balancer)}, listener.id
-
-    def _target(self, balancer: Balancer) -> Values:
-        pool = self._choices.pool_for(balancer, "HTTP")
-        url = f"http://www.example.net/{self._choices.name('url')}"
-        targets: list[Values] = [{"action": "REJECT"}, {"action": "REDIRECT_TO_URL", "redirect_url": url}]
-        if pool is not None:
-            targets.append({"action": "REDIRECT_TO_POOL", "redirect_pool_id": pool})
-        return self._rng.choice(targets)
-
-    def other(self, balancer: Balancer, _thing: Thing) -> Values:
-        return self._rng.choice([self._target(balancer), {"admin_state_up": self._rng.random() < 0.7}])
-
-
-class Rules(Kind):
-    """One for the path of a policy, and one for a header then."""
-
-    name = "rule"
-    weights = (2, 2, 1)
-
-    def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
-        policy = self._choices.one(balancer, "l7policy")
-        if policy is None:
-            return None
-        types = {rule.values["type"] for rule in balancer.of(self.name, parent=policy.id)}
-        if "PATH" not in types:
-            # Only one policy at a time can want a path: their order is no question.
-            return {"type": "PATH", "compare_type": "STARTS_WITH", "value": f"/{policy.id}/"}, policy.id
-        if "HEADER" not in types:
-            return {"type": "HEADER", "compare_type": "EQUAL_TO", "key": HEADER, "value": "yes"}, policy.id
-        return None
-
-    def other(self, balancer: Balancer, thing: Thing) -> Values | None:
-        changes: list[Values] = [{"admin_state_up": self._rng.random() < 0.7}]
-        header = thing.values["type"] == "HEADER"
-        if header and self._has_path(balancer, thing):
-            changes.append({"invert": self._rng.random() < 0.5})
-        values = self._rng.choice(changes)
-        # A header's rule alone would take every request, also those of other policies.
-        return values if header or values["admin_state_up"] else None
-
-    def _has_path(self, balancer: Balancer, rule: Thing) -> bool:
-        return any(each.values["type"] == "PATH" for each in balancer.of(self.name, parent=rule.parent))
-
-    def may_go(self, thing: Thing) -> bool:
-        return bool(thing.values["type"] == "HEADER")
-
-
-ALL: tuple[type[Kind], ...] = (Listeners, Pools, Members, Monitors, Policies, Rules)
+ALL: tuple[type[Kind], ...] = (Listeners, Pools, Members, Monitors)

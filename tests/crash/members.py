@@ -1,6 +1,7 @@
-"""Members that say who they are, over HTTP and over UDP: one port each, in this process."""
+"""Members that say who they are, and what they were told, over HTTP and over UDP: one port each, in this process."""
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -11,12 +12,22 @@ PORTS = range(8001, 8007)
 DEAD_PORT = 8099
 
 
+#: the header of answers that has those of the request in it, as JSON
+TOLD = "X-Crash-Told"
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     name = str(writer.get_extra_info("sockname")[1])
     with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         while True:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\n\r\n{name}".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            told = f"{TOLD}: {json.dumps(_headers(head))}\r\n"
+            writer.write(f"HTTP/1.1 200 OK\r\n{told}Content-Length: {len(name)}\r\n\r\n{name}".encode())
             await writer.drain()
     writer.close()
 

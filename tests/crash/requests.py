@@ -22,6 +22,12 @@ _PARENTS = {
     "healthmonitor": "pool_id",
     "l7policy": "listener_id",
 }
+#: what goes with an action of L7 policies
+_TARGETS = {
+    "REDIRECT_TO_POOL": {"redirect_pool_id"},
+    "REDIRECT_TO_URL": {"redirect_url", "redirect_http_code"},
+    "REDIRECT_PREFIX": {"redirect_prefix", "redirect_http_code"},
+}
 
 
 class Contradiction(Exception):
@@ -57,7 +63,7 @@ class Requests:
     def add(self, balancer: Balancer, kind: str, key: str, values: dict[str, Any], parent: str | None = None) -> None:
         """An object is there, and is this client's."""
         with self._world.lock:
-            balancer.things[key] = Thing(kind=kind, id=key, owner=self._owner, values=values, parent=parent)
+            balancer.add(Thing(kind=kind, id=key, owner=self._owner, values=dict(values), parent=parent))
 
     def add_members(self, balancer: Balancer, pool_id: str, wanted: Sequence[dict[str, Any]]) -> None:
         """Members are there that were accepted without telling their ids: find them out. Raises Contradiction."""
@@ -76,8 +82,17 @@ class Requests:
                 raise Contradiction(f"member {values} of pool {pool_id} was accepted, and is not there: {shown}")
             self.add(balancer, "member", ids[values["protocol_port"]], values, pool_id)
 
-    def update(self, thing: Thing, values: dict[str, Any]) -> None:
+    def move(self, balancer: Balancer, policy: Thing, position: int) -> None:
+        """Give an L7 policy another position. Asked for again it changes nothing more."""
+        if self._api.surely("PUT", path(policy), {policy.kind: {"position": position}}).done:
+            with self._world.lock:
+                balancer.place(policy, position)
+
+    def update(self, balancer: Balancer, thing: Thing, values: dict[str, Any]) -> None:
         """Give an object other values. Raises Contradiction."""
+        if "position" in values:
+            self.move(balancer, thing, values["position"])
+            return
         if not self.put(path(thing), thing.kind, thing.values, values).done:
             return
         with self._world.lock:
@@ -135,8 +150,8 @@ class Requests:
 
 
 def _drop_other_target(values: dict[str, Any]) -> None:
-    """A policy has the target of its action only (contract 50)."""
-    if values["action"] != "REDIRECT_TO_POOL":
-        values.pop("redirect_pool_id", None)
-    if values["action"] != "REDIRECT_TO_URL":
-        values.pop("redirect_url", None)
+    """A policy has the target of its action only (contract 50, section 1.4)."""
+    for action, names in _TARGETS.items():
+        if values["action"] != action:
+            for name in names - _TARGETS.get(values["action"], set()):
+                values.pop(name, None)

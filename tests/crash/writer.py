@@ -1,12 +1,12 @@
 """Clients that write at random: each its own part of load balancers that it shares with others of its tenant."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
 from typing import TypeAlias
 
-from tests.crash import kinds, refusals
+from tests.crash import kinds, refusals, switching
 from tests.crash.balancers import Balancers
 from tests.crash.choices import Choices
 from tests.crash.client import Connection, UndecidedError, pause
@@ -21,7 +21,8 @@ _Deed: TypeAlias = tuple[int, Callable[[Balancer], None]]
 
 
 class Writer:
-    """One client. `number` tells its ports from those of others; `flavors`: ids to choose from."""
+    """One client. `number` tells its ports from those of others; `flavors`: ids to choose from;
+    `references`: to certificates."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Writer:
         number: int,
         flavors: list[str],
         subnet_id: str,
+        references: Sequence[str],
         rng: random.Random,
     ) -> None:
         self.name = f"writer-{number}"
@@ -44,9 +46,9 @@ class Writer:
         self._stop = Event()
         #: what went wrong, if something did
         self.error: Exception | None = None
-        self._choices = choices = Choices(rng, self.name, number)
+        self._choices = choices = Choices(rng, self.name, number, references)
         self._requests = requests = Requests(world, api, self.name, rng)
-        self._kinds = [make(choices) for make in kinds.ALL]
+        self._kinds = [make(choices) for make in (*kinds.ALL, *switching.ALL)]
         self._balancers = Balancers(
             world,
             api,
@@ -114,7 +116,7 @@ class Writer:
         thing = self._choices.one(balancer, kind.name)
         values = None if thing is None else kind.other(balancer, thing)
         if thing is not None and values is not None:
-            self._requests.update(thing, values)
+            self._requests.update(balancer, thing, values)
 
     def _delete(self, kind: Kind, balancer: Balancer) -> None:
         thing = self._choices.one(balancer, kind.name)
