@@ -19,6 +19,8 @@ _REQUEST, _REQUEST_DUMP, _REQUEST_ACKNOWLEDGED = 0x1, 0x301, 0x5
 _NETLINK_NETFILTER = 12
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NESTED = 0x8000
+#: parts of a listing, of some hundred flows each
+_SHORT = 4
 #: attributes of a flow
 _TUPLE_ORIGINAL, _MARK, _MARK_MASK, _FILTER = 1, 8, 21, 25
 #: attributes of its tuple
@@ -46,10 +48,13 @@ class Conntrack:
         """Raises OSError without the namespace."""
         self._namespace = namespace
         self._socket = kernel.inside(namespace, _open)
+        #: for `has`; None until it is asked
+        self._listing: socket.socket | None = None
 
     def close(self) -> None:
         """Let go of the namespace."""
         self._socket.close()
+        self._stop_listing()
 
     def occupied(self) -> tuple[int, int]:
         """How many flows are followed, and how many may be at most. It costs next to nothing. Raises OSError."""
@@ -82,11 +87,20 @@ class Conntrack:
 
     def has(self, mark: int) -> bool:
         """Whether any flow is the member's of this mark. Raises OSError."""
-        with kernel.inside(self._namespace, _open) as listing:
-            _send(listing, _GET, _REQUEST_DUMP, socket.AF_UNSPEC, _marked(mark, _MEMBER))
-            found: Counter[int] = Counter()
-            _count(listing.recv(262144), found)
+        if self._listing is None:
+            self._listing = kernel.inside(self._namespace, _open)
+        _send(self._listing, _GET, _REQUEST_DUMP, socket.AF_UNSPEC, _marked(mark, _MEMBER))
+        found: Counter[int] = Counter()
+        # Entering the namespace again costs a thread, which a busy machine lets wait: a short listing is read to its
+        # end, so that the socket can be asked again.
+        if all(_count(self._listing.recv(262144), found) for _ in range(_SHORT)):
+            self._stop_listing()
         return bool(found)
+
+    def _stop_listing(self) -> None:
+        if self._listing is not None:
+            self._listing.close()
+            self._listing = None
 
     def end_marked(self, mark: int) -> None:
         """End all flows of the member of this mark. Raises OSError."""
