@@ -242,6 +242,10 @@ class Scene:
 
     def count_statements(self, act: Callable[[], None]) -> int:
         """How many statements it sends, transactions not counted."""
+        return len(self.statements(act))
+
+    def statements(self, act: Callable[[], None]) -> list[str]:
+        """Those that it sends, transactions left out."""
         sent: list[str] = []
 
         def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -254,7 +258,7 @@ class Scene:
             act()
         finally:
             event.remove(self.database.engine, "before_cursor_execute", note)
-        return len(sent)
+        return sent
 
     def events(self) -> list[Event]:
         with self.database.read() as connection:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from msgspec.structs import replace
+from sqlalchemy import event, insert, select, update
 
 from livia.core.report import Heartbeat, ListenerCounters, ListenerReport, PoolReport
 from livia.store import observed
@@ -184,3 +185,111 @@ def test_few_members_are_read_whole(tmp_path: Path) -> None:
     scene.beat("a1")
     assert scene.manager.fleet.reports(["a1"])["a1"].settled is None
     scene.database.close()
+
+
+def _reads_members(scene: Scene) -> bool:
+    sent = scene.statements(scene.manager.flush)
+    assert sent
+    return any("FROM member" in each for each in sent)
+
+
+def test_of_an_agent_that_tells_no_generation_rows_are_read_again_when_anything_moved(scene: Scene) -> None:
+    with scene.database.write() as connection:
+        for table in (t.listener, t.pool, t.member):
+            connection.execute(update(table).values(generation=0))
+    scene.beat("a1", generation=0)
+    scene.beat("a2", generation=0, holds_vip=False)
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "ONLINE")
+    assert not _reads_members(scene)
+    scene.beat("a1", generation=0, member="DOWN")
+    assert scene.statuses() == ("DEGRADED", "ONLINE", "DEGRADED", "ERROR")
+    assert not _reads_members(scene)
+    with scene.database.write() as connection:
+        connection.execute(update(t.load_balancer).values(enabled=False, generation=2))
+    assert _reads_members(scene)
+    assert scene.statuses() == ("OFFLINE", "OFFLINE", "OFFLINE", "OFFLINE")
+    assert not _reads_members(scene)
+    # A worker under way may write anything.
+    with scene.database.write() as connection:
+        connection.execute(update(t.load_balancer).values(provisioning_status="PENDING_UPDATE"))
+    assert _reads_members(scene)
+    assert _reads_members(scene)
+
+
+def test_of_an_agent_that_tells_no_generation_the_vip_is_looked_at_again(scene: Scene) -> None:
+    scene.beat("a1", generation=0)
+    with scene.database.write() as connection:
+        connection.execute(update(t.amphora).values(holds_vip=False))
+    scene.manager.flush()
+    with scene.database.read() as connection:
+        holders = connection.execute(select(t.amphora.c.id).where(t.amphora.c.holds_vip)).scalars().all()
+    assert holders == ["a1"]
+
+
+def test_of_an_agent_that_tells_no_generation_the_other_amphora_may_come_to_decide(scene: Scene) -> None:
+    with scene.database.write() as connection:
+        for table in (t.listener, t.pool, t.member):
+            connection.execute(update(table).values(generation=0))
+    scene.beat("a1", generation=0)
+    scene.beat("a2", generation=0, holds_vip=False, member="DOWN")
+    assert scene.statuses()[3] == "ONLINE"
+    # Of the one with the VIP nothing is known any more, and the other one says what it said.
+    scene.manager.fleet.keep_only(frozenset({"a2"}))
+    scene.manager.flush()
+    assert scene.statuses()[3] == "ERROR"
+
+
+def test_what_could_not_be_looked_at_again_is_kept(tmp_path: Path) -> None:
+    scene = Scene(rows.fresh(tmp_path))
+    path = tmp_path / "livia.db"
+    scene.beat("a1", generation=0)
+    with scene.database.write() as connection:
+        connection.execute(update(t.load_balancer).values(enabled=False, generation=2))
+    scene.database.close()
+    path.rename(tmp_path / "away.db")
+    scene.manager.flush()
+    assert scene.manager.outages == 1
+    scene.database.close()
+    path.unlink()
+    (tmp_path / "away.db").rename(path)
+    scene.manager.flush()
+    assert scene.statuses()[0] == "OFFLINE"
+    scene.database.close()
+
+
+def test_a_changed_status_goes_before_a_fleet_that_is_heard_for_the_first_time(scene: Scene) -> None:
+    scene.beat("a1")
+    fleet, at = scene.manager.fleet, scene.clock.seconds
+    # Their ids come first, and so did they.
+    fleet.hear([Heartbeat(id=f"A{number:04}", seq=1) for number in range(2500)], at)
+    told = fleet.reports(["a1"])["a1"].heartbeat
+    fleet.hear([replace(told, pools={}, seq=2)], at)
+    first, second, third = (fleet.take(0.0) for _ in range(3))
+    assert first.changed == {"a1"}
+    assert [len(each.waiting) for each in (first, second, third)] == [1000, 1000, 500]
+    assert [each.more for each in (first, second, third)] == [True, True, False]
+    fleet.put_back(first)
+    fleet.hear([replace(told, id="A0001", seq=2), replace(told, id="A2400", seq=2)], at)
+    again = fleet.take(0.0)
+    assert again.changed == {"a1", "A0001", "A2400"}
+    assert set(again.waiting) == set(first.waiting) - {"A0001"}
+    settled: list[frozenset[str]] = []
+    fleet.put_back(again)
+    event.listen(scene.database.engine, "before_cursor_execute", _Note(settled))
+    scene.manager.writer.flush(fleet.take(0.0))
+    assert "a1" in settled[0]
+    assert len(settled) == 6
+
+
+class _Note:
+    """Keeps the ids of amphorae whose load balancers are looked for."""
+
+    def __init__(self, kept: list[frozenset[str]]) -> None:
+        self._kept = kept
+
+    def __call__(
+        self, _connection: object, _cursor: object, statement: str, parameters: object, *_rest: object
+    ) -> None:
+        if statement.startswith("SELECT amphora.id, amphora.load_balancer_id, amphora.holds_vip"):
+            assert isinstance(parameters, tuple)
+            self._kept.append(frozenset(map(str, parameters)))

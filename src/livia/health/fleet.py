@@ -1,6 +1,6 @@
 """The fleet in memory: who was heard when, what it said, and what of it is not written yet."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from threading import Condition, Lock
@@ -16,10 +16,22 @@ _MOST_MOMENTS = 10_000
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What the writer has to look at: amphorae whose statuses changed, and hosts that spoke."""
+    """What the writer has to look at, and hosts that spoke. `changed`: amphorae that say something else than before;
+    `waiting`: some of those that must be looked at whatever they say, those first that wait longest. `more`: others
+    of these wait."""
 
-    amphorae: frozenset[str]
+    changed: frozenset[str]
+    waiting: tuple[str, ...]
     hosts: dict[str, HostFacts]
+    more: bool
+
+
+class Look(Struct, frozen=True, gc=False):
+    """What a load balancer's statuses were derived from: the report that counted, and its row when it was ACTIVE."""
+
+    heartbeat: Heartbeat
+    enabled: bool
+    generation: int
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -59,7 +71,9 @@ class Fleet:
         self._gap = gap
         self._seen: dict[str, Report] = {}
         self._dirty: set[str] = set()
-        self._unsettled: set[str] = set()
+        #: in the order in which they began to wait; never any that is dirty
+        self._waiting: dict[str, None] = {}
+        self._again: dict[str, Look | None] = {}
         self._heard: list[str] = []
         self._spell = 0
         #: in the order in which they began to wait; of those that are seen, the ones whose report `waits`
@@ -96,7 +110,7 @@ class Fleet:
             self._add(heartbeat)
         if seen is None:
             seen = self._seen[key] = Report(at, heartbeat)
-            self._dirty.add(key)
+            self._wait(key)
             self._hasten()
         else:
             self._compare(seen, heartbeat)
@@ -113,14 +127,19 @@ class Fleet:
         key, before = heartbeat.id, seen.heartbeat
         if seen.superseded:
             # What another manager wrote of it since may differ from what both of these beats say.
-            self._unsettled.add(key)
+            self._wait(key)
             seen.settled = None
-        says_else = _differs(before, heartbeat)
+        says_else = differs(before, heartbeat)
         if says_else:
             seen.settled = None
         if says_else or before.generation != heartbeat.generation:
+            self._waiting.pop(key, None)
             self._dirty.add(key)
             self._hasten()
+
+    def _wait(self, key: str) -> None:
+        if key not in self._dirty:
+            self._waiting[key] = None
 
     def _hear_host(self, key: str, facts: HostFacts) -> None:
         self._hosts[key] = facts
@@ -129,19 +148,27 @@ class Fleet:
             self._hasten()
 
     def take(self, timeout: float) -> Changes:
-        """What changed since the last call; waits at most `timeout` seconds for a changed status or a new host."""
+        """What changed since the last call; waits at most `timeout` seconds for a changed status or a new host.
+
+        Of the others that are to be looked at, a whole fleet after a start, it takes about a thousand: what changes
+        meanwhile must not wait for all of them.
+        """
         with self._changed:
             if not self._hurry:
                 self._changed.wait(timeout)
-            self._hurry = False
-            changes = Changes(amphorae=frozenset(self._dirty | self._unsettled), hosts=self._hosts)
-            self._dirty, self._unsettled, self._hosts = set(), set(), {}
+            waiting = tuple(islice(self._waiting, _AT_ONCE))
+            for each in waiting:
+                del self._waiting[each]
+            self._hurry = more = bool(self._waiting)
+            changes = Changes(changed=frozenset(self._dirty), waiting=waiting, hosts=self._hosts, more=more)
+            self._dirty, self._hosts = set(), {}
             return changes
 
     def put_back(self, changes: Changes) -> None:
         """The changes could not be written: they count as not taken."""
         with self._lock:
-            self._dirty |= changes.amphorae
+            self._dirty |= changes.changed
+            self._waiting = {each: None for each in (*changes.waiting, *self._waiting) if each not in self._dirty}
             self._hosts = {**changes.hosts, **self._hosts}
 
     def take_heard(self) -> set[str]:
@@ -189,10 +216,17 @@ class Fleet:
             for key, count in counts.added.items():
                 _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
 
-    def look_again(self, amphora_ids: Iterable[str]) -> None:
-        """The amphorae's statuses could not be settled yet: the next `take` has them, and does not hurry for it."""
+    def look_again(self, looks: Mapping[str, Look | None]) -> None:
+        """The statuses of these amphorae's load balancers could not be settled yet, or not for good: to look at them
+        again, if what they were derived from is not what there is then, or (None) in any case."""
         with self._lock:
-            self._unsettled.update(amphora_ids)
+            self._again |= looks
+
+    def take_again(self) -> dict[str, Look | None]:
+        """Those that are to be looked at again, and not looked at before."""
+        with self._lock:
+            again, self._again = self._again, {}
+            return {key: look for key, look in again.items() if key not in self._dirty and key not in self._waiting}
 
     def reports(self, amphora_ids: Collection[str]) -> dict[str, Report]:
         """The last reports of those amphorae that were heard, as they are now."""
@@ -248,7 +282,9 @@ class Fleet:
             for each in gone:
                 del self._seen[each]
             self._dirty -= gone
-            self._unsettled -= gone
+            for each in gone:
+                self._waiting.pop(each, None)
+                self._again.pop(each, None)
             if gone:
                 self._told = {key: each for key, each in self._told.items() if key[1] not in gone}
                 self._open = {key: each for key, each in self._open.items() if key[1] not in gone}
@@ -258,7 +294,7 @@ class Fleet:
     def pending(self) -> int:
         """Amphorae whose changed statuses or counters are not written yet."""
         with self._lock:
-            return len(self._dirty | self._unsettled | self._uncounted.keys())
+            return len(self._dirty | self._waiting.keys() | self._again.keys() | self._uncounted.keys())
 
     @property
     def size(self) -> int:
@@ -318,7 +354,7 @@ def _sum(counts: dict[tuple[str, str], dict[str, int]], key: tuple[str, str], mo
         counts[key] = {name: before[name] + count for name, count in more.items()} | _open_now(more)
 
 
-def _differs(before: Heartbeat, now: Heartbeat) -> bool:
+def differs(before: Heartbeat, now: Heartbeat) -> bool:
     """Whether anything but counters and generation changed."""
     if before.holds_vip != now.holds_vip or before.pools != now.pools:
         return True

@@ -1,12 +1,12 @@
 """Settles what the rows of load balancers say with what their amphorae report."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Table
 
 from livia.core.model.status import Operating, Provisioning
 from livia.core.rules.operating_status import Observed, Statuses, deciding, derive
-from livia.health.fleet import Fleet, Report
+from livia.health.fleet import Fleet, Look, Report, differs
 from livia.store import observed, reports
 from livia.store import tables as t
 from livia.store.engine import Database
@@ -28,7 +28,7 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
         }
         trees = observed.load(connection, beside, settled)
     written = _Changed()
-    again: set[str] = set()
+    again: dict[str, Look | None] = {}
     agreed: list[tuple[Report, int]] = []
     for tree in trees:
         own = {each: known[each] for each in tree.amphorae if each in known}
@@ -42,9 +42,12 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
         if report is None:
             continue
         written.note(tree, derive(tree, report.heartbeat))
-        if tree.provisioning_status is not Provisioning.ACTIVE or report.heartbeat.generation != tree.generation:
-            # The rows or the amphora will move on without the report changing: look once more.
-            again |= concerned
+        if tree.provisioning_status is not Provisioning.ACTIVE:
+            # The rows will move on without the report changing: look once more.
+            again |= dict.fromkeys(concerned)
+        elif report.heartbeat.generation != tree.generation:
+            # So may these, or another amphora decide.
+            again |= dict.fromkeys(concerned, Look(report.heartbeat, tree.enabled, tree.generation))
         elif tree.enabled and (tree.partial or _members(tree) >= _MANY):
             agreed.append((report, tree.generation))
     if not written.empty:
@@ -52,6 +55,44 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
     for report, generation in agreed:
         fleet.settle(report.heartbeat.id, report.heartbeat, generation)
     fleet.look_again(again)
+
+
+def look_again(database: Database, fleet: Fleet, looks: Mapping[str, Look | None]) -> None:
+    """Settle those whose rows or reports have moved on since the look; the others are to be looked at again.
+
+    An agent that never tells a generation would have its load balancer read whole in each second otherwise.
+    """
+    with database.read() as connection:
+        beside = observed.amphorae_beside(connection, looks)
+        rows = observed.standing(connection, beside)
+    known = fleet.reports([each for amphorae in beside.values() for each in amphorae])
+    moved: set[str] = set()
+    same: dict[str, Look | None] = {}
+    for key, amphorae in beside.items():
+        own = {each: known[each] for each in amphorae if each in known}
+        report = _deciding(own.values())
+        for each in amphorae.keys() & looks.keys():
+            look = looks[each]
+            if look is not None and _stands(look, rows.get(key), report) and _is_told(own.get(each), amphorae[each]):
+                same[each] = look
+            else:
+                moved.add(each)
+    fleet.look_again(same)
+    if moved:
+        settle(database, fleet, frozenset(moved))
+
+
+def _stands(look: Look, row: tuple[bool, Provisioning, int] | None, report: Report | None) -> bool:
+    """Whether statuses would follow from the same as at the look."""
+    if report is None or row != (look.enabled, Provisioning.ACTIVE, look.generation):
+        return False
+    before, now = look.heartbeat, report.heartbeat
+    return before.generation == now.generation and not differs(before, now)
+
+
+def _is_told(report: Report | None, holds_vip: bool) -> bool:
+    """Whether the amphora's row says what it says of the VIP itself, unless it is for another manager to write."""
+    return report is not None and (report.superseded or report.heartbeat.holds_vip == holds_vip)
 
 
 def _members(tree: Observed) -> int:

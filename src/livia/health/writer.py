@@ -1,7 +1,7 @@
 """Writes what changed, in batches; nothing of it is on the path of a heartbeat (design, section 9)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event
 
@@ -13,13 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from livia.core.clock import Clock
 from livia.health.fleet import Changes, Counts, Fleet
 from livia.health.metrics import Writing
-from livia.health.settling import settle
+from livia.health.settling import look_again, settle
 from livia.store import hosts, reports
 from livia.store.engine import Database
 
 log = structlog.get_logger()
 
-#: seconds between two writes of an amphora's counters at least, and the pause after a failed flush
+#: seconds between two writes of an amphora's counters at least, and between two looks at what could not be settled;
+#: the pause after a failed flush
 FLUSH_SECONDS = 1.0
 #: a burst of changed statuses is written together
 _GATHER_SECONDS = 0.05
@@ -58,7 +59,7 @@ class Writer:
         self._on_outage = on_outage
         self._metrics = metrics
         self._behind = behind
-        self._touch_due = self._count_due = float("-inf")
+        self._touch_due = self._count_due = self._again_due = float("-inf")
         self._hosts: dict[str, tuple[object, float]] = {}
 
     def run(self, stop: Event) -> None:
@@ -70,7 +71,8 @@ class Writer:
 
     def _pause(self) -> float:
         """Seconds until something is due, if nothing happens meanwhile."""
-        return min(FLUSH_SECONDS, max(0.0, min(self._count_due, self._touch_due) - self._clock.monotonic()))
+        due = min(self._count_due, self._touch_due, self._again_due)
+        return min(FLUSH_SECONDS, max(0.0, due - self._clock.monotonic()))
 
     def flush(self, changes: Changes, *, everything: bool = False) -> None:
         """Write a batch of changes, and what else is due; what the database does not take is kept.
@@ -80,18 +82,22 @@ class Writer:
         """
         begin = self._clock.monotonic()
         if everything:
-            self._touch_due = float("-inf")
+            self._touch_due = self._again_due = float("-inf")
         try:
             self._write_hosts(changes)
             self._write_due()
             self._settle(changes)
+            while everything and changes.more:
+                changes = self._fleet.take(0.0)
+                self._settle(changes)
+            self._look_again()
             while everything and self._count():
                 pass
         except SQLAlchemyError as error:
             log.warning("heartbeats not written", error=str(error))
             self._metrics.outages.inc()
             self._fleet.put_back(changes)
-            self._touch_due = self._count_due = begin + FLUSH_SECONDS
+            self._touch_due = self._count_due = self._again_due = begin + FLUSH_SECONDS
             self._on_outage()
         self._metrics.flushes.observe(self._clock.monotonic() - begin)
 
@@ -118,12 +124,30 @@ class Writer:
         self._touch_due = begin + self._touch_seconds
 
     def _settle(self, changes: Changes) -> None:
-        ids = sorted(changes.amphorae)
-        for start in range(0, len(ids), _LOOKED_AT):
+        """Those that changed go first."""
+        for ids in (*_groups(sorted(changes.changed)), *_groups(changes.waiting)):
             begin = self._clock.monotonic()
-            settle(self._database, self._fleet, frozenset(ids[start : start + _LOOKED_AT]))
+            settle(self._database, self._fleet, frozenset(ids))
             self._give_way(begin)
             self._write_due()
+
+    def _look_again(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._again_due:
+            return
+        looks = self._fleet.take_again()
+        try:
+            for ids in _groups(sorted(looks)):
+                begin = self._clock.monotonic()
+                look_again(self._database, self._fleet, {each: looks[each] for each in ids})
+                for each in ids:
+                    del looks[each]
+                self._give_way(begin)
+                self._write_due()
+        except SQLAlchemyError:
+            self._fleet.look_again(looks)
+            raise
+        self._again_due = now + FLUSH_SECONDS
 
     def _count(self) -> bool:
         """Write counters, those first that wait longest; whether there are more."""
@@ -170,3 +194,7 @@ class Writer:
 
         self._database.transaction(write)
         self._hosts |= {host_id: (structs.replace(facts, amphorae=0), now) for host_id, facts in tell.items()}
+
+
+def _groups(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _LOOKED_AT] for start in range(0, len(ids), _LOOKED_AT))

@@ -28,6 +28,17 @@ def amphorae_beside(connection: Connection, amphora_ids: Iterable[str]) -> dict[
     return found
 
 
+def standing(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[bool, Provisioning, int]]:
+    """Of each load balancer whether it is enabled, its provisioning status and its generation: who reads the same as
+    before knows that the rest is the same, too, but for what health managers write."""
+    top = t.load_balancer.c
+    query = select(top.id, top.enabled, top.provisioning_status, top.generation).where(top.id.in_(sorted(ids)))
+    return {
+        key: (enabled, Provisioning(status), generation)
+        for key, enabled, status, generation in connection.execute(query)
+    }
+
+
 def load(
     connection: Connection, amphorae: Mapping[str, Mapping[str, bool]], settled: Mapping[str, int]
 ) -> list[Observed]:
