@@ -29,6 +29,10 @@ class Client:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask no more; returns when the last request was answered."""
         self._stop.set()
         self._thread.join()
 

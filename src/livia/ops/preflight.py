@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 
-from livia.ops import access, drivers
+from livia.ops import access, activation, drivers
 from livia.ops.settings import Settings
 
 #: program to the Debian package that has it
@@ -38,6 +38,8 @@ def problems(settings: Settings) -> list[str]:
 def taken_api_port(settings: Settings) -> list[str]:
     """One sentence when the API cannot listen where it should."""
     api = settings.server
+    if activation.passed():
+        return activation.problems(api.bind_host, api.bind_port)
     return _taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port")
 
 

@@ -14,6 +14,7 @@ from granian.constants import Interfaces
 from granian.server import MPServer
 
 from livia.api.arrival import Wsgi, leaving
+from livia.ops import activation
 
 #: connections that may wait while the API starts: as many as the kernel lets (listen(2), net.core.somaxconn)
 _BACKLOG = 4096
@@ -31,7 +32,12 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections from now on, whether or not anybody serves them yet. Raises OSError."""
+    """A socket that takes connections from now on, whether or not anybody serves them yet. Raises OSError.
+
+    One that this process was given takes them already, and `livia.ops.activation.problems` says whether it is the one.
+    """
+    if activation.passed():
+        return activation.take()
     ipv6 = ":" in host
     # As every server does, `::` is all addresses of both families.
     family = socket.AF_INET6 if ipv6 else socket.AF_INET
