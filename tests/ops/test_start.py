@@ -14,6 +14,7 @@ from livia.ops import preflight
 from livia.ops.settings import EMBEDDED, SettingsError, load
 from livia.ops.state import AlreadyRunningError, State
 from livia.pki.authority import Authority, AuthorityError
+from tests import ports
 
 PORTS = "[api_settings]\nbind_port={}\n[health_manager]\nbind_port=25556\n[haproxy_amphora]\nbind_port=29444\n"
 
@@ -65,6 +66,28 @@ def test_an_open_address_needs_an_auth_strategy(tmp_path: Path) -> None:
     ended = livia("--state-directory", str(tmp_path / "s"), "--config-file", str(config), "up")
     assert ended.returncode == 1
     assert "without authentication" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "url, sentence",
+    [
+        ("postgresql+psycopg://livia:s3cret@127.0.0.1:{}/livia", "The database does not answer: "),
+        ("nowhere://livia:s3cret@127.0.0.1/livia", "[database] connection cannot be used: "),
+        ("mysql+oursql://livia:s3cret@127.0.0.1/livia", "[database] connection cannot be used: "),
+        ("livia:s3cret", "[database] connection cannot be used: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["up", "status"])
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(
+    tmp_path: Path, url: str, sentence: str, command: str
+) -> None:
+    config = tmp_path / "octavia.conf"
+    config.write_text(f"{ports.installation()}[database]\nconnection = {url.format(ports.free_port())}\n")
+    ended = livia("--state-directory", str(tmp_path / "s"), "--config-file", str(config), command)
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert line.startswith(sentence)
+    assert "s3cret" not in line
 
 
 def test_a_locked_state_directory_is_refused(tmp_path: Path) -> None:

@@ -41,10 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # Imported only now: `livia --help` and a mistyped command answer at once.
+    from sqlalchemy.exc import OperationalError
+
     from livia.ops.services import Installation
 
     installation = Installation(State(options.state_directory), settings)
-    status: int = options.run(installation, options)
+    try:
+        status: int = options.run(installation, options)
+    except OperationalError as error:
+        return fail(f"The database does not answer: {' '.join(str(error.orig).split())}")
+    except SettingsError as error:
+        return fail(str(error))
     return status
 
 

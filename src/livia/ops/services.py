@@ -12,6 +12,7 @@ from livia.core.clock import SystemClock
 from livia.core.drivers import AmphoraDriver, ComputeDriver
 from livia.ops import drivers
 from livia.ops.processes import Processes, stopped_by_signal
+from livia.ops.programs import database_of
 from livia.ops.readiness import Readiness
 from livia.ops.settings import Settings
 from livia.ops.state import State
@@ -57,8 +58,9 @@ class Installation:
         )
 
     def database(self) -> Database:
-        """A database of this process's own."""
-        return Database(self.database_url, pool_size=self.settings.database.max_pool_size)
+        """A database of this process's own. Raises SettingsError for a URL that is none."""
+        options = replace(self.settings.database, connection=self.database_url)
+        return database_of(replace(self.settings, database=options))
 
     def agents(self) -> AmphoraDriver:
         """The way to every agent."""
