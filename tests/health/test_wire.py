@@ -4,15 +4,16 @@ import hashlib
 import hmac
 import json
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from livia.core.report import Heartbeat
+from livia.core.report import Heartbeat, PoolReport
 from livia.health.wire import Decoder, Verdict
 
 KEY = "the-heartbeat-key"
 NOW = 1_770_000_000.0
+_STATUSES: tuple[Literal["UP", "DOWN"], ...] = ("UP", "DOWN")
 
 
 def message(**changes: Any) -> dict[str, Any]:
@@ -83,6 +84,27 @@ def test_an_upstream_heartbeat_is_read() -> None:
 )
 def test_bad_datagrams_are_refused(bad: bytes, verdict: Verdict) -> None:
     assert Decoder(KEY).decode(bad, NOW) is verdict
+
+
+def test_what_a_sender_says_of_its_pools_is_what_it_said_last() -> None:
+    decoder = Decoder(KEY)
+
+    def said(seq: int, **changes: Any) -> dict[str, PoolReport] | Verdict:
+        heartbeat = decoder.decode(datagram(seq=seq, **changes), NOW)
+        return heartbeat if isinstance(heartbeat, Verdict) else heartbeat.pools
+
+    up, down = ({"p:l": {"status": status, "members": {"m": status}}} for status in ("UP", "DOWN"))
+    is_up, is_down = ({"p:l": PoolReport(status=each, members={"m": each})} for each in _STATUSES)
+    assert [said(1, pools=up), said(2, pools=up), said(3, pools=down)] == [is_up, is_up, is_down]
+    assert said(4, pools={}) == {}
+    assert said(5, pools=up) == is_up
+    assert said(6, pools={"p:l": {"status": "SIDEWAYS"}}) is Verdict.MALFORMED
+    assert said(7, pools=up) == is_up
+    # What is refused changes nothing, and another sender says its own.
+    assert said(3, pools=down) is Verdict.REPLAYED
+    assert said(8, pools=up) == is_up
+    assert said(1, pools=down, id="a2") == is_down
+    assert said(9, pools=up) == is_up
 
 
 def test_replays_are_refused() -> None:

@@ -356,7 +356,7 @@ def _sum(counts: dict[tuple[str, str], dict[str, int]], key: tuple[str, str], mo
 
 def differs(before: Heartbeat, now: Heartbeat) -> bool:
     """Whether anything but counters and generation changed."""
-    if before.holds_vip != now.holds_vip or before.pools != now.pools:
+    if before.holds_vip != now.holds_vip or (before.pools is not now.pools and before.pools != now.pools):
         return True
     told, tells = before.listeners, now.listeners
     if len(told) != len(tells):

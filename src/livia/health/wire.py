@@ -7,9 +7,10 @@ from enum import StrEnum
 from weakref import WeakValueDictionary
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.structs import force_setattr
 
-from livia.core.report import Heartbeat
+from livia.core.report import Heartbeat, PoolReport
 
 _HEX_DIGEST = 64
 _RAW_DIGEST = 32
@@ -40,14 +41,22 @@ class _Boot(Struct, weakref=True):
     nth: int
 
 
+class _Envelope(Heartbeat, frozen=True, kw_only=True, gc=False):
+    """A heartbeat whose pools are JSON yet: most of it, and nearly always the same as in the one before."""
+
+    pools: Raw = Raw(b"{}")  # type: ignore[assignment]
+
+
 class _Last(Struct, gc=False):
-    """The last message of one sender, and the boots before that."""
+    """The last message of one sender, and the boots before that. `told`: the JSON of its pools, and `pools` these."""
 
     boot: str
     seq: int
     sent: float
     counted: _Boot
     earlier: tuple[str, ...] = ()
+    told: Raw = Raw(b"")
+    pools: dict[str, PoolReport] = {}
 
 
 class _Signature:
@@ -77,7 +86,8 @@ class Decoder:
 
     def __init__(self, key: str) -> None:
         self._signature = _Signature(key.encode())
-        self._json = msgspec.json.Decoder(Heartbeat)
+        self._envelopes = msgspec.json.Decoder(_Envelope)
+        self._pools = msgspec.json.Decoder(dict[str, PoolReport])
         self._last: dict[str, _Last] = {}
         #: those of which any sender is remembered
         self._boots: WeakValueDictionary[str, _Boot] = WeakValueDictionary()
@@ -95,12 +105,22 @@ class Decoder:
                 return Verdict.BLOATED
             if not inflater.eof:
                 return Verdict.MALFORMED
-            heartbeat = self._json.decode(text)
+            heartbeat = self._envelopes.decode(text)
+            told, last = heartbeat.pools, self._last.get(heartbeat.id)
+            known = last is not None and last.told == told
+            pools = last.pools if last is not None and known else self._pools.decode(told)
         except (zlib.error, msgspec.DecodeError):
             return Verdict.MALFORMED
+        force_setattr(heartbeat, "pools", pools)
         # An upstream agent gives neither boot nor time, and its numbers start again with it.
-        refused = self._out_of_order(heartbeat, now) if heartbeat.boot else None
-        return heartbeat if refused is None else refused
+        if heartbeat.boot:
+            refused = self._out_of_order(heartbeat, last, now)
+            if refused is not None:
+                return refused
+            if not known:
+                last = self._last[heartbeat.id]
+                last.told, last.pools = told.copy(), pools
+        return heartbeat
 
     def take_lost(self) -> int:
         """How many heartbeats that were sent to us did not come, since the last call."""
@@ -119,9 +139,8 @@ class Decoder:
                 return payload
         return None
 
-    def _out_of_order(self, heartbeat: Heartbeat, now: float) -> Verdict | None:
+    def _out_of_order(self, heartbeat: Heartbeat, last: _Last | None, now: float) -> Verdict | None:
         sent, boot, seq = heartbeat.sent, heartbeat.boot, heartbeat.seq
-        last = self._last.get(heartbeat.id)
         if last is None:
             if abs(now - sent) > _STRANGER_SKEW:
                 return Verdict.SKEWED

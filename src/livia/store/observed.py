@@ -117,4 +117,4 @@ def _parts(
 
 
 def _rows(connection: Connection, table: Table, ids: Sequence[str], *columns: ColumnElement[Any]) -> Iterable[Any]:
-    return connection.execute(select(*columns).where(table.c.load_balancer_id.in_(ids)))
+    return connection.execute(select(*columns).where(table.c.load_balancer_id.in_(ids))).all()

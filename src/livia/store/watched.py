@@ -53,12 +53,16 @@ def every(connection: Connection) -> list[Watched]:
     """Every amphora that is expected to send heartbeats."""
     return [
         Watched(
-            *row[:5],
-            settled=row.provisioning_status == Provisioning.ACTIVE,
-            stopped=row.status == _STOPPED,
-            paired=row.topology == Topology.ACTIVE_STANDBY,
+            key,
+            owner,
+            heard,
+            generation,
+            digest,
+            settled=provisioning == Provisioning.ACTIVE,
+            stopped=status == _STOPPED,
+            paired=topology == Topology.ACTIVE_STANDBY,
         )
-        for row in connection.execute(_QUERY)
+        for key, owner, heard, generation, digest, provisioning, status, topology in connection.execute(_QUERY).all()
     ]
 
 
