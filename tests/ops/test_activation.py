@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from livia.ops import dbmanage, programs
+from livia.ops.settings import EMBEDDED
 from tests.agent.lab import eventually
 from tests.ops.test_programs import PATIENCE, SCRIPT, configured, told
 from tests.ops.test_serving import Client
@@ -88,3 +89,9 @@ def test_what_is_meant_for_another_process_is_not_taken(conf: Path, monkeypatch:
     monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
     with socket.create_server(("127.0.0.1", port_of(conf))):
         assert "The API cannot listen on 127.0.0.1" in told(programs.api, "--config-file", conf)[2]
+
+
+def test_the_socket_unit_listens_where_livia_up_does() -> None:
+    unit = (Path(__file__).parents[2] / "deploy" / "systemd" / "livia.socket").read_text()
+    server = EMBEDDED.server
+    assert f"\nListenStream={server.bind_host}:{server.bind_port}\n" in unit

@@ -32,7 +32,7 @@ _PR_SET_NAME = 15
 _GRACE = 15.0
 _PAUSE_MOST = 10.0
 #: seconds that a start may take before somebody answers in place of the service
-_START = 5.0
+_START = 10.0
 #: a service that lived this long, in seconds, is not in a crash loop
 _STEADY = 30.0
 
