@@ -146,10 +146,8 @@ def test_answers_under_way_arrive_when_their_member_is_taken_away(
             running.apply(single((udp_pool(*turns[generation % 2]),), (udp_listener(),)), generation)
             heard = len(answers)
             eventually(lambda: len(answers) >= heard + 12)  # noqa: B023
-    found = count(answers)
-    # On a busy machine one of 400 was lost (docs/datagrams.md); without care for what is under way it is each tenth.
-    assert found.pop(None, 0) <= 1, found
-    assert found.keys() == {"one", "two"}
+    # Without care for what is under way each tenth is lost.
+    assert count(answers).keys() == {"one", "two"}
 
 
 def test_a_client_that_is_never_answered_moves_on_as_well(running: Lab) -> None:
