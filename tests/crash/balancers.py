@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tests.crash import switching
 from tests.crash.choices import Choices
 from tests.crash.client import Connection
 from tests.crash.members import PORTS
@@ -62,17 +63,27 @@ class Balancers:
         members = [choices.member(port) for port in self._rng.sample(PORTS, 2)]
         pool = {"name": choices.name("pool"), "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": members}
         port = choices.ports[0]
-        return [{"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port, "default_pool": pool}]
+        listener = {"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port}
+        if self._rng.random() < 0.4:
+            listener |= {"protocol": "TERMINATED_HTTPS", **choices.certificates()}
+        return [{**listener, "default_pool": pool, "l7policies": switching.nested(choices)}]
 
     def _adopt(self, balancer: Balancer, wanted: dict[str, Any], created: dict[str, Any]) -> None:
         """What a single call made: the answer has the ids, in the form of the request."""
         pool = wanted["default_pool"]
         pool_id = (created.get("default_pool") or {}).get("id") or created["default_pool_id"]
-        values = {name: wanted[name] for name in ("name", "protocol", "protocol_port")}
+        values = {name: value for name, value in wanted.items() if name not in ("default_pool", "l7policies")}
         self._requests.add(balancer, "listener", created["id"], {**values, "default_pool_id": pool_id})
         values = {name: pool[name] for name in ("name", "protocol", "lb_algorithm")}
         self._requests.add(balancer, "pool", pool_id, values)
         self._requests.add_members(balancer, pool_id, pool["members"])
+        ids = {policy["name"]: policy for policy in created["l7policies"]}
+        for policy in wanted["l7policies"]:
+            made = ids[policy["name"]]
+            values = {name: value for name, value in policy.items() if name != "rules"}
+            self._requests.add(balancer, "l7policy", made["id"], values, created["id"])
+            for rule, shown in zip(policy["rules"], made["rules"], strict=True):
+                self._requests.add(balancer, "rule", shown["id"], rule, made["id"])
 
     def update(self, balancer: Balancer) -> None:
         """Rename it, or switch it."""

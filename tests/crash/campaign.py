@@ -69,9 +69,10 @@ class Campaign:
         """For people: what was done."""
         answers = ", ".join(f"{count} {what}" for what, count in sorted(self.diary.answers.items()))
         faults = ", ".join(f"{count} {what}" for what, count in sorted(self.diary.faults.items()))
+        compared = ", ".join(f"{count} {what}" for what, count in sorted(self._inspector.traffic.compared.items()))
         settled = [round_.settled for round_ in self.rounds] or [0.0]
         return (
-            f"{len(self.rounds)} rounds; answers: {answers}; faults: {faults}; "
+            f"{len(self.rounds)} rounds; answers: {answers}; faults: {faults}; compared: {compared}; "
             f"settled after {sum(settled) / len(settled):.1f} s in the mean, {max(settled):.1f} s at most"
         )
 
@@ -140,7 +141,7 @@ class Campaign:
                 number,
                 self._flavors,
                 subnet_id,
-                self._machine.certificates.references,
+                self._machine.certificates,
                 random.Random(self._rng.random()),
             )
             for number, project in _CLIENTS.items()

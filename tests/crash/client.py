@@ -71,7 +71,7 @@ class Connection:
     def __init__(self, port: int, project: str | None, name: str, diary: Diary) -> None:
         self._port = port
         self._name = name
-        self._diary = diary
+        self.diary = diary
         self._headers = (
             _ADMIN
             if project is None
@@ -98,8 +98,8 @@ class Connection:
         if method != "GET":
             said = "" if answer.done else f" {answer.body.get('faultstring', answer.body)}"
             what = f"{self._name} {method} {path} {json.dumps(body) if body else ''}"
-            self._diary.note(f"{what[:300]} -> {answer.status}{said[:200]} ({time.monotonic() - begun:.2f} s)")
-            self._diary.answers[f"{method} {answer.status}"] += 1
+            self.diary.note(f"{what[:300]} -> {answer.status}{said[:200]} ({time.monotonic() - begun:.2f} s)")
+            self.diary.answers[f"{method} {answer.status}"] += 1
         return answer
 
     def surely(self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = 180.0) -> Answer:

@@ -36,13 +36,13 @@ class Inspector:
         self._machine = machine
         self._world = world
         self._api = api
-        self._traffic = Traffic(world, machine.certificates, ports)
+        self.traffic = Traffic(world, machine.certificates, ports)
         self._database: Database = machine.installation.database()
         self._networks = LocalNetworks(self._database, machine.installation.clock)
 
     def problems(self) -> list[str]:
         """Everything that is not as it must be."""
-        return list(self._unsettled()) or [*self._untold(), *self._orphans(), *self._traffic.problems()]
+        return list(self._unsettled()) or [*self._untold(), *self._orphans(), *self.traffic.problems()]
 
     def close(self) -> None:
         self._database.close()

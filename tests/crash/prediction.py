@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.crash.members import DEAD_PORT
 from tests.crash.model import Balancer, Thing
@@ -49,9 +50,11 @@ _REQUESTS = [
 
 class Expected(Struct, frozen=True, kw_only=True):
     """What a client may see: these members (each of them, if `all_of`), or these statuses. `by`: what decides, for
-    people; `pool_id`: whose members they are; `same`: every client from one address is answered alike."""
+    people; `wanting`: policies that apply; `pool_id`: whose members they are; `same`: every client from one address is
+    answered alike."""
 
     by: str
+    wanting: int = 0
     pool_id: str | None = None
     members: frozenset[str] = frozenset()
     all_of: bool = True
@@ -79,9 +82,10 @@ def requests(balancer: Balancer, listener: Thing) -> list[Request]:
 def expected(balancer: Balancer, listener: Thing, request: Request) -> Expected:
     """What is answered to a request."""
     if listener.values["protocol"] in HTTP:
-        for policy in sorted(balancer.policies(listener.id), key=lambda policy: _RANK[policy.values["action"]]):
-            if _applies(balancer, policy, request):
-                return _switched(balancer, listener, policy, request)
+        order = sorted(balancer.policies(listener.id), key=lambda policy: _RANK[policy.values["action"]])
+        applying = [policy for policy in order if _applies(balancer, policy, request)]
+        if applying:
+            return replace(_switched(balancer, listener, applying[0], request), wanting=len(applying))
     return _from_pool(balancer, listener, listener.values.get("default_pool_id"), "its default pool")
 
 

@@ -3,6 +3,9 @@
 The policies of a listener compete: their rules look at the few things in which the requests of `prediction` differ.
 """
 
+from typing import Any
+
+from tests.crash.choices import Choices
 from tests.crash.kinds import Kind, Values
 from tests.crash.model import LAST, Balancer, Thing
 from tests.crash.prediction import COOKIE, HEADER, HTTP
@@ -31,22 +34,42 @@ _RULES: tuple[tuple[str, str, str | None, str], ...] = (
 )
 
 
+def answered(choices: Choices) -> Values:
+    """A policy that needs no pool."""
+    url = f"http://www.example.net/{choices.name('url')}"
+    code = {"redirect_http_code": choices.rng.choice(_CODES)}
+    targets: list[Values] = [
+        {"action": "REJECT"},
+        {"action": "REDIRECT_TO_URL", "redirect_url": url, **code},
+        {"action": "REDIRECT_PREFIX", "redirect_prefix": url, **code},
+    ]
+    return choices.rng.choice(targets)
+
+
+def condition(choices: Choices) -> Values:
+    """What a rule looks at."""
+    return dict(zip(("type", "compare_type", "key", "value"), choices.rng.choice(_RULES), strict=True))
+
+
 class Policies(Kind):
     """At most four of a listener that reads requests."""
 
     name = "l7policy"
-    weights = (7, 5, 2)
+    weights = (9, 6, 2)
 
     def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
-        listener = self._choices.one(balancer, "listener")
-        if listener is None or listener.values["protocol"] not in HTTP:
+        room = [
+            listener.id
+            for listener in self._choices.own(balancer, "listener")
+            if listener.values["protocol"] in HTTP and len(balancer.policies(listener.id)) < _MOST_POLICIES
+        ]
+        if not room:
             return None
-        if len(balancer.policies(listener.id)) >= _MOST_POLICIES:
-            return None
+        listener_id = self._rng.choice(room)
         values = {"name": self._choices.name("p"), **self._target(balancer)}
         if self._rng.random() < 0.5:
-            values["position"] = self._position(balancer, listener.id)
-        return values, listener.id
+            values["position"] = self._position(balancer, listener_id)
+        return values, listener_id
 
     def _position(self, balancer: Balancer, listener_id: str) -> int:
         """The first, the last, or one between where no policy is left that may still count."""
@@ -55,48 +78,53 @@ class Policies(Kind):
         return self._rng.randint(1, len(balancer.policies(listener_id)) + 1)
 
     def _target(self, balancer: Balancer) -> Values:
-        url = f"http://www.example.net/{self._choices.name('url')}"
-        code = {"redirect_http_code": self._rng.choice(_CODES)}
-        targets: list[Values] = [
-            {"action": "REJECT"},
-            {"action": "REDIRECT_TO_URL", "redirect_url": url, **code},
-            {"action": "REDIRECT_PREFIX", "redirect_prefix": url, **code},
-        ]
         pool = self._choices.pool_for(balancer, "HTTP")
-        if pool is not None:
-            targets += [{"action": "REDIRECT_TO_POOL", "redirect_pool_id": pool}] * 2
-        return self._rng.choice(targets)
+        if pool is None or self._rng.random() < 0.6:
+            return answered(self._choices)
+        return {"action": "REDIRECT_TO_POOL", "redirect_pool_id": pool}
 
     def other(self, balancer: Balancer, thing: Thing) -> Values:
         assert thing.parent is not None
         moved = {"position": self._position(balancer, thing.parent)}
-        return self._rng.choice(
-            [self._target(balancer), {"admin_state_up": self._rng.random() < 0.7}, moved, moved],
-        )
+        return self._rng.choice([self._target(balancer), {"admin_state_up": self._rng.random() < 0.7}, moved, moved])
 
 
 class Rules(Kind):
-    """At most three of a policy."""
+    """At most three of a policy, which is of use with the first."""
 
     name = "rule"
-    weights = (10, 4, 2)
+    weights = (9, 4, 2)
 
     def new(self, balancer: Balancer) -> tuple[Values, str | None] | None:
-        policy = self._choices.one(balancer, "l7policy")
-        if policy is None or len(balancer.of(self.name, parent=policy.id)) >= _MOST_RULES:
+        policies = self._choices.own(balancer, "l7policy")
+        counts = {policy.id: len(balancer.of(self.name, parent=policy.id)) for policy in policies}
+        wanted = [key for key, count in counts.items() if count == 0]
+        if not wanted and self._rng.random() < 0.3:
+            wanted = [key for key, count in counts.items() if count < _MOST_RULES]
+        if not wanted:
             return None
-        return {**self._condition(), "invert": self._rng.random() < 0.3}, policy.id
-
-    def _condition(self) -> Values:
-        return dict(zip(("type", "compare_type", "key", "value"), self._rng.choice(_RULES), strict=True))
+        return {**condition(self._choices), "invert": self._rng.random() < 0.2}, self._rng.choice(wanted)
 
     def other(self, _balancer: Balancer, _thing: Thing) -> Values:
         changes: list[Values] = [
             {"admin_state_up": self._rng.random() < 0.7},
-            {"invert": self._rng.random() < 0.5},
-            self._condition(),
+            {"invert": self._rng.random() < 0.3},
+            condition(self._choices),
         ]
         return self._rng.choice(changes)
+
+
+def nested(choices: Choices) -> list[dict[str, Any]]:
+    """Policies with their rules, for a listener within the one call that makes everything."""
+    return [
+        {
+            "name": choices.name("p"),
+            **answered(choices),
+            "position": choices.rng.randint(1, number + 1),
+            "rules": [condition(choices) for _ in range(choices.rng.choice((1, 1, 2)))],
+        }
+        for number in range(choices.rng.randint(0, _MOST_POLICIES))
+    ]
 
 
 ALL: tuple[type[Kind], ...] = (Policies, Rules)

@@ -1,6 +1,7 @@
 """Whether load balancers serve exactly what their configuration says: compared with the model by real requests."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from tests.crash.asking import CLAIMED, SESSION, Seen, ask, certificate, connects, datagram, metrics
@@ -37,6 +38,8 @@ class Traffic:
         self._world = world
         self._certificates = certificates
         self._ports = ports
+        #: what was compared, and how often
+        self.compared: Counter[str] = Counter()
         #: (listener, pool) to cookies, each with the id of the member that it was given by
         self._sessions: dict[tuple[str, str], dict[str, str]] = {}
         #: pools whose clients stay where they are, to who answered first in this look
@@ -63,6 +66,7 @@ class Traffic:
 
     def _listener(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
         if listener.values["protocol"] == "PROMETHEUS":
+            self.compared["scrapes"] += 1
             yield from _metrics(balancer, listener)
             return
         if listener.values["protocol"] == "TERMINATED_HTTPS":
@@ -83,6 +87,8 @@ class Traffic:
     ) -> Iterator[str]:
         """Ask until everything wanted was seen; tell what was seen and not wanted, or not seen."""
         seen: list[Seen] = []
+        self.compared["requests"] += 1
+        self.compared["requests that several policies want"] += want.wanting > 1
         for _ in range(1 if brief else _ASKS):
             answer = ask(balancer.vip, listener, request)
             seen.append(answer)
@@ -130,6 +136,7 @@ class Traffic:
         for session in list(kept)[:-_KEPT]:
             del kept[session]
         for session, member_id in list(kept.items()):
+            self.compared["cookies"] += 1
             answer = ask(balancer.vip, listener, request, session)
             if member_id not in members:
                 # Whoever takes clients may have this one now.
@@ -153,6 +160,7 @@ class Traffic:
         default = listener.values["default_tls_container_ref"]
         others = {self._certificates.names[default]} if default is not None else set(there)
         for name in (None, "unknown.tls.example", *NAMES):
+            self.compared["certificates"] += 1
             wanted = {name} if name in there else others
             shown = certificate(balancer.vip, listener.values["protocol_port"], name)
             whose = None if shown is None else self._certificates.whose(shown)

@@ -1,13 +1,14 @@
 """Clients that write at random: each its own part of load balancers that it shares with others of its tenant."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Event, Thread
 from typing import TypeAlias
 
 from tests.crash import kinds, refusals, switching
 from tests.crash.balancers import Balancers
+from tests.crash.certificates import Certificates
 from tests.crash.choices import Choices
 from tests.crash.client import Connection, UndecidedError, pause
 from tests.crash.kinds import Kind
@@ -22,7 +23,7 @@ _Deed: TypeAlias = tuple[int, Callable[[Balancer], None]]
 
 class Writer:
     """One client. `number` tells its ports from those of others; `flavors`: ids to choose from;
-    `references`: to certificates."""
+    `certificates`: what TLS listeners may show."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Writer:
         number: int,
         flavors: list[str],
         subnet_id: str,
-        references: Sequence[str],
+        certificates: Certificates,
         rng: random.Random,
     ) -> None:
         self.name = f"writer-{number}"
@@ -43,10 +44,11 @@ class Writer:
         self._project = project
         self._number = number
         self._rng = rng
+        self._certificates = certificates
         self._stop = Event()
         #: what went wrong, if something did
         self.error: Exception | None = None
-        self._choices = choices = Choices(rng, self.name, number, references)
+        self._choices = choices = Choices(rng, self.name, number, certificates.references)
         self._requests = requests = Requests(world, api, self.name, rng)
         self._kinds = [make(choices) for make in (*kinds.ALL, *switching.ALL)]
         self._balancers = Balancers(
@@ -105,6 +107,7 @@ class Writer:
             deeds = (self._create, self._update, self._delete)
             yield from ((weight, partial(deed, kind)) for weight, deed in zip(kind.weights, deeds, strict=True))
         yield 4, self._put_members
+        yield 2, self._renew
         yield 4, partial(refusals.ask, self._api, self._choices)
 
     def _create(self, kind: Kind, balancer: Balancer) -> None:
@@ -128,3 +131,8 @@ class Writer:
         if pool is not None:
             wanted = [self._choices.member(port) for port in self._rng.sample(PORTS, self._rng.randint(1, 4))]
             self._requests.put_members(balancer, pool, wanted, additive=self._rng.random() < 0.3)
+
+    def _renew(self, _balancer: Balancer) -> None:
+        reference = self._rng.choice(self._certificates.references)
+        ended = self._certificates.renew(reference)
+        self._api.diary.note(f"{self.name} replaces {self._certificates.names[reference]} {reference}: {ended}")
