@@ -1,5 +1,6 @@
 """Key material kept with the load balancer that names it: bound, refreshed, and dropped (design, section 8)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from livia.core.drivers import SealBroken
 from livia.core.model.secret import Material, Named, Use
 from livia.core.rules.capabilities import NO_LIMITS
 from livia.drivers.secrets.local import LocalVault
-from livia.services.context import new_uuid
+from livia.services import renewal
+from livia.services.context import Context, new_uuid
 from livia.store import bindings, confirmation
 from livia.store import tables as t
 from livia.store.engine import Database
@@ -22,11 +24,24 @@ WEB_PEM = (WEB.pem + INTERMEDIATE.pem + WEB.key_pem()).decode()
 OTHER_PEM = (OTHER.pem + OTHER.key_pem()).decode()
 
 
+class Vault(LocalVault):
+    """One in which something may happen right after a secret was read."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def read(self, reference: str, project_id: str | None) -> Material:
+        found = super().read(reference, project_id)
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
+        return found
+
+
 class Bound:
     """The application with a vault, and what it keeps of it for one load balancer."""
 
     def __init__(self, database: Database) -> None:
-        self.vault = LocalVault(database, b"k" * 32, SystemClock())
+        self.vault = Vault(database, b"k" * 32, SystemClock())
         self.harness = Harness(database, secrets=self.vault, limits=NO_LIMITS)
         self.web = self.keep(Material(content=WEB.pem, private_key=WEB.key_pem(), intermediates=INTERMEDIATE.pem))
         self.other = self.keep(Material(content=OTHER.pkcs12()))
@@ -48,6 +63,15 @@ class Bound:
     def put(self, path: str, **values: object) -> None:
         item = "listener" if path.startswith("/listeners") else "pool"
         self.harness.accepted(self.harness.client.put(path, {item: values}), 200)
+
+    def replace(self, reference: str, material: Material) -> None:
+        """What `livia secret replace` does."""
+
+        def act() -> None:
+            self.vault.replace(reference, material)
+            renewal.renew(self.harness.deps, Context(is_admin=True), reference)
+
+        self.harness.database.together(act)
 
     def confirm(self) -> None:
         """Every amphora runs the newest generation."""
@@ -211,3 +235,17 @@ def test_another_load_balancers_material_opens_nowhere_else(bound: Bound) -> Non
     assert seal.open(sealed, bindings.place(here, named)).decode() == WEB_PEM
     with pytest.raises(SealBroken):
         seal.open(sealed, bindings.place(bound.key, named))
+
+
+def test_who_names_a_secret_while_it_is_replaced_gets_the_new_one(anywhere: Harness) -> None:
+    bound = Bound(anywhere.database)
+    bound.begin()
+    old, new = (Material(content=holder.pem, private_key=holder.key_pem()) for holder in (ROOT, OTHER))
+    reference = bound.keep(old)
+    values = {"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": reference}
+    body = {"listener": {"loadbalancer_id": bound.key, **values}}
+    bound.vault.meanwhile = lambda: bound.replace(reference, new)
+    refused = bound.harness.client.post("/listeners", body)
+    assert (refused.status, bound.pems()) == (409, {})
+    bound.harness.accepted(bound.harness.client.post("/listeners", body))
+    assert bound.pems() == {("certificate", reference): OTHER_PEM}

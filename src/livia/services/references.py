@@ -17,7 +17,8 @@ from livia.core.rules.certificates import Fault, Unusable
 from livia.core.rules.references import Reading, Readings, Uses
 from livia.core.rules.verdict import Verdict
 from livia.services.change import Change
-from livia.services.context import Deps
+from livia.services.context import Deps, refuse
+from livia.store import secrets
 
 log = structlog.get_logger()
 
@@ -41,11 +42,22 @@ def verdict(change: Change, uses: Uses, values: Mapping[str, Any], readings: Rea
 
 
 def bind(change: Change, uses: Uses, values: Mapping[str, Any], readings: Readings) -> None:
-    """Keep what `values` name, which was accepted, with the load balancer."""
+    """Keep what `values` name, which was accepted, with the load balancer. Raises `Refused`."""
     for each in rules.named(uses, values):
         reading = readings[each]
         assert not isinstance(reading, Unusable)  # noqa: S101 - it was accepted
+        secret_id = rules.vault_id(each.reference)
+        if secret_id is not None:
+            _require_newest(change, each, secret_id, reading)
         change.bind(each, rules.pem(reading))
+
+
+def _require_newest(change: Change, named: Named, secret_id: str, reading: Reading) -> None:
+    """Whoever replaces a secret of the vault gives it to all that name it then: one that names it from now on, and
+    read what was there before, would keep that."""
+    secrets.hold(change.connection, secret_id)
+    if _read(named, _fetch(change.deps, change.state.project_id, named.reference)) != reading:
+        raise refuse(state.immutable("load_balancer", change.state.id))
 
 
 def _fetch(deps: Deps, project_id: str | None, reference: str) -> Material | Unusable:

@@ -36,6 +36,11 @@ def every(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(select(secret).order_by(secret.c.created_at, secret.c.id)).mappings().all()
 
 
+def hold(connection: Connection, secret_id: str) -> None:
+    """Have nobody else replace a secret before the end of the transaction."""
+    connection.execute(select(secret.c.id).where(secret.c.id == secret_id).with_for_update())
+
+
 def replace(connection: Connection, secret_id: str, sealed: bytes) -> None:
     """Other material in a secret's row."""
     connection.execute(update(secret).where(secret.c.id == secret_id).values(sealed=sealed))
