@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.crash import switching
+from tests.crash import kinds, switching
 from tests.crash.choices import Choices
 from tests.crash.client import Connection
 from tests.crash.members import PORTS
@@ -61,7 +61,8 @@ class Balancers:
     def _tree(self) -> list[dict[str, Any]]:
         choices = self._choices
         members = [choices.member(port) for port in self._rng.sample(PORTS, 2)]
-        pool = {"name": choices.name("pool"), "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": members}
+        pool: dict[str, Any] = {"name": choices.name("pool"), "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+        pool |= {"members": members, "session_persistence": kinds.persistence(choices, "HTTP")}
         port = choices.ports[0]
         listener = {"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port}
         if self._rng.random() < 0.4:
@@ -74,7 +75,7 @@ class Balancers:
         pool_id = (created.get("default_pool") or {}).get("id") or created["default_pool_id"]
         values = {name: value for name, value in wanted.items() if name not in ("default_pool", "l7policies")}
         self._requests.add(balancer, "listener", created["id"], {**values, "default_pool_id": pool_id})
-        values = {name: pool[name] for name in ("name", "protocol", "lb_algorithm")}
+        values = {name: value for name, value in pool.items() if name != "members"}
         self._requests.add(balancer, "pool", pool_id, values)
         self._requests.add_members(balancer, pool_id, pool["members"])
         ids = {policy["name"]: policy for policy in created["l7policies"]}

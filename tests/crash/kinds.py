@@ -82,6 +82,14 @@ class Listeners(Kind):
         return {name: self._rng.choice(("true", "True", "false")) for name in chosen}
 
 
+def persistence(choices: Choices, protocol: str) -> Values | None:
+    """Session persistence of a pool of `protocol`, or none."""
+    if choices.rng.random() < 0.4:
+        return None
+    rest = dict.fromkeys(("cookie_name", "persistence_timeout", "persistence_granularity"))
+    return {"type": choices.rng.choice(_PERSISTENCE[protocol]), **rest}
+
+
 class Pools(Kind):
     """At most three of each client."""
 
@@ -93,20 +101,14 @@ class Pools(Kind):
             return None
         protocol = self._rng.choice(_POOLS)
         values = {"name": self._choices.name("pool"), "protocol": protocol, "lb_algorithm": "ROUND_ROBIN"}
-        return {**values, "session_persistence": self._persistence(protocol)}, None
-
-    def _persistence(self, protocol: str) -> Values | None:
-        if self._rng.random() < 0.6:
-            return None
-        rest = dict.fromkeys(("cookie_name", "persistence_timeout", "persistence_granularity"))
-        return {"type": self._rng.choice(_PERSISTENCE[protocol]), **rest}
+        return {**values, "session_persistence": persistence(self._choices, protocol)}, None
 
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
         algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "ROUND_ROBIN")
         changes: list[Values] = [
             {"name": self._choices.name("pool")},
             {"lb_algorithm": self._rng.choice(algorithms)},
-            {"session_persistence": self._persistence(thing.values["protocol"])},
+            {"session_persistence": persistence(self._choices, thing.values["protocol"])},
             {"admin_state_up": self._rng.random() < 0.7},
         ]
         return self._rng.choice(changes)
