@@ -40,10 +40,10 @@ class Balancers:
         self._subnet_id = subnet_id
 
     def create(self) -> None:
-        """Make one, empty or with a listener, a pool and members in a single call."""
+        """Make one, empty or with listeners and all that they have in a single call."""
         values: dict[str, Any] = {"name": self._choices.name("lb"), "admin_state_up": True}
         body = {**values, "vip_subnet_id": self._subnet_id, "flavor_id": self._rng.choice(self._flavors)}
-        tree = self._tree() if self._rng.random() < 0.5 else []
+        tree = [self._listener(port) for port in self._choices.ports[: self._rng.choice((0, 1, 2, 2, 3))]]
         if tree:
             body["listeners"] = tree
         answer = self._api.surely("POST", "/loadbalancers", {"loadbalancer": body})
@@ -58,16 +58,16 @@ class Balancers:
         with self._world.lock:
             self._world.balancers[balancer.id] = balancer
 
-    def _tree(self) -> list[dict[str, Any]]:
+    def _listener(self, port: int) -> dict[str, Any]:
+        """A listener with all that it has, for a single call."""
         choices = self._choices
-        members = [choices.member(port) for port in self._rng.sample(PORTS, 2)]
         pool: dict[str, Any] = {"name": choices.name("pool"), "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+        members = [choices.member(port) for port in self._rng.sample(PORTS, self._rng.randint(2, 3))]
         pool |= {"members": members, "session_persistence": kinds.persistence(choices, "HTTP")}
-        port = choices.ports[0]
         listener = {"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port}
         if self._rng.random() < 0.4:
             listener |= {"protocol": "TERMINATED_HTTPS", **choices.certificates()}
-        return [{**listener, "default_pool": pool, "l7policies": switching.nested(choices)}]
+        return {**listener, "default_pool": pool, "l7policies": switching.nested(choices)}
 
     def _adopt(self, balancer: Balancer, wanted: dict[str, Any], created: dict[str, Any]) -> None:
         """What a single call made: the answer has the ids, in the form of the request."""
