@@ -20,6 +20,8 @@ from tests.crash.writer import Writer
 _CLIENTS = {1: "tenant-a", 2: "tenant-a", 3: "tenant-b"}
 #: seconds within which everything must be as promised
 LIMIT = 30.0
+#: seconds to settle from which on it is told what took so long
+_LONG = 10.0
 #: and further seconds for what shows ERROR with a reason: the longest back-off
 _BACK_OFF = 35.0
 #: seconds that clients may need for their last answers
@@ -96,14 +98,18 @@ class Campaign:
             writer.join(_LAST_ANSWERS)
             if writer.error is not None:
                 raise self._broken([f"{writer.name}: {writer.error!r}"]) from writer.error
-        self._settle(stopped)
+        last = self._settle(stopped)
         now = time.monotonic()
         self.rounds.append(Round(seconds=now - begun, settled=now - stopped, balancers=len(self.world.balancers)))
-        self._told(f"round {len(self.rounds)}: {now - begun:.0f} s, settled {now - stopped:.1f} s after the last fault")
+        self._told(
+            f"round {len(self.rounds)}: {now - begun:.0f} s, settled {now - stopped:.1f} s after the last fault"
+            + (f"; came right last: {last[:300]}" if now - stopped > _LONG else "")
+        )
 
-    def _settle(self, stopped: float) -> None:
-        """Wait until nothing is wrong. Raises Broken."""
+    def _settle(self, stopped: float) -> str:
+        """Wait until nothing is wrong. What was wrong last. Raises Broken."""
         told: set[str] = set()
+        last = ""
         while problems := self._inspector.problems():
             late = time.monotonic() - stopped
             in_error = self._inspector.in_error()
@@ -113,8 +119,10 @@ class Campaign:
                 self._told(f"{key} is in ERROR {late:.1f} s after the last fault: {in_error[key] or 'no reason'}")
             if late > LIMIT and not excused:
                 raise self._broken([*problems, *(f"{key} is in ERROR: {why}" for key, why in in_error.items())])
+            last = problems[0]
             time.sleep(0.25)
         self.world.settled()
+        return last
 
     def _remove_everything(self) -> None:
         """In the end nothing may be left of what was made."""
