@@ -29,6 +29,8 @@ _TOUCH_SECONDS = 5.0
 #: and at most this share of the timeout: who reads that somebody was heard must not read it when it is too late
 _TOUCH_SHARE = 0.2
 #: writing counters, which nobody waits for, takes at most this share of the time: receiving goes first
+_COUNT_SHARE = 0.15
+#: and whatever else is written takes this one while heartbeats wait
 _SHARE = 0.2
 #: amphorae whose load balancers are read at once
 _LOOKED_AT = 200
@@ -155,7 +157,7 @@ class Writer:
         counts = self._fleet.take_counts()
         self._write_counts(counts)
         pause = 0.0 if counts.more else FLUSH_SECONDS
-        self._count_due = begin + max(pause, (self._clock.monotonic() - begin) / _SHARE)
+        self._count_due = begin + max(pause, (self._clock.monotonic() - begin) / _COUNT_SHARE)
         return counts.more
 
     def _write_counts(self, counts: Counts) -> None:

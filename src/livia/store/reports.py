@@ -10,7 +10,9 @@ from msgspec import json
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     Executable,
+    Insert,
     Table,
     bindparam,
     func,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from livia.core.model.status import AmphoraStatus, Operating
 from livia.store.tables import amphora, amphora_health, listener, listener_statistics
@@ -84,7 +87,7 @@ def raise_counters(connection: Connection, counts: Mapping[tuple[str, str], Mapp
     _count(connection, _raising(connection.dialect.name), counts)
 
 
-def _count(connection: Connection, statement: Executable, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+def _count(connection: Connection, statement: Insert, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
     amphorae = {
         key: (owner, status) for key, owner, status in _found(connection, _amphorae, (key[1] for key in counts))
     }
@@ -96,7 +99,23 @@ def _count(connection: Connection, statement: Executable, counts: Mapping[tuple[
         if key[1] in amphorae and listeners.get(key[0]) == amphorae[key[1]][0]
     ]
     if rows:
-        connection.execute(statement, rows)
+        _send(connection, statement, rows)
+
+
+def _send(connection: Connection, statement: Insert, rows: list[dict[str, Any]]) -> None:
+    """One statement with many rows of whole numbers and texts, which drivers take as they are: SQLAlchemy would look at
+    each value of each."""
+    compiled = _compiled(statement, connection.dialect)
+    order = compiled.positiontup
+    values = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+    connection.exec_driver_sql(str(compiled), values)
+
+
+@cache
+def _compiled(statement: Insert, dialect: Dialect) -> SQLCompiler:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101 - it is no DDL
+    return compiled
 
 
 def _found(connection: Connection, query: Callable[[str], Executable], ids: Iterable[str]) -> Sequence[Any]:
@@ -134,19 +153,19 @@ def _row(key: tuple[str, str], count: Mapping[str, int], load_balancer_id: str, 
 
 
 @cache
-def _adding(dialect: str) -> Executable:
+def _adding(dialect: str) -> Insert:
     row = listener_statistics.c
     return _upsert(dialect, {name: row[name] + _new(dialect, name) for name in COUNTED})
 
 
 @cache
-def _raising(dialect: str) -> Executable:
+def _raising(dialect: str) -> Insert:
     row = listener_statistics.c
     greater = func.max if dialect == "sqlite" else func.greatest
     return _upsert(dialect, {name: greater(row[name], _new(dialect, name)) for name in COUNTED})
 
 
-def _upsert(dialect: str, change: Mapping[str, Any]) -> Executable:
+def _upsert(dialect: str, change: Mapping[str, Any]) -> Insert:
     columns = ("listener_id", "amphora_id", "load_balancer_id", "active_connections", *COUNTED)
     row: dict[str, Any] = {name: bindparam(name) for name in columns}
     now = {"active_connections": _new(dialect, "active_connections")}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 
-def upsert(dialect: str, table: Table, row: Mapping[str, Any], change: Mapping[str, Any]) -> Executable:
+def upsert(dialect: str, table: Table, row: Mapping[str, Any], change: Mapping[str, Any]) -> Insert:
     """Insert `row`; where one of its primary key is there, write the columns of `change` instead, and lock it."""
     if dialect in ("mysql", "mariadb"):
         return mysql.insert(table).values(row).on_duplicate_key_update(change)
