@@ -173,6 +173,16 @@ def test_source_persistence_outlives_flows_and_ends_by_its_timeout(site: Site) -
     eventually(lambda: "expires" not in site.nft("list map inet livia sticky4-udp-1"), 30)
 
 
+@pytest.mark.parametrize("granularity", [None, "255.255.255.248"])
+def test_who_loses_its_member_stays_at_another(site: Site, granularity: str | None) -> None:
+    sticky = PersistenceSpec(type=PersistenceType.SOURCE_IP, granularity=granularity)
+    spec = balanced(udp(1), udp(2), udp(3), persistence=sticky)
+    site.apply(spec)
+    lost = {"one": 1, "two": 2, "three": 3}[str(ask(site.client))]
+    site.apply(_members(spec, *(udp(each) for each in (1, 2, 3) if each != lost)))
+    assert len({ask(site.client) for _ in range(5)}) == 1
+
+
 def test_granularity_counts_a_network_as_one_client(site: Site) -> None:
     wide = PersistenceSpec(type=PersistenceType.SOURCE_IP, granularity="255.255.255.248")
     site.apply(balanced(udp(1), udp(2), udp(3), persistence=wide))

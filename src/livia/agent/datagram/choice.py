@@ -135,8 +135,11 @@ def rules(
     algorithm = service.pool.algorithm if service.pool is not None else Algorithm.ROUND_ROBIN
     lines: list[str] = []
     if persistence is not None:
-        client = _client(family, persistence)
-        lines += [f"meta mark set {client} map @{service.name('sticky')}", elsewhere]
+        client, remembered = _client(family, persistence), service.name("sticky")
+        # `update` leaves an element that is there the mark that it has: whose member is gone, or takes nobody, would be
+        # sent to another with every flow.
+        forgotten = f"meta mark != 0 meta mark != {marks} delete @{remembered} {{ {client} : meta mark }}"
+        lines += [f"meta mark set {client} map @{remembered}", f"{forgotten} meta mark set 0"]
     key = _hash_key(service, algorithm, paired=paired)
     if key is not None:
         lines += [_hashed(key, steady, _SEED)]
