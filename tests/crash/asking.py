@@ -12,7 +12,8 @@ from tests.crash.members import TOLD
 from tests.crash.model import Thing
 from tests.crash.prediction import COOKIE, HEADER, Request
 
-_PATIENCE = 2.0
+#: seconds. A member that takes no connection is tried four times, a second apart, before its clients get 503
+_PATIENCE = 6.0
 #: what a client claims, which a load balancer that inserts the header does not believe
 CLAIMED = {"X-Forwarded-For": "192.0.2.1"}
 #: the cookie of session persistence
