@@ -110,8 +110,11 @@ class Campaign:
         """Wait until nothing is wrong. What was wrong last. Raises Broken."""
         told: set[str] = set()
         last = ""
-        while problems := self._inspector.problems():
-            late = time.monotonic() - stopped
+        while True:
+            problems, seen = self._inspector.problems()
+            if not problems:
+                break
+            late = seen - stopped
             in_error = self._inspector.in_error()
             excused = bool(in_error) and all(in_error.values()) and late < LIMIT + _BACK_OFF
             for key in in_error.keys() - told:

@@ -1,7 +1,9 @@
 """What must be so once faults have stopped; each check tells what is not, in sentences."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,17 @@ class Inspector:
         self._database: Database = machine.installation.database()
         self._networks = LocalNetworks(self._database, machine.installation.clock)
 
-    def problems(self) -> list[str]:
-        """Everything that is not as it must be."""
-        return list(self._unsettled()) or [*self._untold(), *self._orphans(), *self.traffic.problems()]
+    def problems(self) -> tuple[list[str], float]:
+        """Everything that is not as it must be, and when the last of it was seen, by the monotonic clock.
+
+        A look takes many seconds where members take no connections.
+        """
+        found, seen = list(self._unsettled()), time.monotonic()
+        if not found:
+            for problem in chain(self._untold(), self._orphans(), self.traffic.problems()):
+                found.append(problem)
+                seen = time.monotonic()
+        return found, seen
 
     def close(self) -> None:
         self._database.close()

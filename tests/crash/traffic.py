@@ -76,6 +76,9 @@ class Traffic:
             want = expected(balancer, listener, request)
             # Who takes part in a pool is looked at once; other requests need only get to one of them.
             brief = want.pool_id in known
+            if brief and want.pool_id is not None and not want.members:
+                # A member that takes no connection has each client wait for three seconds.
+                continue
             known.add(want.pool_id)
             for problem in self._request(balancer, listener, request, want, brief=brief):
                 yield f"{request}: {problem}"
