@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from livia.agent.disk import AmphoraDirectory
+from livia.agent.errors import PlumbingError
 from livia.agent.plumbing import kernel
 from livia.core.report import Refused
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, pool, single
+from tests.agent.lab import VIP, Lab, end, eventually, listener, member, pair, pool, single
 from tests.agent.load import KeptLoad
 
 _HOLDER = """
@@ -95,3 +97,34 @@ def test_a_full_disk_stops_changes_only(small: Lab) -> None:
     assert load.failures == []
     file_now = small.config.state_directory / "amphorae" / first.amphora_id / "haproxy.cfg"
     assert "timeout client 41000" in file_now.read_text()
+
+
+def test_a_creation_that_failed_at_its_end_is_done_anew(running: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.member("one", "172.31.213.11")
+    client = running.namespace("client", "172.31.213.100")
+
+    def full(*_arguments: object) -> None:
+        raise PlumbingError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AmphoraDirectory, "write_record", full)
+        assert isinstance(running.put(pair((pool(member(1)),))[0], 1), Refused)
+    wanted = pair((pool(member(1)),), (listener(), listener(id="listener-2", port=81)))[0]
+    running.apply(wanted, 2)
+    # HAProxy of the first attempt had no such port, and nobody would have told keepalived that it answers.
+    eventually(lambda: running.get(client, VIP, port=81) == (200, "one"))
+
+
+def test_a_track_file_and_a_process_id_that_a_full_disk_took_are_made_good(running: Lab) -> None:
+    running.member("one", "172.31.213.11")
+    client = running.namespace("client", "172.31.213.100")
+    first, _second = pair((pool(member(1)),))
+    running.apply(first, 1)
+    eventually(lambda: running.get(client, VIP) == (200, "one"))
+    directory = running.config.state_directory / "amphorae" / first.amphora_id
+    (directory / "track").write_text("-254\n")
+    (directory / "k.pid").write_text("")
+    eventually(lambda: running.get(client, VIP)[0] == 0)
+    running.apply(first, 2)
+    eventually(lambda: running.get(client, VIP) == (200, "one"))
+    eventually(lambda: (directory / "k.pid").read_text().strip().isdigit())

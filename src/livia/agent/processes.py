@@ -26,6 +26,10 @@ class Processes:
     def start(self, spec: Spec, vrrp: str | None) -> None:
         """Write what the services need, and have them supervised; HAProxy answers when this returns. `vrrp`:
         keepalived's file. Raises HaproxyRefusedError, PlumbingError."""
+        if self._host.supervisor.has(self._haproxy_name):
+            # Of an attempt that failed, or died: it runs with another file, and once it answers nobody tells
+            # keepalived any more.
+            self.end()
         self._directory.haproxy_exit.unlink(missing_ok=True)
         self._keepalived.hold_back()
         self._write(spec, vrrp)
@@ -34,13 +38,20 @@ class Processes:
             self._supervise_keepalived()
         self._host.supervisor.restart(self._haproxy_name)
         self._haproxy.await_start()
+        if vrrp is not None:
+            self._keepalived.release()
 
     def go_on(self, spec: Spec, vrrp: str | None) -> None:
-        """Write what the services need; HAProxy is left as it runs. Raises PlumbingError."""
+        """Write what the services need; HAProxy, which answers, is left as it runs. Raises PlumbingError."""
         self._write(spec, vrrp)
         if vrrp is not None:
+            self._keepalived.release()
             self._supervise_keepalived()
-            self._keepalived.reload()
+            if self._keepalived.runs():
+                self._keepalived.reload()
+            else:
+                # It lives, and could not write its process id: the disk was full.
+                self._host.supervisor.replace(self._keepalived_name)
 
     def serve(self) -> bool:
         """Whether HAProxy is supervised, and answers."""

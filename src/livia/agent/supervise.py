@@ -82,6 +82,10 @@ class Supervisor:
         """Let the service start now if it does not run."""
         _quiet(["s6-svc", "-u", str(self._scan / name)])
 
+    def replace(self, name: str) -> None:
+        """End the process of the service, and start another."""
+        _quiet(["s6-svc", "-r", str(self._scan / name)])
+
     def stop(self, name: str) -> None:
         """Have the service end by itself, and not start again."""
         _quiet(["s6-svc", "-d", str(self._scan / name)])

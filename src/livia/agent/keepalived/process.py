@@ -32,6 +32,12 @@ class Keepalived:
         """Not master before HAProxy answers: the run script of HAProxy says when. Raises PlumbingError."""
         disk.write(self._directory.track, render.DOWN, durable=False)
 
+    def release(self) -> None:
+        """HAProxy answers: it may be master. Its run script says so, too, unless the disk was full. Raises
+        PlumbingError."""
+        if self._directory.track.read_bytes() != render.UP.strip().encode():
+            disk.write(self._directory.track, render.UP.strip(), durable=False)
+
     def reload(self) -> None:
         """Have it read its file again, if it lives."""
         pid = self._pid()
