@@ -1,5 +1,6 @@
 """A change that fails half-way: what served goes on serving, says why, and the next change works."""
 
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -43,6 +44,10 @@ def _fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
+
+
+def _disk_is_full(*_arguments: object) -> None:
+    raise PlumbingError("The disk is full.")
 
 
 def test_a_worker_that_cannot_start_leaves_the_old_one(running: Lab) -> None:
@@ -99,15 +104,24 @@ def test_a_full_disk_stops_changes_only(small: Lab) -> None:
     assert "timeout client 41000" in file_now.read_text()
 
 
+def test_what_was_never_recorded_is_removed_with_its_ports(running: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = single((pool(member(1)),))
+    with monkeypatch.context() as patch:
+        patch.setattr(AmphoraDirectory, "write_record", _disk_is_full)
+        assert isinstance(running.put(spec, 1), Refused)
+    port = running.names.port(spec.interfaces[0].port_id)
+    assert port in running.fabric.links()
+    # Whatever still has a socket in it keeps a namespace alive that has no name any more.
+    with kernel.inside(running.names.amphora(spec.amphora_id), socket.socket):
+        assert running.remove(spec.amphora_id) == 204
+        assert port not in running.fabric.links()
+
+
 def test_a_creation_that_failed_at_its_end_is_done_anew(running: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     running.member("one", "172.31.213.11")
     client = running.namespace("client", "172.31.213.100")
-
-    def full(*_arguments: object) -> None:
-        raise PlumbingError("The disk is full.")
-
     with monkeypatch.context() as patch:
-        patch.setattr(AmphoraDirectory, "write_record", full)
+        patch.setattr(AmphoraDirectory, "write_record", _disk_is_full)
         assert isinstance(running.put(pair((pool(member(1)),))[0], 1), Refused)
     wanted = pair((pool(member(1)),), (listener(), listener(id="listener-2", port=81)))[0]
     running.apply(wanted, 2)

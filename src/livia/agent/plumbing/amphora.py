@@ -68,10 +68,18 @@ class AmphoraNetwork:
         kernel.inside(self.namespace, lambda: _announce(spec))
 
     def remove(self, spec: Spec | None) -> None:
-        """Remove the namespace and its ports, whether or not they are there. `spec` names the ports."""
-        ports = [self._names.port(interface.port_id) for interface in spec.interfaces] if spec else []
+        """Remove the namespace and its ports, whether or not they are there. `spec` names the ports; without one they
+        are found by the interfaces: those of a namespace would go only with its last process and socket."""
+        if spec is not None:
+            ports = [self._names.port(interface.port_id) for interface in spec.interfaces]
+        else:
+            ports = self._fabric.partners(self._links()) if self.present() else []
         self._fabric.unplug(ports)
         kernel.delete(self.namespace)
+
+    def _links(self) -> list[int]:
+        """Numbers of the fabric's ends of the interfaces."""
+        return [link["link_index"] for link in self._show("link") if "link_index" in link]
 
     def _limit(self, spec: Spec, *, fresh: bool) -> None:
         for interface in spec.interfaces:

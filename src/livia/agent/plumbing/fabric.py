@@ -5,9 +5,10 @@ A namespace of its own, because filters of the host (`bridge-nf-call-*`) must no
 
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Any
 
 from livia.agent.names import Names
 from livia.agent.plumbing import kernel
@@ -81,10 +82,17 @@ class Fabric:
 
     def links(self) -> dict[str, str]:
         """Name of each link in the fabric to the bridge it is on ('' for none)."""
+        return {link["ifname"]: link.get("master", "") for link in self._listed()}
+
+    def partners(self, numbers: Collection[int]) -> list[str]:
+        """Names of the links in the fabric that have these numbers there."""
+        return [link["ifname"] for link in self._listed() if link["ifindex"] in numbers]
+
+    def _listed(self) -> list[dict[str, Any]]:
         if not kernel.exists(self.namespace):
-            return {}
+            return []
         listed = json.loads(kernel.ip(["-n", self.namespace, "-j", "link", "show"]) or "[]")
-        return {link["ifname"]: link.get("master", "") for link in listed if "ifname" in link}
+        return [link for link in listed if "ifname" in link]
 
 
 def _bridge(name: str) -> list[str]:
