@@ -109,7 +109,7 @@ class Traffic:
             if who != {home}:
                 yield f"one client was answered by {[answer.who for answer in seen]}, and before by {home}: {want}"
         pool = balancer.things.get(want.pool_id or "")
-        if pool is not None and not brief and persistence(pool.values) == "HTTP_COOKIE":
+        if want.members and pool is not None and not brief and persistence(pool.values) == "HTTP_COOKIE":
             yield from self._stays(balancer, listener, request, want, seen)
 
     @staticmethod
