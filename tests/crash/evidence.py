@@ -1,4 +1,4 @@
-"""What runs in an amphora when a promise was broken: its configuration, what listens, what HAProxy has logged."""
+"""What runs in an amphora when a promise was broken: its configuration, what listens, what its programs logged."""
 
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ def evidence(machine: Machine) -> str:
 def _of(path: Path, namespace: str) -> Iterator[str]:
     yield f"== amphora {path.name}"
     directory = AmphoraDirectory(path)
-    for file in (directory.pending, directory.record, directory.config, directory.failed_config, directory.haproxy_log):
+    configured = (directory.record, directory.config, directory.failed_config, directory.keepalived_config)
+    for file in (directory.pending, *configured, directory.track, directory.haproxy_log, directory.keepalived_log):
         with suppress(OSError):
             yield f"-- {file.name}"
             yield from file.read_text().splitlines()[-_LINES:]
