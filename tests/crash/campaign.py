@@ -116,9 +116,11 @@ class Campaign:
                 break
             late = seen - stopped
             in_error = self._inspector.in_error()
-            excused = bool(in_error) and all(in_error.values()) and late < LIMIT + _BACK_OFF
-            for key in in_error.keys() - told:
-                told.add(key)
+            fresh = in_error.keys() - told
+            told |= fresh
+            # Also while it is tried again.
+            excused = bool(told) and all(in_error.values()) and late < LIMIT + _BACK_OFF
+            for key in fresh:
                 self._told(f"{key} is in ERROR {late:.1f} s after the last fault: {in_error[key] or 'no reason'}")
             if late > LIMIT and not excused:
                 raise self._broken([*problems, *(f"{key} is in ERROR: {why}" for key, why in in_error.items())])
