@@ -4,7 +4,7 @@ Requests per second with all that the machine has, and p99 at a rate far below: 
 the kernel let wait, not what a proxy costs. All share the machine's cores, so only neighbours in time are compared:
 the sides take turns for a second each, in every order, and a figure is the median of the rounds' ratios. A second
 hand-written HAProxy is compared with the first like Livia's: how far these ratios are from 1 is what the method
-cannot tell.
+cannot tell. All are started several times: two processes that do not differ can be 5 % apart for as long as they live.
 """
 
 import itertools
@@ -47,21 +47,26 @@ class Round(Struct, frozen=True):
     control: Turn
 
 
-def beside_by_hand(scene: Scene, *, saturated: int = 6, paced: int = 48) -> Iterator[Figure]:
+def beside_by_hand(scene: Scene, *, starts: int = 5, saturated: int = 4, paced: int = 8) -> Iterator[Figure]:
     """Requests per second, p99 and CPU through Livia's listeners, as ratios to a hand-written file: HTTP, TCP, TLS.
 
-    `saturated` and `paced`: rounds for each protocol, of three seconds each.
+    `saturated` and `paced`: rounds for each protocol, of three seconds each, after each of the `starts` of all sides.
     """
-    with sides(scene) as contest:
-        for protocol in PORTS:
-            # Warms up all.
-            _round(contest, protocol, 0, saturate)
-            fast = [_round(contest, protocol, number, saturate) for number in range(saturated)]
-            rate = statistics.median(each.by_hand.slice.rate for each in fast)
-            slow = [_round(contest, protocol, number, partial(pace, rate=rate * _SHARE)) for number in range(paced)]
-            yield from _rates(protocol, fast)
-            yield from _tails(protocol, slow)
-            yield from _costs(protocol, slow)
+    fast: dict[str, list[Round]] = {protocol: [] for protocol in PORTS}
+    slow: dict[str, list[Round]] = {protocol: [] for protocol in PORTS}
+    for _ in range(starts):
+        with sides(scene) as contest:
+            for protocol in PORTS:
+                # Warms up all.
+                _round(contest, protocol, 0, saturate)
+                fast[protocol] += [_round(contest, protocol, number, saturate) for number in range(saturated)]
+                rate = statistics.median(each.by_hand.slice.rate for each in fast[protocol])
+                load = partial(pace, rate=rate * _SHARE)
+                slow[protocol] += [_round(contest, protocol, number, load) for number in range(paced)]
+    for protocol in PORTS:
+        yield from _rates(protocol, fast[protocol])
+        yield from _tails(protocol, slow[protocol])
+        yield from _costs(protocol, slow[protocol])
 
 
 def _round(contest: Sides, protocol: str, number: int, load: Callable[[str], Slice]) -> Round:

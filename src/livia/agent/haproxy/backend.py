@@ -99,12 +99,14 @@ def _again(pool: PoolSpec) -> list[str]:
     asked = f"sess.asked.{pool.id.replace('-', '_')}"
     return [
         "retry-on conn-failure empty-response",
-        # The member may have acted: only what is safe to do twice (RFC 9110, section 9.2.2). METH_GET includes HEAD.
-        "http-request disable-l7-retry unless METH_GET or METH_OPTIONS",
         # To be able to, HAProxy copies its whole buffer for each request, a sixth of its work. Members hang up on
         # connections that were idle: who asked within the same second does without. HAProxy then hangs up, too, and
         # the client asks again (RFC 9112, section 9.3.1).
-        line("http-request", "disable-l7-retry", "if", "{", f"date,sub({asked})", "eq", "0", "}"),
+        # The member may have acted: only what is safe to do twice (RFC 9110, section 9.2.2). METH_GET includes HEAD.
+        line(
+            *("http-request", "disable-l7-retry", "if"),
+            *("{", f"date,sub({asked})", "eq", "0", "}", "or", "!METH_GET", "!METH_OPTIONS"),
+        ),
         line("http-request", f"set-var({asked})", "date"),
     ]
 
