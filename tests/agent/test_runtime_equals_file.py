@@ -105,6 +105,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         lab.close()
 
 
+@example(
+    steps=[
+        ("undo the last change", 1, 39),
+        ("change certificates", 2, 13),
+        ("check another address", 3, 242),
+        ("encrypt to members", 2, 131),
+        ("tune a monitor", 5, 108),
+        ("remove a member", 5, 148),
+    ]
+)
 @example(steps=[("encrypt to members", 0, 1), ("encrypt to members", 0, 0)])
 @example(steps=[("enable or disable a member", 0, 0), ("make a member a backup or not", 0, 0)])
 @settings(

@@ -89,9 +89,10 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
     """How the servers of a listener's pool change. The pools differ in members, in the rhythm of their monitor and in
     what their key material is at most."""
     backend = backend_name(new.id, listener.id)
-    if new.tls is not None and new.tls.certificate is not None and not old.members and new.members:
-        # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3).
-        return ByReload("the first member of a pool with a client certificate")
+    if new.tls is not None and new.tls.certificate is not None and bool(old.members) != bool(new.members):
+        # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3), and the
+        # key of the last one would stay in its memory.
+        return ByReload("the first or the last member of a pool with a client certificate")
     alike = _checks(old) == _checks(new)
     was, comes = _concerned(old, new) if alike else (old.members, new.members)
     before = {member.id: member for member in was}
