@@ -22,8 +22,6 @@ _CLIENTS = {1: "tenant-a", 2: "tenant-a", 3: "tenant-b"}
 LIMIT = 30.0
 #: seconds to settle from which on it is told what took so long
 _LONG = 10.0
-#: and further seconds for what shows ERROR with a reason: the longest back-off
-_BACK_OFF = 35.0
 #: seconds that clients may need for their last answers
 _LAST_ANSWERS = 200.0
 
@@ -118,11 +116,9 @@ class Campaign:
             in_error = self._inspector.in_error()
             fresh = in_error.keys() - told
             told |= fresh
-            # Also while it is tried again.
-            excused = bool(told) and all(in_error.values()) and late < LIMIT + _BACK_OFF
             for key in fresh:
                 self._told(f"{key} is in ERROR {late:.1f} s after the last fault: {in_error[key] or 'no reason'}")
-            if late > LIMIT and not excused:
+            if late > LIMIT:
                 raise self._broken([*problems, *(f"{key} is in ERROR: {why}" for key, why in in_error.items())])
             last = problems[0]
             time.sleep(0.25)

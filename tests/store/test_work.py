@@ -32,7 +32,7 @@ def test_what_somebody_holds_is_not_due(tmp_path: Path) -> None:
     with database.write() as connection:
         for key in ("held", "free"):
             work.request(connection, key, project_id="p")
-        assert leases.take(connection, "held", "somebody", 60.0) is not None
+        assert leases.take(connection, "held", "somebody", 15.0) is not None
     with database.read() as connection:
         assert [entry.key for entry in work.due(connection, each=3, limit=10)] == ["free"]
     database.close()
@@ -42,7 +42,7 @@ def test_what_its_owner_could_not_let_go_of_is_due_for_the_owner(tmp_path: Path)
     database = fresh(tmp_path)
     with database.write() as connection:
         work.request(connection, "held", project_id="p")
-        assert leases.take(connection, "held", "us", 60.0) is not None
+        assert leases.take(connection, "held", "us", 15.0) is not None
     with database.read() as connection:
         assert work.due(connection, each=3, limit=10, owner="others") == []
         assert [entry.key for entry in work.due(connection, each=3, limit=10, owner="us")] == ["held"]
@@ -99,33 +99,31 @@ def test_no_pause_is_longer_than_the_longest(tmp_path: Path) -> None:
     database.close()
 
 
-def test_work_is_as_old_as_its_oldest_change_that_is_not_confirmed(any_database: Database) -> None:
+def test_what_was_spent_counts_until_the_oldest_change_is_confirmed(any_database: Database) -> None:
     def ask() -> None:
         any_database.transaction(lambda connection: work.request(connection, "key", project_id="p"))
 
-    def age() -> float:
+    def spent() -> float:
         with any_database.read() as connection:
             entry = work.one(connection, "key")
         assert entry is not None
-        return round(entry.age, -1)
-
-    def pass_by(seconds: float) -> None:
-        with any_database.write() as connection:
-            connection.execute(update(t.work).values(since=t.work.c.since - seconds))
+        return entry.spent
 
     ask()
-    pass_by(100.0)
+    assert spent() == 0.0
+    assert any_database.transaction(lambda connection: work.again(connection, "key", 1, 5.0, "why", took=90.0))
+    assert spent() == 95.0
     ask()
-    assert age() == 100.0
     # It failed, and more was asked for meanwhile: that confirms nothing.
-    assert not any_database.transaction(lambda connection: work.again(connection, "key", 1, 5.0, "why"))
-    assert age() == 100.0
-    # Only rests remain: they have no age, and what is asked for next has its own.
+    assert not any_database.transaction(lambda connection: work.again(connection, "key", 1, 5.0, "why", took=4.0))
+    assert spent() == 95.0
+    any_database.transaction(lambda connection: work.spend(connection, "key", 4.0))
+    assert spent() == 99.0
+    # Only rests remain: what is asked for next is new.
     assert any_database.transaction(lambda connection: work.again(connection, "key", 2, 30.0, "why", settled=True))
-    pass_by(100.0)
-    assert age() == 0.0
+    assert spent() == 0.0
     ask()
-    pass_by(50.0)
-    assert age() == 50.0
+    assert any_database.transaction(lambda connection: work.again(connection, "key", 3, 3600.0, "why", took=1.0))
+    assert spent() == 1.0 + work.LONGEST_PAUSE
     any_database.transaction(lambda connection: work.count_anew(connection, "key"))
-    assert age() == 0.0
+    assert spent() == 0.0

@@ -47,5 +47,5 @@ def live(state: Path, config: Path, key: str, step: int) -> None:
         # The same owner each time, as a worker that was started again.
         lease = database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None
-        outcome = reconciler.reconcile(HeldLease(lease), attempts=0, age=0.0)
+        outcome = reconciler.reconcile(HeldLease(lease), attempts=0, spent=0.0)
     sys.exit(0 if isinstance(outcome, Done) else f"{outcome}")

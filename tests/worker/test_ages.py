@@ -1,7 +1,8 @@
-"""From when the deadline of a load balancer counts that is changed again and again."""
+"""What counts towards the deadline of a change: tries and pauses, not what clocks are set to."""
 
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 
 import pytest
 from msgspec.structs import replace
@@ -81,17 +82,23 @@ class Site(World):
 
     def pass_by(self, seconds: float) -> None:
         with self.database.write() as connection:
-            connection.execute(update(t.work).values(since=t.work.c.since - seconds))
+            connection.execute(update(t.work).values(spent=t.work.c.spent + seconds))
+
+    def set_clock(self, seconds: float) -> None:
+        """The database's clock jumps ahead by so much: every moment it told lies further back."""
+        with self.database.write() as connection:
+            connection.execute(update(t.work).values(since=t.work.c.since - seconds, due=t.work.c.due - seconds))
+            connection.execute(update(t.lease).values(expires=t.lease.c.expires - seconds))
 
     def status(self) -> str:
         with self.database.read() as connection:
             return str(connection.execute(select(t.load_balancer.c.provisioning_status)).scalar_one())
 
-    def age(self) -> float:
+    def spent(self) -> float:
         with self.database.read() as connection:
             entry = work.one(connection, self.key)
         assert entry is not None
-        return entry.age
+        return entry.spent
 
 
 @pytest.fixture
@@ -127,9 +134,9 @@ def test_one_that_is_changed_while_it_is_confirmed_is_not_late(site: Site) -> No
             site.change()
 
     site.work(before=change)
-    # The second change failed, and is as young as it is.
+    # The second change failed, and nothing was spent on it before.
     assert site.status() == "PENDING_UPDATE"
-    assert site.age() < 60.0
+    assert site.spent() < 60.0
 
 
 def test_one_that_is_changed_at_the_end_of_every_change_is_not_late(site: Site) -> None:
@@ -138,5 +145,34 @@ def test_one_that_is_changed_at_the_end_of_every_change_is_not_late(site: Site) 
         entry = work.one(connection, site.key)
     assert entry is not None
     site.change()
-    site.database.transaction(lambda connection: settle(connection, entry, Done(reason="confirmed"), confirmed=True))
-    assert site.age() < 60.0
+    site.database.transaction(
+        lambda connection: settle(connection, entry, Done(reason="confirmed"), took=1.0, confirmed=True)
+    )
+    assert site.spent() < 60.0
+
+
+@pytest.mark.parametrize("seconds", [86400.0, -86400.0])
+def test_a_clock_that_is_set_to_another_day_makes_nothing_late_or_wait(site: Site, seconds: float) -> None:
+    site.work()
+    site.agents.lost = True
+    site.change()
+    site.set_clock(seconds)
+    site.work()
+    assert site.status() == "PENDING_UPDATE"
+    assert 0.0 < site.spent() < 60.0
+    site.set_clock(seconds)
+    site.agents.lost = False
+    site.work()
+    assert site.status() == "ACTIVE"
+
+
+def test_tries_and_pauses_count(site: Site) -> None:
+    site.agents.lost = True
+
+    def at_length(action: Action) -> None:
+        if action.kind is Kind.APPLY:
+            sleep(0.3)
+
+    site.work(before=at_length)
+    # The first pause is 0.2 s.
+    assert site.spent() >= 0.5

@@ -113,7 +113,7 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.world.reconcile(site.key)
     before = _amphorae(site)
     site.drain("a")
-    outcome = site.world.attempt(site.key, age=1000.0)
+    outcome = site.world.attempt(site.key, spent=1000.0)
     assert isinstance(outcome, Again)
     assert outcome.reason == "All 1 amphora hosts are full: add a host or raise its capacity."
     assert (site.status(), _amphorae(site)) == ("ACTIVE", before)

@@ -220,7 +220,7 @@ def test_an_outage_before_is_waited_for(place: Place) -> None:
     assert isinstance(outcome, Again)
     assert "Listener front (" in outcome.reason
     assert sentence in outcome.reason
-    late = place.world.attempt(place.key, age=301.0)
+    late = place.world.attempt(place.key, spent=301.0)
     assert isinstance(late, Failed)
     assert place.status() == "ERROR"
     assert sentence in place.sentences()[-1]

@@ -34,7 +34,7 @@ def test_a_host_network_without_a_free_address(tmp_path: Path) -> None:
     assert told(world, key) == [("no_address", sentence)]
     assert status(world, key) == "PENDING_CREATE"
 
-    late = world.attempt(key, age=301.0)
+    late = world.attempt(key, spent=301.0)
     assert isinstance(late, Failed)
     assert status(world, key) == "ERROR"
     assert told(world, key)[-1] == ("load_balancer.error", f"not done within 300 s: {sentence}")

@@ -24,7 +24,7 @@ class Site(World):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.key = self.load_balancer("SINGLE")
-        outcome = self.attempt(self.key, age=301.0, compute=Hosts(self.database, silence=60.0))
+        outcome = self.attempt(self.key, spent=301.0, compute=Hosts(self.database, silence=60.0))
         assert isinstance(outcome, Failed)
         self.reason = outcome.reason
         with self.database.write() as connection:

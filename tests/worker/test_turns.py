@@ -6,7 +6,7 @@ from livia.worker.turns import Turns
 
 def _due(key: str, project: str | None, priority: Priority = Priority.USER) -> Due:
     return Due(
-        key=key, project_id=project, priority=priority, version=1, attempts=0, age=0.0, late=0.0, request_id=None
+        key=key, project_id=project, priority=priority, version=1, attempts=0, spent=0.0, late=0.0, request_id=None
     )
 
 

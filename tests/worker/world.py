@@ -61,12 +61,12 @@ class World:
         key: str,
         *,
         before: Step = no_step,
-        age: float = 0.0,
+        spent: float = 0.0,
         attempts: int = 0,
         compute: ComputeDriver | None = None,
         agents: AmphoraDriver | None = None,
     ) -> Outcome:
-        """One look of a worker at a change that was asked for `age` seconds ago and tried `attempts` times."""
+        """One look of a worker at a change that was tried `attempts` times, for `spent` seconds."""
         drivers = replace(
             self.drivers, compute=compute or self.drivers.compute, amphorae=agents or self.drivers.amphorae
         )
@@ -74,7 +74,7 @@ class World:
         assert lease is not None
         with ThreadPoolExecutor(4) as pool:
             reconciler = Reconciler(self.database, drivers, self.clock, pool, tls=self.tls, before=before)
-            return reconciler.reconcile(HeldLease(lease), attempts=attempts, age=age)
+            return reconciler.reconcile(HeldLease(lease), attempts=attempts, spent=spent)
 
     def ports(self) -> list[str]:
         return sorted(port.name for port in self.network.ports())

@@ -26,7 +26,7 @@ from livia.store.tables import lease, work
 from livia.store.upsert import upsert
 
 #: seconds that a key waits for another try, at most
-LONGEST_PAUSE = 60.0
+LONGEST_PAUSE = 30.0
 
 
 class Priority(IntEnum):
@@ -43,8 +43,8 @@ class Due(Struct, frozen=True, kw_only=True):
     priority: int
     version: int
     attempts: int
-    #: seconds since the oldest change was asked for that nobody has confirmed
-    age: float
+    #: seconds that tries at the oldest change that nobody has confirmed took, and the pauses between them
+    spent: float
     #: seconds that it has been due
     late: float
     #: the newest request that asked for it
@@ -110,10 +110,9 @@ def due(connection: Connection, each: int, limit: int, *, owner: str = "") -> li
 
 
 def _columns() -> tuple[ColumnElement[Any], ...]:
-    age = func.coalesce(database_now() - work.c.since, 0.0).label("age")
-    named = (work.c.key, work.c.project_id, work.c.priority, work.c.version, work.c.attempts)
+    named = (work.c.key, work.c.project_id, work.c.priority, work.c.version, work.c.attempts, work.c.spent)
     late = (database_now() - work.c.due).label("late")
-    return *named, age, late, work.c.request_id
+    return *named, late, work.c.request_id
 
 
 def _waiting() -> Executable:
@@ -139,7 +138,8 @@ def _waiting() -> Executable:
 
 _DUE = _waiting()
 _DONE = delete(work).where(work.c.key == bindparam("key"), work.c.version == bindparam("version"))
-_COUNTED_ANEW = update(work).where(work.c.key == bindparam("of")).values(since=database_now())
+_SPENT = update(work).where(work.c.key == bindparam("of")).values(spent=work.c.spent + bindparam("took"))
+_COUNTED_ANEW = update(work).where(work.c.key == bindparam("of")).values(since=database_now(), spent=0.0)
 _NEXT = select(func.min(work.c.due) - database_now())
 _ONE = select(*_columns()).where(work.c.key == bindparam("key"))
 
@@ -162,18 +162,27 @@ def done(connection: Connection, key: str, version: int) -> bool:
 
 
 def again(
-    connection: Connection, key: str, version: int | None, after: float, reason: str, *, settled: bool = False
+    connection: Connection,
+    key: str,
+    version: int | None,
+    after: float,
+    reason: str,
+    *,
+    took: float = 0.0,
+    settled: bool = False,
 ) -> bool:
     """Look again in `after` seconds, at most `LONGEST_PAUSE`. False: more was asked for since `version` (None: whatever
     was), and it stays due.
 
-    `settled`: all that was asked for is confirmed and only rests remain, so that what is asked for next is new. Tries
-    at rests count from there.
+    `took`: seconds of this try. `settled`: all that was asked for is confirmed and only rests remain, so that what is
+    asked for next is new. Tries at rests count from there.
     """
     unchanged = [] if version is None else [work.c.version == version]
     again = work.c.attempts + 1
+    pause = min(after, LONGEST_PAUSE)
     values: list[tuple[Any, Any]] = [
-        (work.c.due, database_now() + min(after, LONGEST_PAUSE)),
+        (work.c.due, database_now() + pause),
+        (work.c.spent, 0.0 if settled else work.c.spent + took + pause),
         (work.c.reason, reason[:1024]),
         (work.c.attempts, case((work.c.since.is_not(None), 1), else_=again) if settled else again),
     ]
@@ -182,6 +191,11 @@ def again(
         values.append((work.c.since, None))
     changed = connection.execute(update(work).where(work.c.key == key, *unchanged).ordered_values(*values))
     return bool(changed.rowcount)
+
+
+def spend(connection: Connection, key: str, took: float) -> None:
+    """A try of `took` seconds confirmed nothing, and more was asked for meanwhile."""
+    connection.execute(_SPENT, {"of": key, "took": took})
 
 
 def count_anew(connection: Connection, key: str) -> None:

@@ -75,11 +75,11 @@ class Reconciler:
         self._before = before
         self._metrics = metrics or Metrics(CollectorRegistry())
 
-    def reconcile(self, held: Held, *, attempts: int, age: float, request_id: str | None = None) -> Outcome:
+    def reconcile(self, held: Held, *, attempts: int, spent: float, request_id: str | None = None) -> Outcome:
         """Bring the load balancer of the lease's key to what its rows say.
 
-        `attempts`: how often the same was tried before; `age`: seconds since it was asked for; `request_id`: the
-        request that this follows from, for the events.
+        `attempts`: how often the same was tried before; `spent`: seconds that this took so far, with the pauses;
+        `request_id`: the request that this follows from, for the events.
         """
         runner = Runner(
             self._database,
@@ -93,7 +93,7 @@ class Reconciler:
         )
         attempt = Attempt(runner, self._pool, self._clock, self._metrics, self._before)
         verdicts = self._verdicts(attempts, request_id)
-        return _Course(self._database, self._clock, held, runner, attempt, verdicts, age).run()
+        return _Course(self._database, self._clock, held, runner, attempt, verdicts, spent).run()
 
     def give_up(self, key: str, reason: str, request_id: str | None) -> None:
         """A reconcile of `key` hangs: what is pending shows ERROR."""
@@ -107,7 +107,7 @@ class Reconciler:
 
 
 class _Course:
-    """One reconcile, from the first look to its outcome. `age`: seconds since what it is about was asked for."""
+    """One reconcile, from the first look to its outcome. `spent`: seconds that what it is about took before."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class _Course:
         runner: Runner,
         attempt: Attempt,
         verdicts: Verdicts,
-        age: float,
+        spent: float,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -126,7 +126,7 @@ class _Course:
         self._attempt = attempt
         self._verdicts = verdicts
         self._begun = clock.monotonic()
-        self._asked = self._begun - age
+        self._spent_from = self._begun - spent
         self._steps = 0
 
     def run(self) -> Outcome:
@@ -156,23 +156,23 @@ class _Course:
         decision = decide(tree, self._attempt.known(now - self._begun))
         if isinstance(decision, Settled):
             return Done(reason=decision.reason)
-        age = now - self._asked
+        spent = now - self._spent_from
         if isinstance(decision, Wait):
-            return self._wait(tree, decision, age)
-        return self._act(tree, decision, age)
+            return self._wait(tree, decision, spent)
+        return self._act(tree, decision, spent)
 
-    def _wait(self, tree: LoadBalancerTree, decision: Wait, age: float) -> Outcome:
+    def _wait(self, tree: LoadBalancerTree, decision: Wait, spent: float) -> Outcome:
         """Nothing can be done now. What hinders the plan says more than the plan does."""
         hindrance = self._attempt.hindrance
         if hindrance is None:
             # An agent that did not answer once may do so now: what remains is tried again soon, then ever less often.
             after = min(decision.after, self._verdicts.pause) if decision.settled else decision.after
-            return self._verdicts.not_yet(tree, after, decision.reason, age, settled=decision.settled)
+            return self._verdicts.not_yet(tree, after, decision.reason, spent, settled=decision.settled)
         # Nobody asked for what could not be begun: e.g. no host takes what a drained one has.
         settled = decision.settled or tree.load_balancer.provisioning_status is Provisioning.ACTIVE
-        return self._verdicts.after_problem(tree, hindrance, age, settled=settled)
+        return self._verdicts.after_problem(tree, hindrance, spent, settled=settled)
 
-    def _act(self, tree: LoadBalancerTree, decision: Act, age: float) -> Outcome | None:
+    def _act(self, tree: LoadBalancerTree, decision: Act, spent: float) -> Outcome | None:
         log.debug("step", load_balancer=self._held.lease.key, reason=decision.reason)
         self._held.at(decision.reason)
         pause = election_pause(decision)
@@ -181,12 +181,12 @@ class _Course:
             time.sleep(pause)
         problem = self._attempt.perform(decision, tree)
         if problem is not None:
-            return self._verdicts.after_problem(tree, problem, age)
+            return self._verdicts.after_problem(tree, problem, spent)
         if decision.actions[0].kind is Kind.CONFIRM:
             self._held.confirm()
             self._verdicts.begin_anew()
-            # A change that comes while others are confirmed is not as old as they were.
-            self._asked = self._clock.monotonic()
+            # Nothing was spent yet on a change that comes while others are confirmed.
+            self._spent_from = self._clock.monotonic()
         return None
 
     def _remove_orphan(self) -> Outcome:

@@ -18,7 +18,7 @@ from livia.core.wake import Wake
 from livia.store import leases, work
 from livia.store.engine import Database
 from livia.store.leases import Lease
-from livia.store.work import Due
+from livia.store.work import LONGEST_PAUSE, Due
 from livia.worker.metrics import Metrics
 from livia.worker.outcome import Again, Done, Outcome
 from livia.worker.reconciler import Reconciler
@@ -32,8 +32,6 @@ POLL_SECONDS = 1.0
 _BATCH = 256
 #: seconds before another try after a reconcile that ended in an unforeseen error
 _BROKEN_OFF_PAUSE = 5.0
-#: and after one that hung until its deadline
-_OVERDUE_PAUSE = 30.0
 
 
 class HeldLease:
@@ -48,7 +46,7 @@ class HeldLease:
         #: the work row's, as it was when the reconcile began
         self.version: int | None = None
         self.request_id: str | None = None
-        self.since = monotonic()
+        self._since = monotonic()
         #: what the reconcile is at
         self.doing = "nothing was begun"
         #: what had been asked for was confirmed under it
@@ -57,6 +55,11 @@ class HeldLease:
     @property
     def lease(self) -> Lease:
         return self._lease
+
+    @property
+    def held_for(self) -> float:
+        """Seconds."""
+        return monotonic() - self._since
 
     def valid(self) -> bool:
         return not self._lost
@@ -226,7 +229,7 @@ class Worker:
         ids = {} if entry.request_id is None else {"request_id": entry.request_id}
         with bound_contextvars(**ids):
             outcome = self._reconciler.reconcile(
-                held, attempts=entry.attempts, age=entry.age, request_id=entry.request_id
+                held, attempts=entry.attempts, spent=entry.spent, request_id=entry.request_id
             )
             log.info("reconciled", load_balancer=entry.key, outcome=type(outcome).__name__, reason=outcome.reason)
         self._settle(held, (entry, outcome))
@@ -236,14 +239,14 @@ class Worker:
         """Record the outcome and let go of the key, in one transaction. What was lost is another's to settle."""
         if not held.valid():
             return
-        held.over = True
+        held.over, took = True, held.held_for
 
         def record(connection: Connection) -> bool:
             finished = False
             if result is None:
-                work.again(connection, held.lease.key, None, _BROKEN_OFF_PAUSE, "the last try broke off")
+                work.again(connection, held.lease.key, None, _BROKEN_OFF_PAUSE, "the last try broke off", took=took)
             else:
-                finished = settle(connection, *result, confirmed=held.confirmed)
+                finished = settle(connection, *result, took=took, confirmed=held.confirmed)
             leases.release(connection, held.lease)
             return finished
 
@@ -271,7 +274,7 @@ class Worker:
                 running = list(self._running.values())
             for held in running:
                 try:
-                    if not held.over and monotonic() - held.since > self._deadline:
+                    if not held.over and held.held_for > self._deadline:
                         self._give_up(held)
                         continue
                     kept = self._database.transaction(partial(leases.renew, held=held.lease, seconds=LEASE_SECONDS))
@@ -286,12 +289,12 @@ class Worker:
         """Take the key from a reconcile that hangs: ERROR with the reason, lease free, another try later."""
         held.lose()
         key, reason = held.lease.key, f"not done within {self._deadline:.0f} s, and still at this: {held.doing}"
-        log.error("reconcile hangs", load_balancer=key, seconds=round(monotonic() - held.since), reason=reason)
+        log.error("reconcile hangs", load_balancer=key, seconds=round(held.held_for), reason=reason)
         self._metrics.overdue.inc()
         self._begin_afresh()
 
         def record(connection: Connection) -> None:
-            work.again(connection, key, held.version, _OVERDUE_PAUSE, reason)
+            work.again(connection, key, held.version, LONGEST_PAUSE, reason, took=held.held_for)
             leases.release(connection, held.lease)
 
         try:
@@ -302,16 +305,20 @@ class Worker:
             self._let_go(held)
 
 
-def settle(connection: Connection, entry: Due, outcome: Outcome, *, confirmed: bool) -> bool:
-    """What becomes of the row of work; True: it is done. A load balancer that is changed without a pause has one
-    forever: what was asked for while earlier changes were confirmed is no older than that."""
+def settle(connection: Connection, entry: Due, outcome: Outcome, *, took: float, confirmed: bool) -> bool:
+    """What becomes of the row of work after a try of `took` seconds; True: it is done. A load balancer that is changed
+    without a pause has one forever: nothing was spent yet on what was asked for while earlier ones were confirmed."""
     finished = isinstance(outcome, Done)
     if isinstance(outcome, Done):
         newest = work.done(connection, entry.key, entry.version)
     else:
         settled = isinstance(outcome, Again) and outcome.settled
-        newest = work.again(connection, entry.key, entry.version, outcome.after, outcome.reason, settled=settled)
+        newest = work.again(
+            connection, entry.key, entry.version, outcome.after, outcome.reason, took=took, settled=settled
+        )
         confirmed = confirmed or settled
     if not newest and (finished or confirmed):
         work.count_anew(connection, entry.key)
+    elif not newest:
+        work.spend(connection, entry.key, took)
     return finished and newest

@@ -8,16 +8,17 @@ from livia.core.model.event import Event, Severity
 from livia.core.model.tree import LoadBalancerTree
 from livia.store import confirmation, events
 from livia.store.engine import Database
+from livia.store.work import LONGEST_PAUSE
 from livia.worker.attempt import FINAL_REFUSALS, STALE_FENCE
 from livia.worker.outcome import Again, Failed, Outcome
 
 _BACKOFF_FIRST = 0.2
-_BACKOFF_MOST = 30.0
 
 
 class Verdicts:
-    """Those of one reconcile. `deadline`: seconds after which an unfinished change shows ERROR; `attempts`: how often
-    the same had been tried before; `request_id`: the request that all this follows from."""
+    """Those of one reconcile. `deadline`: seconds of tries and pauses after which an unfinished change shows ERROR, by
+    the clocks of who tries: the database's is set to another day at times; `attempts`: how often the same had been
+    tried before; `request_id`: the request that all this follows from."""
 
     def __init__(
         self, database: Database, clock: Clock, *, deadline: float, attempts: int = 0, request_id: str | None
@@ -26,7 +27,7 @@ class Verdicts:
         self._clock = clock
         self._deadline = deadline
         #: seconds before another try
-        self.pause = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))
+        self.pause = min(LONGEST_PAUSE, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))
         self._request_id = request_id
 
     def begin_anew(self) -> None:
@@ -34,22 +35,22 @@ class Verdicts:
         self.pause = _BACKOFF_FIRST
 
     def after_problem(
-        self, tree: LoadBalancerTree, problem: DriverError, age: float, *, settled: bool = False
+        self, tree: LoadBalancerTree, problem: DriverError, spent: float, *, settled: bool = False
     ) -> Outcome:
-        """Something could not be done. `age`: seconds since the change was asked for; `settled`: as in `Again`."""
+        """Something could not be done. `spent`: seconds that the change took so far; `settled`: as in `Again`."""
         if problem.code == STALE_FENCE:
             return Again(after=0.0, reason="a newer lease is known to the agent")
         if problem.code in FINAL_REFUSALS:
             return self.failed(tree, problem.message)
         if not isinstance(problem, Unreachable):
             self._database.transaction(lambda connection: self._tell(connection, tree, problem.code, problem.message))
-        return self.not_yet(tree, self.pause, problem.message, age, settled=settled)
+        return self.not_yet(tree, self.pause, problem.message, spent, settled=settled)
 
     def not_yet(
-        self, tree: LoadBalancerTree, after: float, reason: str, age: float, *, settled: bool = False
+        self, tree: LoadBalancerTree, after: float, reason: str, spent: float, *, settled: bool = False
     ) -> Outcome:
-        """Nothing is to be done for `after` seconds. `age`, `settled`: as in `after_problem`."""
-        if age < self._deadline or settled:
+        """Nothing is to be done for `after` seconds. `spent`, `settled`: as in `after_problem`."""
+        if spent < self._deadline or settled:
             return Again(after=after, reason=reason, settled=settled)
         return self.failed(tree, f"not done within {self._deadline:.0f} s: {reason}", after)
 
@@ -62,7 +63,7 @@ class Verdicts:
             self._tell(connection, tree, "load_balancer.error", reason, Severity.ERROR)
 
         self._database.transaction(fail)
-        return Failed(after=max(after, _BACKOFF_MOST), reason=reason)
+        return Failed(after=max(after, LONGEST_PAUSE), reason=reason)
 
     def _tell(
         self,

@@ -17,10 +17,13 @@ work = Table(
     # Raised by every request for work; a worker deletes the row only if it stayed the same.
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("reason", String(1024)),
-    # When the present change began, in the database's clock: the overall deadline counts from here.
+    # When the present change was asked for, in the database's clock: for people and metrics.
     Column("since", Double),
     # The request that asked for it, the newest of several.
     Column("request_id", String(64)),
+    # Seconds that tries at the present change and the pauses between them took, by the clocks of those who tried:
+    # the overall deadline counts these, as the database's clock may be set to another day meanwhile.
+    Column("spent", Double, nullable=False, server_default=text("0")),
     Index("ix_work_due", "due"),
 )
 
