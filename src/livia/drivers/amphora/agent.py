@@ -8,13 +8,16 @@ import msgspec
 import urllib3
 from msgspec import Struct
 from structlog.contextvars import get_contextvars
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import TimeoutError as TimedOut
 
+from livia.core.clock import Clock, SystemClock
 from livia.core.credentials import Credentials, Renewal
 from livia.core.drivers import DriverError, Placement, Unreachable
 from livia.core.report import Applied, Held, Refused
 from livia.core.spec import Assignment
 from livia.core.trace import HEADERS
+from livia.drivers.amphora.mute import Mute
 from livia.pki.reloading import ReloadingContext
 from livia.pki.sockets import ClosingSocket
 
@@ -24,6 +27,7 @@ _applied = msgspec.json.Decoder(Applied)
 _held = msgspec.json.Decoder(tuple[Held, ...])
 _credentials = msgspec.json.Decoder(Credentials)
 _refused = msgspec.json.Decoder(Refused)
+_SYSTEM = SystemClock()
 
 #: seconds for the connection to an agent that is to remove an amphora
 _PARTING_CONNECT = 2.0
@@ -40,12 +44,15 @@ class Agents:
     """An AmphoraDriver, an AgentDriver and an AgentInventory. Connections are kept open until a certificate is renewed;
     timeouts in seconds."""
 
-    def __init__(self, tls: AgentTls, *, connect_timeout: float = 10.0, read_timeout: float = 60.0) -> None:
+    def __init__(
+        self, tls: AgentTls, *, connect_timeout: float = 10.0, read_timeout: float = 60.0, clock: Clock = _SYSTEM
+    ) -> None:
         self._reloading = ReloadingContext((tls.certificate, tls.server_ca), lambda: _context(tls))
         self._context = self._reloading.current()
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         # Whose host died is removed in vain: hundreds of them must not hold the worker's threads for long.
         self._parting = urllib3.Timeout(connect=min(connect_timeout, _PARTING_CONNECT), read=read_timeout)
+        self._mute = Mute(clock)
         self._pools: dict[Placement, urllib3.HTTPSConnectionPool] = {}
         self._lock = Lock()
 
@@ -59,7 +66,16 @@ class Agents:
         return None if answer.status == 404 else _applied.decode(answer.data)
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
-        self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True, timeout=self._parting)
+        if self._mute.is_pointless(placement):
+            raise Unreachable(f"The agent at {_address(placement)} did not answer a moment ago.")
+        timed_out = False
+        try:
+            self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True, timeout=self._parting)
+        except Unreachable as error:
+            timed_out = _timed_out(error)
+            raise
+        finally:
+            self._mute.note(placement, timed_out=timed_out)
 
     def inventory(self, placement: Placement) -> tuple[Held, ...] | None:
         answer = self._request(placement, "GET", "/v1/inventory", absent=True)
@@ -97,9 +113,7 @@ class Agents:
                 retries=urllib3.Retry(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False),
             )
         except HTTPError as error:
-            raise Unreachable(
-                f"The agent at {placement.address}:{placement.agent_port} did not answer: {error}"
-            ) from error
+            raise Unreachable(f"The agent at {_address(placement)} did not answer: {error}") from error
         if answer.status >= 400 and not (absent and answer.status == 404):
             raise _refusal(answer)
         return answer
@@ -143,6 +157,18 @@ def _context(tls: AgentTls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(str(tls.certificate))
     return context
+
+
+def _address(placement: Placement) -> str:
+    return f"{placement.address}:{placement.agent_port}"
+
+
+def _timed_out(error: Unreachable) -> bool:
+    """Whether time was lost on it: a connection that is refused costs none."""
+    cause = error.__cause__
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    # urllib3 counts refused connections among those that timed out.
+    return isinstance(reason, TimedOut) and not isinstance(reason, NewConnectionError)
 
 
 def _path(amphora_id: str) -> str:
