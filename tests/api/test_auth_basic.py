@@ -128,8 +128,8 @@ def test_edits_count_at_once(room: Room) -> None:
 
 #: text of the two files, and what is wrong with them
 BROKEN = [
-    ("alice:$apr1$x$y\n", "", "the password of alice is not hashed by bcrypt"),
-    ("alice:secret\n", "", "the password of alice is not hashed by bcrypt"),
+    ("alice:$apr1$x$y\n", "", "line 1: the password is not hashed by bcrypt"),
+    ("\nalice:secret\n", "", "line 2: the password is not hashed by bcrypt"),
     ("alice\n", "", "line 1: there should be 2 fields"),
     (line("alice", "x"), "alice:shop\n", "line 1: there should be 3 fields"),
     (line("alice", "x"), "\nalice:shop:member:reader\n", "line 2: there should be 3 fields"),

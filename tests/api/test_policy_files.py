@@ -11,7 +11,7 @@ from oslo_policy.policy import PolicyNotRegistered
 from structlog.testing import capture_logs
 
 from livia.api.policy_files import FilePolicy
-from livia.api.policy_rules import PolicyError
+from livia.api.policy_source import PolicyError
 from livia.api.rules import name_of
 from livia.services.context import Context
 from livia.services.settings import PolicySettings

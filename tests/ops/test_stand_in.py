@@ -63,8 +63,9 @@ class Api:
 
 
 @contextmanager
-def supervised(directory: Path, how: str) -> Iterator[Api]:
-    (directory / "how").write_text(how)
+def supervised(directory: Path, how: str, *, file: str = "how") -> Iterator[Api]:
+    """An API that starts as `how` says in the file (`tests.ops.supervised`)."""
+    (directory / file).write_text(how)
     with listen("127.0.0.1", 0) as listening:
         descriptor = listening.fileno()
         command = [sys.executable, "-m", "tests.ops.supervised", str(descriptor), str(directory)]

@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 
 from livia.api.files import Watched
-from livia.api.policy_rules import PolicyError, RuleSet
+from livia.api.policy_rules import RuleSet
+from livia.api.policy_source import PolicyError, PolicyFile
 from livia.core.clock import Clock
 from livia.services.context import Context
 from livia.services.settings import PolicySettings
@@ -67,7 +68,8 @@ class FilePolicy:
         try:
             self._current = (self._read(), {})
         except PolicyError as error:
-            log.error("policy files are broken; the rules before stay in force", error=str(error))
+            cause = "" if error.__cause__ is None else str(error.__cause__)
+            log.error("policy files are broken; the rules before stay in force", error=str(error), cause=cause)
         else:
             log.info("policy files read")
 
@@ -75,8 +77,8 @@ class FilePolicy:
         try:
             files = [*self._files()]
         except OSError as error:
-            raise PolicyError(f"The policy files cannot be listed: {error}") from error
-        return RuleSet(files, self._settings)
+            raise PolicyError(f"The policy files cannot be listed: {error.strerror}.") from error
+        return RuleSet([*map(PolicyFile, files)], self._settings)
 
     def _files(self) -> Iterator[Path]:
         """The policy file, then those of the directories by name: later ones count."""

@@ -6,12 +6,12 @@ The functions at the end are entry points: `oslopolicy-sample-generator`, `oslop
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
 from oslo_policy import policy
 
+from livia.api.policy_source import PolicyError, PolicyFile
 from livia.api.rules import BASE, OPERATIONS, BaseRule
 from livia.services.settings import PolicySettings
 
@@ -25,18 +25,16 @@ _REMOTE = frozenset({"http", "https"})
 _PROBE = {"project_id": "probe", "user_id": "probe"}
 
 
-class PolicyError(Exception):
-    """Policy files cannot be used; the message is a sentence for their author."""
-
-
 class RuleSet:
     """The defaults and what some files override, ready to be asked.
 
-    `stable`: the same question has the same answer as long as the files are the same. Raises PolicyError.
+    Of two files that have a rule the later one counts. `stable`: the same question has the same answer as long as the
+    files are the same. Raises PolicyError.
     """
 
-    def __init__(self, files: Sequence[Path], settings: PolicySettings) -> None:
-        overrides = _read(files)
+    def __init__(self, files: Sequence[PolicyFile], settings: PolicySettings) -> None:
+        overrides = {name: text for file in files for name, text in file.rules.items()}
+        sources = {name: file for file in files for name in file.rules}
         scopes = [_PROJECT]
         if any(_SYSTEM_ATTRIBUTE in text for text in overrides.values()):
             # Otherwise these files would grant to tokens that the scope refuses first.
@@ -50,7 +48,7 @@ class RuleSet:
         self._enforcer.set_rules(checks)
         self.stable = not any(_kind(leaf) in _REMOTE for check in checks.values() for leaf in _leaves(check))
         for name, text in overrides.items():
-            _require_evaluable(name, text, checks, files)
+            _require_evaluable(name, text, checks, sources[name])
 
     @staticmethod
     def _default(rule: policy.RuleDefault, settings: PolicySettings) -> Any:
@@ -102,39 +100,20 @@ def _enforcer(settings: PolicySettings) -> policy.Enforcer:
     return policy.Enforcer(configuration, use_conf=False, default_rule=settings.policy_default_rule)
 
 
-def _read(files: Sequence[Path]) -> dict[str, str]:
-    """Names to checks; of two files that have a name, the later one counts."""
-    found: dict[str, str] = {}
-    for path in files:
-        try:
-            # Reads JSON too, which is YAML; no document at all is an empty one.
-            content: Any = policy.parse_file_contents(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise PolicyError(f"The policy file {path} cannot be read: {error}") from error
-        if not isinstance(content, dict) or not all(
-            isinstance(name, str) and isinstance(text, str) for name, text in content.items()
-        ):
-            raise PolicyError(f'The policy file {path} is not a list of lines of the form "name": "check".')
-        found.update(content)
-    return found
-
-
-def _require_evaluable(name: str, text: str, checks: Mapping[str, Any], files: Sequence[Path]) -> None:
+def _require_evaluable(name: str, text: str, checks: Mapping[str, Any], source: PolicyFile) -> None:
     """Raise PolicyError for a check that cannot be parsed, cannot be evaluated, or asks for itself."""
-    where = ", ".join(map(str, files))
-    sentence = f'The policy rule "{name}": "{text}" ({where})'
     for leaf in _leaves(checks[name]):
         # The parser makes a check that is never true of what it does not understand.
         if str(leaf) == "!" and "!" not in text.split():
-            raise PolicyError(f"{sentence} is not in the policy language.")
+            raise PolicyError(f"{source.place(name)} has a check that is not in the policy language.")
         if _kind(leaf) in (None, "rule", *_REMOTE):
             continue
         try:
             leaf(_PROBE, {"roles": []}, None)
         except (ValueError, TypeError, SyntaxError) as error:
-            raise PolicyError(f"{sentence} cannot be evaluated: {leaf}: {error}") from error
+            raise PolicyError(f"{source.place(name)} has a check that cannot be evaluated.") from error
     if _refers_to(name, name, checks, set()):
-        raise PolicyError(f"{sentence} refers to itself.")
+        raise PolicyError(f"{source.place(name)} has a check that refers to itself.")
 
 
 def _refers_to(wanted: str, name: str, checks: Mapping[str, Any], seen: set[str]) -> bool:

@@ -24,7 +24,7 @@ _LONGEST_PASSWORD = 72
 
 
 class UserFileError(Exception):
-    """The files cannot be used, or not so; the message is a sentence."""
+    """The files cannot be used, or not so; the message is a sentence, which quotes nothing of what `read` reads."""
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -53,11 +53,13 @@ class UserFile:
 
     def read(self) -> dict[str, User]:
         """Users by name; a file that is not there has none. Raises UserFileError."""
-        places = dict(_entries(self._projects, 2))
+        places = {name: fields for _number, name, fields in _entries(self._projects, 2)}
         found = {}
-        for name, (password_hash,) in _entries(self._passwords, 1):
+        for number, name, (password_hash,) in _entries(self._passwords, 1):
             if not _BCRYPT.fullmatch(password_hash):
-                raise UserFileError(f"{self._passwords}: the password of {name} is not hashed by bcrypt (htpasswd -B).")
+                raise UserFileError(
+                    f"{self._passwords}, line {number}: the password is not hashed by bcrypt (htpasswd -B)."
+                )
             project_id, roles = places.get(name, ("", ""))
             found[name] = User(
                 name=name,
@@ -92,15 +94,15 @@ class UserFile:
         _put(self._projects, name, None)
 
 
-def _entries(path: Path, count: int) -> Iterator[tuple[str, list[str]]]:
-    """Names and the `count` fields after them. Empty lines and those that begin with # are comments."""
+def _entries(path: Path, count: int) -> Iterator[tuple[int, str, list[str]]]:
+    """Number of the line, name and the `count` fields after it. Empty lines and those with # first are comments."""
     for number, line in enumerate(_lines(path), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, *fields = line.strip().split(":")
         if len(fields) != count or not name:
             raise UserFileError(f"{path}, line {number}: there should be {count + 1} fields with colons between them.")
-        yield name, fields
+        yield number, name, fields
 
 
 def _lines(path: Path) -> list[str]:
@@ -108,8 +110,10 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserFileError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UserFileError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UserFileError(f"{path} cannot be read: it is not UTF-8.") from error
 
 
 def _put(path: Path, name: str, line: str | None) -> None:

@@ -38,7 +38,7 @@ def application(settings: Settings, deps: Deps, registry: CollectorRegistry | No
             registry=registry,
         )
     except BackendError as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(str(error), public="[healthcheck] cannot be used: its log says why.") from error
 
 
 def authenticator_of(settings: Settings, clock: Clock) -> Authenticator:
@@ -52,7 +52,7 @@ def authenticator_of(settings: Settings, clock: Clock) -> Authenticator:
             try:
                 return HttpBasic(_users(settings), clock)
             except UserFileError as error:
-                raise SettingsError(str(error)) from error
+                raise SettingsError(str(error), public=str(error)) from error
         case "keystone":
             raise SettingsError(_NO_KEYSTONE)
 
@@ -62,12 +62,12 @@ def policy_of(settings: Settings, clock: Clock) -> Policy:
     if settings.access.auth_strategy == "noauth":
         return AdminPolicy()
     from livia.api.policy_files import FilePolicy  # a quarter of the start-up time, and not needed above
-    from livia.api.policy_rules import PolicyError
+    from livia.api.policy_source import PolicyError
 
     try:
         return FilePolicy(settings.policy, settings.directories, clock)
     except PolicyError as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(str(error), public=str(error)) from error
 
 
 def problems(settings: Settings) -> list[str]:

@@ -58,6 +58,10 @@ def _agents(settings: Settings) -> Agents:
     )
 
 
+#: without the path: who mistakes the option writes the key itself there
+_NO_VAULT_KEY = "The file of [certificates] vault_key is not there or damaged: its log says which."
+
+
 def vault(settings: Settings, database: Database, clock: Clock) -> LocalVault:
     """The built-in secret store. Raises SettingsError."""
     return LocalVault(database, _vault_key(settings), clock)
@@ -68,10 +72,13 @@ def _vault_key(settings: Settings) -> bytes:
     try:
         key = bytes.fromhex(path.read_text())
     except (OSError, ValueError) as error:
-        raise SettingsError(f"[certificates] vault_key = {path} cannot be read ({error}): restore it.") from error
+        raise SettingsError(
+            f"[certificates] vault_key = {path} cannot be read ({error}): restore it.", public=_NO_VAULT_KEY
+        ) from error
     if len(key) != KEY_LENGTH:
         raise SettingsError(
-            f"[certificates] vault_key = {path} has {len(key)} bytes instead of {KEY_LENGTH}: restore it."
+            f"[certificates] vault_key = {path} has {len(key)} bytes instead of {KEY_LENGTH}: restore it.",
+            public=_NO_VAULT_KEY,
         )
     return key
 

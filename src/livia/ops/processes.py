@@ -105,7 +105,7 @@ class Processes:
 
     def _load_api(self, readiness: Readiness) -> Wsgi:
         die_with_parent()
-        with readiness.starting(sentences=(SettingsError,)):
+        with readiness.starting(public_reason):
             application, registry = self._answering()
             metrics.publish("api", registry, self._settings.livia)
         return whole_bodies(in_turn(application, _API_AT_ONCE), self._settings.api.max_request_body_size)
@@ -217,6 +217,11 @@ class Processes:
         metrics.publish("house", registry, self._settings.livia)
         jobs = housekeeping.jobs(self._settings, database, self._clock, DatagramWake(self._wake_path), registry)
         Runner(database, self._clock, jobs, owner=owner, registry=registry).run(stopped_by_signal())
+
+
+def public_reason(error: Exception) -> str | None:
+    """What anybody may read of an error at the start: settings are written by people, who may have erred anywhere."""
+    return error.public if isinstance(error, SettingsError) else None
 
 
 def _impatient(settings: Settings) -> Settings:

@@ -2,7 +2,7 @@
 
 import mmap
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
@@ -53,20 +53,16 @@ class Readiness:
         self._write(state, told)
 
     @contextmanager
-    def starting(self, sentences: tuple[type[Exception], ...]) -> Iterator[None]:
+    def starting(self, public: Callable[[Exception], str | None]) -> Iterator[None]:
         """What is done within is the start: after it the service serves, or what was raised is why not.
 
-        Anybody may read the reason. Only errors of these types are sentences for everybody; of others the log has what
-        they say, which may be a password of a URL.
+        Anybody may read the reason. `public` says what of an error is a sentence for everybody, None: nothing; the log
+        has what it says itself, which may be a password of a URL.
         """
         try:
             yield
         except Exception as error:
-            told = (
-                str(error)
-                if isinstance(error, sentences)
-                else f"Its log tells of an unexpected {type(error).__name__}."
-            )
+            told = public(error) or f"Its log tells of an unexpected {type(error).__name__}."
             self._write(_State.FAILED, told)
             raise
         self._write(_State.SERVING, "")

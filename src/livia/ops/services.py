@@ -78,7 +78,7 @@ class Installation:
             Service(name="agent", run=self.run_agent),
             Service(name="health", run=worker.run_health),
             Service(name="worker", run=worker.run_worker),
-            _api_service(worker, api),
+            api_service(worker, api),
             Service(name="house", run=house.run_house),
             *([Service(name="canary", run=self.run_canary)] if settings.livia.canary_interval > 0 else []),
         ]
@@ -109,7 +109,8 @@ class Installation:
         run_agent(self.agent_config(), stop=stopped_by_signal())
 
 
-def _api_service(processes: Processes, listening: socket.socket) -> Service:
+def api_service(processes: Processes, listening: socket.socket) -> Service:
+    """The API, and who answers in its place while it cannot start."""
     readiness = Readiness()
     return Service(
         name="api",

@@ -17,7 +17,14 @@ from livia.services.settings import AccessSettings, ApiSettings, CorsSettings, H
 
 
 class SettingsError(Exception):
-    """A configuration file cannot be used; the message is a sentence for its author."""
+    """A configuration file cannot be used; the message is a sentence for its author.
+
+    `public`: what anybody may read of it, who calls the API included. It quotes nothing of any file.
+    """
+
+    def __init__(self, sentence: str, *, public: str = "Its log tells of a setting that cannot be used.") -> None:
+        super().__init__(sentence)
+        self.public = public
 
 
 class CommonSettings(Struct, frozen=True, kw_only=True):
