@@ -9,6 +9,7 @@ from rich.table import Table
 from livia.ops import housekeeping
 from livia.ops.services import Installation
 from livia.ops.state import agents_authority, controllers_authority
+from livia.ops.tables import listing
 from livia.pki.authority import fingerprint
 from livia.pki.rollover import Rollover
 
@@ -35,7 +36,7 @@ def rotate(installation: Installation) -> list[str]:
 
 def show(installation: Installation, console: Console) -> None:
     """Print authorities and certificates with their ends. Raises AuthorityError."""
-    table = Table("Certificate", "State", "Ends", "Days left", "SHA-256", title="Certificates", title_justify="left")
+    table = listing("Certificate", "State", "Ends", "Days left", "SHA-256", title="Certificates")
     now = installation.clock.now().replace(tzinfo=UTC)
     for rollover in _authorities(installation):
         rollover.open()

@@ -4,12 +4,12 @@ from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from livia.drivers.wake.datagram import DatagramWake
 from livia.ops import drivers
 from livia.ops.services import Installation
 from livia.ops.settings import Settings
+from livia.ops.tables import listing
 from livia.services import hosts
 from livia.services.hosts import HostView
 
@@ -40,7 +40,7 @@ def remove(installation: Installation, host_id: str) -> str:
 def show_all(installation: Installation, console: Console) -> None:
     """Print every host, and what the loss of the worst would cost."""
     found = hosts.view(installation.database(), _silence(installation))
-    table = Table("Host", "Agent", "Zone", "Amphorae", "State", "Last heard", "At its loss: down", "interrupted")
+    table = listing("Host", "Agent", "Zone", "Amphorae", "State", "Last heard", "At its loss: down", "interrupted")
     for each in found:
         host = each.host
         table.add_row(

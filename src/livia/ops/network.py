@@ -5,13 +5,13 @@ from ipaddress import ip_address, ip_network
 
 from pyroute2 import IPRoute
 from rich.console import Console
-from rich.table import Table
 
 from livia.agent.errors import PlumbingError
 from livia.agent.plumbing import segment
 from livia.core.drivers import DriverError, Network
 from livia.drivers.network.local import LocalNetworks, NetworkExistsError
 from livia.ops.services import Installation
+from livia.ops.tables import listing
 from livia.ops.up import attach, fabric_of
 
 
@@ -69,7 +69,7 @@ def find(networks: LocalNetworks, name: str) -> Network:
 def show_all(installation: Installation, console: Console) -> None:
     """Print every network with its subnets."""
     networks = LocalNetworks(installation.database(), installation.clock)
-    table = Table("Network", "Network id", "Subnet id", "CIDR", "Gateway (this machine)", "Free")
+    table = listing("Network", "Network id", "Subnet id", "CIDR", "Gateway (this machine)", "Free")
     for network in networks.networks():
         for subnet_id in network.subnet_ids:
             subnet = networks.subnet(subnet_id)

@@ -1,9 +1,9 @@
 """`livia orphans`: what nobody owns, as the house has seen it."""
 
 from rich.console import Console
-from rich.table import Table
 
 from livia.ops.services import Installation
+from livia.ops.tables import listing
 from livia.store import orphans
 
 
@@ -17,7 +17,7 @@ def show(installation: Installation, console: Console) -> None:
     if not seen:
         console.print("Everything has an owner.")
         return
-    table = Table("Kind", "Where", "Name", "Known for", "Why", title="Orphans", title_justify="left")
+    table = listing("Kind", "Where", "Name", "Known for", "Why", title="Orphans")
     for orphan, known_for in seen:
         table.add_row(orphan.kind, orphan.place or "-", orphan.name, f"{known_for:.0f} s", orphan.reason)
     console.print(table)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from livia.core.drivers import DriverError, Port
 from livia.drivers.network.local import LocalNetworks
 from livia.ops.network import NetworkError, find
 from livia.ops.services import Installation
+from livia.ops.tables import listing
 
 
 def create(installation: Installation, name: str, network: str, addresses: Sequence[str]) -> Port:
@@ -36,7 +36,7 @@ def delete(installation: Installation, name: str) -> None:
 
 def show_all(installation: Installation, console: Console) -> None:
     """Print every port."""
-    table = Table("Port", "Id", "Addresses", "Used by")
+    table = listing("Port", "Id", "Addresses", "Used by")
     for port in _networks(installation).ports():
         addresses = ", ".join(fixed.ip_address for fixed in port.fixed_ips)
         table.add_row(port.name, port.id, addresses, port.device_id or "-")

@@ -1,12 +1,12 @@
 """`livia network qos`: policies that VIPs may name."""
 
 from rich.console import Console
-from rich.table import Table
 
 from livia.core.drivers import DriverError, QosPolicy
 from livia.drivers.network.qos import QosPolicies, QosPolicyExistsError
 from livia.ops.network import NetworkError
 from livia.ops.services import Installation
+from livia.ops.tables import listing
 
 
 def create(installation: Installation, name: str, *, max_kbps: int, burst_kb: int, direction: str) -> QosPolicy:
@@ -31,7 +31,7 @@ def delete(installation: Installation, name: str) -> None:
 
 def show_all(installation: Installation, console: Console) -> None:
     """Print every policy."""
-    table = Table("QoS policy", "Id", "Direction", "kbit/s", "Burst, kbit")
+    table = listing("QoS policy", "Id", "Direction", "kbit/s", "Burst, kbit")
     for policy in _policies(installation).every():
         directions = ", ".join(limit.direction for limit in policy.limits)
         limit = policy.limits[0]

@@ -4,13 +4,13 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection, RowMapping, select
 
 from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 from livia.ops.supervisor import COMMAND_PREFIX
+from livia.ops.tables import listing
 from livia.store import hosts, standing
 from livia.store import tables as t
 from livia.store.standing import Standing
@@ -34,7 +34,7 @@ def _show_services(installation: Installation, console: Console) -> bool:
         installation.state.lock().close()
     except AlreadyRunningError:
         parent = int(installation.state.pid_path.read_text())
-        table = Table("Service", "Process", "Memory (PSS)", title="Services", title_justify="left")
+        table = listing("Service", "Process", "Memory (PSS)", title="Services")
         table.add_row("supervisor", str(parent), _pss(parent))
         for pid in sorted(children(parent)):
             table.add_row(_service_name(pid), str(pid), _pss_of_family(pid))
@@ -79,7 +79,7 @@ def _pss_of_family(pid: int) -> str:
 
 
 def _show_hosts(connection: Connection, console: Console) -> None:
-    table = Table("Host", "Agent", "Zone", "Amphorae", "Last heard", title="Amphora hosts", title_justify="left")
+    table = listing("Host", "Agent", "Zone", "Amphorae", "Last heard", title="Amphora hosts")
     for host, age in hosts.every(connection):
         table.add_row(
             host.id,
@@ -99,7 +99,7 @@ def show_load_balancers(connection: Connection, console: Console) -> None:
         .where(t.load_balancer.c.provisioning_status != Provisioning.DELETED)
         .order_by(t.load_balancer.c.created_at)
     )
-    table = Table(
+    table = listing(
         "Load balancer",
         "Name",
         "VIP",
@@ -110,7 +110,6 @@ def show_load_balancers(connection: Connection, console: Console) -> None:
         "Next try",
         "Waits for",
         title="Load balancers",
-        title_justify="left",
     )
     rows = connection.execute(query).mappings().all()
     unfinished = standing.of(connection, [row["id"] for row in rows])
@@ -150,7 +149,7 @@ def _show_amphorae(connection: Connection, console: Console, now: datetime) -> N
         .where(t.amphora.c.status != AmphoraStatus.DELETED)
         .order_by(t.amphora.c.load_balancer_id, t.amphora.c.role.desc())
     )
-    table = Table(
+    table = listing(
         "Amphora",
         "Load balancer",
         "Role",
@@ -160,7 +159,6 @@ def _show_amphorae(connection: Connection, console: Console, now: datetime) -> N
         "Address",
         "Heartbeat",
         title="Amphorae",
-        title_justify="left",
     )
     for row in connection.execute(query).mappings():
         table.add_row(

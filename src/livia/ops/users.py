@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from livia.api.users import UserFile, UserFileError
 from livia.ops.services import Installation
+from livia.ops.tables import listing
 
 #: what a user may do who was added without saying: everything in its own project
 DEFAULT_ROLES = ("member", "reader")
@@ -31,7 +31,7 @@ def remove(installation: Installation, name: str) -> None:
 
 def show_all(installation: Installation, console: Console) -> None:
     """A table of all users. Raises UserFileError."""
-    table = Table("user", "project", "roles")
+    table = listing("user", "project", "roles")
     for user in sorted(_file(installation).read().values(), key=lambda each: each.name):
         table.add_row(user.name, user.project_id or "-", ", ".join(sorted(user.roles)) or "-")
     console.print(table)

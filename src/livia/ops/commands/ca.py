@@ -18,9 +18,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _ca(installation: "Installation", options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livia.ops import ca
+    from livia.ops.tables import console
     from livia.pki.authority import AuthorityError
 
     if not installation.state.exists():
@@ -28,7 +27,7 @@ def _ca(installation: "Installation", options: argparse.Namespace) -> int:
     try:
         if options.action == "rotate":
             print("\n".join(ca.rotate(installation)))
-        ca.show(installation, Console())
+        ca.show(installation, console())
     except (AuthorityError, OSError) as error:
         return fail(str(error))
     return 0

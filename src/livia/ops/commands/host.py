@@ -25,9 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _host(installation: "Installation", options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livia.ops import hosts
+    from livia.ops.tables import console
     from livia.services.hosts import HostError
 
     if not known(installation):
@@ -35,7 +34,7 @@ def _host(installation: "Installation", options: argparse.Namespace) -> int:
     acts = {"drain": hosts.drain, "undrain": hosts.undrain, "remove": hosts.remove}
     try:
         if options.action == "list":
-            hosts.show_all(installation, Console())
+            hosts.show_all(installation, console())
         else:
             print(acts[options.action](installation, options.host))
     except HostError as error:

@@ -46,10 +46,9 @@ def _down(installation: "Installation", options: argparse.Namespace) -> int:
 
 
 def _status(installation: "Installation", _options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livia.ops import status
+    from livia.ops.tables import console
 
     if not known(installation):
         return nothing_in(installation)
-    return 0 if status.show(installation, Console()) else FAILED
+    return 0 if status.show(installation, console()) else FAILED

@@ -99,11 +99,10 @@ def _delete_network(installation: "Installation", options: argparse.Namespace) -
 
 
 def _show_networks(installation: "Installation") -> None:
-    from rich.console import Console
-
     from livia.ops import network
+    from livia.ops.tables import console
 
-    network.show_all(installation, Console())
+    network.show_all(installation, console())
 
 
 def _create_port(installation: "Installation", options: argparse.Namespace) -> None:
@@ -119,11 +118,10 @@ def _delete_port(installation: "Installation", options: argparse.Namespace) -> N
 
 
 def _show_ports(installation: "Installation") -> None:
-    from rich.console import Console
-
     from livia.ops import ports
+    from livia.ops.tables import console
 
-    ports.show_all(installation, Console())
+    ports.show_all(installation, console())
 
 
 def _create_qos_policy(installation: "Installation", options: argparse.Namespace) -> None:
@@ -141,8 +139,7 @@ def _delete_qos_policy(installation: "Installation", options: argparse.Namespace
 
 
 def _show_qos_policies(installation: "Installation") -> None:
-    from rich.console import Console
-
     from livia.ops import qos_policies
+    from livia.ops.tables import console
 
-    qos_policies.show_all(installation, Console())
+    qos_policies.show_all(installation, console())

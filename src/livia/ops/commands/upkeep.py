@@ -34,11 +34,10 @@ def _retry(installation: "Installation", options: argparse.Namespace) -> int:
 
 
 def _orphans(installation: "Installation", _options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livia.ops import orphans
+    from livia.ops.tables import console
 
-    if not installation.state.exists():
+    if not known(installation):
         return nothing_in(installation)
-    orphans.show(installation, Console())
+    orphans.show(installation, console())
     return 0

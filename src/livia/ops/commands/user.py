@@ -28,17 +28,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _user(installation: "Installation", options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livia.api.users import UserFileError
     from livia.ops import users
+    from livia.ops.tables import console
 
     try:
         if options.action == "add":
             users.add(installation, options.name, project_id=options.project, roles=options.role)
         elif options.action == "remove":
             users.remove(installation, options.name)
-        users.show_all(installation, Console())
+        users.show_all(installation, console())
     except UserFileError as error:
         return fail(str(error))
     return 0
