@@ -1,12 +1,9 @@
 """A socket that systemd holds: an API that is replaced as a whole refuses nobody, and takes no other socket."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,29 +12,16 @@ import pytest
 from livia.ops import dbmanage, programs
 from livia.ops.settings import EMBEDDED
 from tests.agent.lab import eventually
-from tests.ops.test_programs import PATIENCE, SCRIPT, configured, told
+from tests.ops.programs import PATIENCE, command, configured, obeying, told
 from tests.ops.test_serving import Client
 
 
 def start(given: socket.socket, conf: Path, **environment: str) -> "subprocess.Popen[str]":
     """`octavia-api` with a socket."""
-    program = [sys.executable, "-c", SCRIPT.format("api"), "--config-file", str(conf)]
-    command = [sys.executable, "-m", "tests.ops.activated", str(given.fileno()), *program]
+    become = [sys.executable, "-m", "tests.ops.activated", str(given.fileno()), *command("api", conf)]
     return subprocess.Popen(
-        command, pass_fds=[given.fileno()], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+        become, pass_fds=[given.fileno()], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
-
-
-@contextmanager
-def api(given: socket.socket, conf: Path) -> Iterator[None]:
-    process = start(given, conf)
-    try:
-        yield
-        process.terminate()
-        assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def refused(given: socket.socket, conf: Path, **environment: str) -> str:
@@ -63,10 +47,10 @@ def test_nobody_is_refused_while_the_api_is_replaced(conf: Path) -> None:
     with socket.create_server(("127.0.0.1", port), backlog=128) as held, Client(port) as one, Client(port) as two:
         for _ in range(3):
             wanted = [one.answers + 5, two.answers + 5]
-            with api(held, conf):
+            with obeying(start(held, conf)):
                 eventually(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
         # By whom they are answered when they are to end.
-        with api(held, conf):
+        with obeying(start(held, conf)):
             wanted = [one.answers + 1, two.answers + 1]
             eventually(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
             one.stop()

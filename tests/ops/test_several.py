@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from livia.store import tables as t
 from livia.store.engine import Database
 from tests import database as rows
 from tests.database import SERVERS, server_database
-from tests.ops.test_programs import PATIENCE, SCRIPT, SUBNET, Api, configured, running
+from tests.ops.programs import PATIENCE, SUBNET, Api, command, configured, running
 
 WORKERS, APIS, EACH = 3, 2, 8
 #: more than a worker does before this process finds out that it has begun
@@ -104,7 +103,7 @@ def test_writes_of_two_projects_through_two_apis_and_three_workers(tmp_path: Pat
 @contextmanager
 def worker(conf: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that may be killed."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT.format("worker"), "--config-file", str(conf)])
+    process = subprocess.Popen(command("worker", conf))
     try:
         yield process
     finally:

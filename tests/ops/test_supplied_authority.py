@@ -20,7 +20,7 @@ from livia.pki.authority import AuthorityError
 from livia.pki.supplied import SuppliedFiles
 from tests import ports
 from tests.keymaterial import write_root
-from tests.ops.test_programs import configured, told
+from tests.ops.programs import configured, told
 
 
 def livia(state: Path, conf: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
