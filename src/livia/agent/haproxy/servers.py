@@ -88,7 +88,6 @@ def twin_of(name: str) -> str:
 def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surroundings) -> AtRuntime | ByReload:
     """How the servers of a listener's pool change. The pools differ in members, in the rhythm of their monitor and in
     what their key material is at most."""
-    backend = backend_name(new.id, listener.id)
     if new.tls is not None and new.tls.certificate is not None and bool(old.members) != bool(new.members):
         # `add server` takes certificates only that HAProxy has read for another server (manual, section 9.3), and the
         # key of the last one would stay in its memory.
@@ -101,6 +100,7 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
         now, then = ids(new), ids(old)
         if any(now[name] != then[name] for name in now.keys() & then.keys()):
             return ByReload("a member's server needs another id")
+    course = _Course(listener, old, new, around, now)
     commands: list[Command] = []
     replacements: list[Replacement] = []
     returns: list[str] = []
@@ -108,32 +108,64 @@ def steps(listener: ListenerSpec, old: PoolSpec, new: PoolSpec, around: Surround
         previous = before.pop(member.id, None)
         if alike and previous == member:
             continue
-        path = f"{backend}/{member.id}"
-        if previous is None and path not in around.leaving:
-            step: list[Command] | Replacement | ByReload = arrival(path, listener, new, member, now[member.id])
-        elif previous is None:
-            step = _revive(path, around.leaving[path], _checks(new), member)
-            returns.append(path)
-        elif _fixed(_checks(old), previous) != _fixed(_checks(new), member):
-            step = _replace(listener, path, (old, previous), (new, member), around)
-        else:
-            step = _alter(around.twins.get(path, path), previous, member, checked=checked(new))
+        step = course.step(previous, member)
         if isinstance(step, ByReload):
             return step
         if isinstance(step, Replacement):
             replacements.append(step)
         else:
             commands += step
-    departures = []
-    for name, member in before.items():
-        path = f"{backend}/{name}"
-        departures.append(Departure(around.twins.get(path, path), member, _checks(old)))
-    return AtRuntime(tuple(commands), tuple(replacements), tuple(departures), tuple(returns))
+        if previous is None and course.path(member) in around.leaving:
+            returns.append(course.path(member))
+    departures = tuple(course.departure(member) for member in before.values())
+    return AtRuntime(tuple(commands), tuple(replacements), departures, tuple(returns))
 
 
 def _concerned(old: PoolSpec, new: PoolSpec) -> tuple[Sequence[MemberSpec], Sequence[MemberSpec]]:
     there, here = apart(old.members, new.members)
     return old.members[there], new.members[here]
+
+
+class _Course(Struct, frozen=True):
+    """From one pool of a listener to another, member by member. `numbers`: the ids of servers that come, by member."""
+
+    listener: ListenerSpec
+    old: PoolSpec
+    new: PoolSpec
+    around: Surroundings
+    numbers: Mapping[str, int]
+
+    def path(self, member: MemberSpec) -> str:
+        """The member's own server; a twin may stand in for it."""
+        return f"{backend_name(self.new.id, self.listener.id)}/{member.id}"
+
+    def step(self, previous: MemberSpec | None, member: MemberSpec) -> list[Command] | Replacement | ByReload:
+        """What a member takes that was another before, or none."""
+        path, around = self.path(member), self.around
+        if previous is None and path not in around.leaving:
+            return arrival(path, self.listener, self.new, member, self.numbers[member.id])
+        if previous is None:
+            return _revive(path, around.leaving[path], _checks(self.new), member)
+        if _fixed(_checks(self.old), previous) != _fixed(_checks(self.new), member):
+            return self._replacement(path, previous, member)
+        return _alter(around.twins.get(path, path), previous, member, checked=checked(self.new))
+
+    def departure(self, member: MemberSpec) -> Departure:
+        """How a member goes that is no longer in the pool."""
+        path = self.path(member)
+        return Departure(self.around.twins.get(path, path), member, _checks(self.old))
+
+    def _replacement(self, path: str, previous: MemberSpec, member: MemberSpec) -> Replacement | ByReload:
+        pool, around = self.new, self.around
+        if pool.persistence is not None or pool.algorithm in HASHES:
+            return ByReload("a member that clients are bound to is made anew")
+        if probed(pool):
+            return ByReload("a member that the agent checks is made anew: verdicts are on servers of its name")
+        twin = twin_of(path)
+        if path in around.twins or twin in around.leaving or path in around.leaving:
+            return ByReload("a member is replaced again before its last request was answered")
+        coming = arrival(twin, self.listener, pool, member, first_id(twin))
+        return Replacement(path, twin, tuple(coming), Departure(path, previous, _checks(self.old)))
 
 
 def arrival(path: str, listener: ListenerSpec, pool: PoolSpec, member: MemberSpec, number: int) -> list[Command]:
@@ -171,25 +203,6 @@ def _fixed(monitor: MonitorSpec | None, member: MemberSpec) -> tuple[object, ...
         member.monitor_address is None,
         member.monitor_port is None,
     )
-
-
-def _replace(
-    listener: ListenerSpec,
-    path: str,
-    old: tuple[PoolSpec, MemberSpec],
-    new: tuple[PoolSpec, MemberSpec],
-    around: Surroundings,
-) -> Replacement | ByReload:
-    pool, member = new
-    if pool.persistence is not None or pool.algorithm in HASHES:
-        return ByReload("a member that clients are bound to is made anew")
-    if probed(pool):
-        return ByReload("a member that the agent checks is made anew: verdicts are on servers of its name")
-    twin = twin_of(path)
-    if path in around.twins or twin in around.leaving or path in around.leaving:
-        return ByReload("a member is replaced again before its last request was answered")
-    coming = arrival(twin, listener, pool, member, first_id(twin))
-    return Replacement(path, twin, tuple(coming), Departure(path, old[1], _checks(old[0])))
 
 
 def _revive(
