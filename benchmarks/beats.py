@@ -38,48 +38,47 @@ def _id(kind: int, number: int) -> str:
 def fill(url: str | URL, amphorae: int) -> None:
     """A database with every table, and a load balancer of its own for each amphora."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    common = {"enabled": True, "provisioning_status": "ACTIVE", "generation": 1, "project_id": "p", "created_at": now}
+    # In this order: what others refer to comes first.
     rows: dict[Table, list[dict[str, object]]] = {
         table: [] for table in (t.load_balancer, t.pool, t.listener, t.member, t.amphora, t.amphora_health)
     }
     for number in range(amphorae):
-        owner, pool = _id(0, number), _id(2, number)
-        mine = {**common, "load_balancer_id": owner, "operating_status": "ONLINE"}
-        rows[t.load_balancer].append(
-            {**common, "id": owner, "operating_status": "ONLINE", "topology": "SINGLE", "provider": "amphora"}
-        )
-        rows[t.pool].append({**mine, "id": pool, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"})
-        rows[t.listener].append({**mine, "id": _id(1, number), "protocol": "HTTP", "protocol_port": 80})
-        rows[t.member] += [
-            {
-                **mine,
-                "id": _id(6 + k, number),
-                "pool_id": pool,
-                "ip_address": f"10.0.0.{k}",
-                "protocol_port": 80,
-                "backup": False,
-            }
-            for k in range(MEMBERS)
-        ]
-        rows[t.amphora].append(
-            {
-                "id": _id(3, number),
-                "status": "ALLOCATED",
-                "load_balancer_id": owner,
-                "compute_id": "h",
-                "role": "STANDALONE",
-                "applied_generation": 1,
-                "holds_vip": True,
-                "created_at": now,
-            }
-        )
-        rows[t.amphora_health].append({"amphora_id": _id(3, number), "last_update": now, "busy": False})
+        for table, row in (*_tree(number, now), *_amphora(number, now)):
+            rows[table].append(row)
     database = Database(url)
     t.metadata.create_all(database.engine)
     with database.write() as connection:
         for table, values in rows.items():
             connection.execute(insert(table), values)
     database.close()
+
+
+def _tree(number: int, now: datetime) -> Iterator[tuple[Table, dict[str, object]]]:
+    """The rows of the load balancer of an amphora, and what is below it."""
+    owner, pool = _id(0, number), _id(2, number)
+    common: dict[str, object] = {
+        "enabled": True,
+        "provisioning_status": "ACTIVE",
+        "operating_status": "ONLINE",
+        "generation": 1,
+        "project_id": "p",
+        "created_at": now,
+    }
+    mine = {**common, "load_balancer_id": owner}
+    yield t.load_balancer, {**common, "id": owner, "topology": "SINGLE", "provider": "amphora"}
+    yield t.pool, {**mine, "id": pool, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+    yield t.listener, {**mine, "id": _id(1, number), "protocol": "HTTP", "protocol_port": 80}
+    for k in range(MEMBERS):
+        address = {"ip_address": f"10.0.0.{k}", "protocol_port": 80}
+        yield t.member, {**mine, **address, "id": _id(6 + k, number), "pool_id": pool, "backup": False}
+
+
+def _amphora(number: int, now: datetime) -> Iterator[tuple[Table, dict[str, object]]]:
+    """The rows of an amphora that was heard of just now."""
+    key = _id(3, number)
+    allocated = {"status": "ALLOCATED", "load_balancer_id": _id(0, number), "compute_id": "h", "role": "STANDALONE"}
+    yield t.amphora, {**allocated, "id": key, "applied_generation": 1, "holds_vip": True, "created_at": now}
+    yield t.amphora_health, {"amphora_id": key, "last_update": now, "busy": False}
 
 
 def signed(directory: Path, amphorae: int, rounds: int) -> list[Path]:

@@ -141,16 +141,16 @@ def _heavier(spec: Spec, weight: int) -> Spec:
     return replace(spec, pools=(replace(pool, members=(replace(first, weight=weight), *others)),))
 
 
-def _spec(count: int) -> Spec:
-    members = tuple(
-        MemberSpec(
-            id=f"{number:08x}-0000-4000-8000-000000000000",
-            address=f"10.0.{number // 250}.{number % 250 + 1}",
-            port=80,
-            weight=1,
-        )
-        for number in range(count)
+def _member(number: int) -> MemberSpec:
+    return MemberSpec(
+        id=f"{number:08x}-0000-4000-8000-000000000000",
+        address=f"10.0.{number // 250}.{number % 250 + 1}",
+        port=80,
+        weight=1,
     )
+
+
+def _spec(count: int) -> Spec:
     return Spec(
         amphora_id="amphora-1",
         load_balancer_id="lb-1",
@@ -178,7 +178,7 @@ def _spec(count: int) -> Spec:
                 protocol=PoolProtocol.HTTP,
                 algorithm=Algorithm.ROUND_ROBIN,
                 monitor=MonitorSpec(type=MonitorType.TCP, delay=5, timeout=3, rise=2, fall=2),
-                members=members,
+                members=tuple(map(_member, range(count))),
             ),
         ),
     )
