@@ -17,7 +17,7 @@ from livia.drivers.compute.host import Hosts
 from livia.ops.hosts import worst
 from livia.services import hosts as services
 from livia.services.hosts import HostError
-from livia.store import events, hosts, trees
+from livia.store import amphorae, events, hosts, trees
 from livia.store import tables as t
 from livia.worker.outcome import Again, Done
 from tests.worker.world import World
@@ -121,6 +121,29 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.hear("c")
     site.world.reconcile(site.key)
     assert site.homes() == ["b", "c"]
+
+
+def replaced(site: Site) -> dict[str, float]:
+    """Replacements that the worker counted, by cause."""
+    (family,) = (each for each in site.world.registry.collect() if each.name == "livia_replacements")
+    return {each.labels["cause"]: each.value for each in family.samples if each.name.endswith("_total")}
+
+
+def test_replacements_are_counted_by_their_cause(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", "c")
+    site.world.reconcile(site.key)
+    # Those of a load balancer that is being made replace nobody.
+    assert replaced(site) == {"requested": 0.0, "drained": 0.0, "dead": 0.0, "missing": 0.0}
+    site.drain("a")
+    site.world.reconcile(site.key)
+    with site.world.database.write() as connection:
+        amphorae.request_failover(connection, site.key, site.world.clock.now())
+    site.world.reconcile(site.key)
+    with site.world.database.write() as connection:
+        (one, _other) = _amphorae(site)
+        connection.execute(update(t.amphora).where(t.amphora.c.id == one).values(status="ERROR"))
+    site.world.reconcile(site.key)
+    assert replaced(site) == {"requested": 2.0, "drained": 1.0, "dead": 1.0, "missing": 0.0}
 
 
 def test_a_lost_host_is_removed_and_what_was_on_it_is_built_elsewhere(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from livia.core.clock import SystemClock
 from livia.core.drivers import AmphoraDriver, ComputeDriver
@@ -15,6 +16,7 @@ from livia.drivers.secrets.noop import NoopSecrets
 from livia.drivers.secrets.seal import KeySeal
 from livia.store import leases
 from livia.worker.attempt import Step, no_step
+from livia.worker.metrics import Metrics
 from livia.worker.outcome import Done, Outcome
 from livia.worker.reconciler import Reconciler
 from livia.worker.runner import Drivers
@@ -38,6 +40,8 @@ class World:
             seal=KeySeal(b"s" * 32),
         )
         self.tls = CONTRACT_TLS
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
         self.net = self.network.create("tenant", cidr)
 
     def load_balancer(self, topology: str) -> str:
@@ -73,7 +77,9 @@ class World:
         lease = self.database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None
         with ThreadPoolExecutor(4) as pool:
-            reconciler = Reconciler(self.database, drivers, self.clock, pool, tls=self.tls, before=before)
+            reconciler = Reconciler(
+                self.database, drivers, self.clock, pool, tls=self.tls, before=before, metrics=self.metrics
+            )
             return reconciler.reconcile(HeldLease(lease), attempts=attempts, spent=spent)
 
     def ports(self) -> list[str]:

@@ -8,7 +8,7 @@ from livia.core.clock import Clock
 from livia.core.drivers import DriverError, NoCapacity
 from livia.core.model.status import Provisioning
 from livia.core.model.tree import LoadBalancerTree
-from livia.core.plan.load_balancer import Act, Action, Kind, Known, doomed, serves
+from livia.core.plan.load_balancer import Act, Action, Kind, Known, cause, doomed, serves
 from livia.core.report import Applied
 from livia.services.binding import UNUSABLE
 from livia.worker.metrics import Metrics
@@ -98,6 +98,9 @@ class Attempt:
             return error
         finally:
             self._metrics.actions.labels(str(action.kind), outcome).observe(self._clock.monotonic() - started)
+        if action.kind is Kind.ADD_AMPHORAE and tree.load_balancer.confirmed_generation > 0:
+            for role in action.roles:
+                self._metrics.replacements.labels(cause(tree, role)[0]).inc()
         return answer
 
     def _await_removals(self, tree: LoadBalancerTree) -> None:

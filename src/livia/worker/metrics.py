@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from livia.core.plan.load_balancer import Cause
+
 #: seconds; from an amphora that confirms at once to a machine that boots
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _ATTEMPTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -33,6 +35,14 @@ class Metrics:
             ["action", "outcome"],
             registry,
         )
+        self.replacements = Counter(
+            "livia_replacements",
+            "Amphorae that are to take the place of others, by cause.",
+            ["cause"],
+            registry=registry,
+        )
+        for each in Cause:
+            self.replacements.labels(each)
         self.running = Gauge("livia_reconciles_running", "Reconciles under way in this worker.", registry=registry)
         self.overdue = Counter(
             "livia_reconciles_overdue",

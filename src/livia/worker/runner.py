@@ -98,7 +98,7 @@ class Runner:
                         raise NoCapacity(full)
                     amphorae.add(connection, str(uuid4()), load_balancer, role, now)
                 if replacing:
-                    sentence = f"The {role} amphora is being replaced: {cause(tree, role)}."
+                    sentence = f"The {role} amphora is being replaced: {cause(tree, role)[1]}."
                     events.add(connection, self._event(tree, Severity.WARNING, "amphora.replace", sentence), now)
             if replacing:
                 # The survivors' specs name their peers: they change with the newcomer.

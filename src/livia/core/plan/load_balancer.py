@@ -177,15 +177,24 @@ def doomed(tree: LoadBalancerTree) -> tuple[Amphora, ...]:
     return (*dead, *surplus, *first)
 
 
-def cause(tree: LoadBalancerTree, role: Role) -> str:
-    """Why the amphora of a role is replaced."""
+class Cause(StrEnum):
+    """Why an amphora is replaced."""
+
+    REQUESTED = "requested"
+    DRAINED = "drained"
+    DEAD = "dead"
+    MISSING = "missing"
+
+
+def cause(tree: LoadBalancerTree, role: Role) -> tuple[Cause, str]:
+    """Why the amphora of a role is replaced, and so as a part of a sentence."""
     ours = [each for each in tree.amphorae if each.role is role]
     if any(each.replace_requested and not _dead(each) for each in ours):
-        return "a failover was asked for"
+        return Cause.REQUESTED, "a failover was asked for"
     drained = [each.compute_id for each in ours if each.host_draining and not _dead(each)]
     if drained:
-        return f"host {drained[0]} is being drained"
-    return "the one before is dead" if ours else "there is none"
+        return Cause.DRAINED, f"host {drained[0]} is being drained"
+    return (Cause.DEAD, "the one before is dead") if ours else (Cause.MISSING, "there is none")
 
 
 def lasting(tree: LoadBalancerTree) -> LoadBalancerTree:
