@@ -84,10 +84,15 @@ def test_an_amphora_that_differs_is_sent_its_spec_again(world: World, change: st
     assert wanted(world, key) == work.Priority.PERIODIC
     with world.database.read() as connection:
         told = events.of_load_balancer(connection, key)[-1][0]
+        asked = work.one(connection, key)
         applied = connection.execute(select(t.amphora.c.applied_generation)).scalar_one()
     assert sentence in told.message
     assert told.message.endswith("its configuration is sent again.")
     assert applied == 0
+    # By one id the house's log, the event and the worker's log are found.
+    assert asked is not None
+    assert told.request_id is not None
+    assert asked.request_id == told.request_id
     world.reconcile(key)
     assert done(world.database, job(world, Strange(world, "nothing"))).done == 0
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select, update
+from structlog.contextvars import get_contextvars
 
 from livia.core.clock import SystemClock
 from livia.core.drivers import DriverError, Placement, Unreachable
@@ -29,6 +30,8 @@ class Fleet(NoopAmphorae):
         self.held: dict[str, dict[str, Held]] = {"host-1": {}, "host-2": {}}
         self.silent: set[str] = set()
         self.removed: list[str] = []
+        #: what the agents' logs are told to call the removals
+        self.told: set[object] = set()
 
     def put(self, host: str, amphora_id: str, **values: object) -> None:
         self.held[host][amphora_id] = Held(amphora_id=amphora_id, **values)  # type: ignore[arg-type]
@@ -43,6 +46,7 @@ class Fleet(NoopAmphorae):
             raise DriverError("Fence is older.", code="stale_fence", status=409)
         del self.held[placement.compute_id][amphora_id]
         self.removed.append(amphora_id)
+        self.told.add(get_contextvars().get("request_id"))
 
 
 class Place:
@@ -143,11 +147,14 @@ def test_orphans_are_listed_and_removed_only_when_they_are_seen_again_after_the_
     assert place.network.ports() == ()
     with place.database.read() as connection:
         # The worker takes the row, and removes whatever is there of it.
-        assert work.one(connection, row) is not None
+        asked = work.one(connection, row)
         left = connection.execute(select(t.amphora).where(t.amphora.c.id == row)).one()
-        told = [entry.message for entry, _at in events.of_load_balancer(connection, gone)]
+        told = {entry.message: entry.request_id for entry, _at in events.of_load_balancer(connection, gone)}
     assert (left.load_balancer_id, left.status) == (None, "PENDING_DELETE")
-    assert f"Host host-1 runs amphora {lost}, which is gone. It was removed." in told
+    assert told[f"Host host-1 runs amphora {lost}, which is gone. It was removed."] in place.fleet.told
+    assert None not in place.fleet.told
+    assert asked is not None
+    assert asked.request_id in set(told.values()) - {None}
     assert place.look().reason == "everything has an owner"
 
 

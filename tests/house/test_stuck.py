@@ -48,8 +48,12 @@ def test_a_load_balancer_that_nobody_is_at_gets_to_its_end(world: World, pending
     lose_work(world)
     assert [look(world), look(world)] == [1, 0]
     with world.database.read() as connection:
-        told = [entry.message for entry, _at in events.of_load_balancer(connection, key)]
-    assert f"It was {pending} and nobody had work for it: it was asked for again." in told
+        told = {entry.message: entry.request_id for entry, _at in events.of_load_balancer(connection, key)}
+        asked = work.one(connection, key)
+    request_id = told[f"It was {pending} and nobody had work for it: it was asked for again."]
+    assert request_id is not None
+    assert asked is not None
+    assert asked.request_id == request_id
     world.reconcile(key)
     assert status(world, t.load_balancer) == {"DELETED" if pending == "PENDING_DELETE" else "ACTIVE"}
 

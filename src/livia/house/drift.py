@@ -16,6 +16,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.report import Applied
 from livia.core.wake import Wake
 from livia.house.runner import Outcome, Turn
+from livia.services.context import new_request_id
 from livia.store import amphorae, events, watched, work
 from livia.store.engine import Database
 from livia.store.watched import Watched
@@ -88,6 +89,7 @@ class Drift:
         return difference is not None and self._repair(each, f"{difference}; its configuration is sent again.")
 
     def _repair(self, each: Watched, sentence: str) -> bool:
+        request_id = new_request_id()
         entry = Event(
             load_balancer_id=each.load_balancer_id,
             object_type="amphora",
@@ -95,6 +97,7 @@ class Drift:
             severity=Severity.WARNING,
             code="amphora.drift",
             message=sentence,
+            request_id=request_id,
         )
 
         def mark(connection: Connection) -> bool:
@@ -109,12 +112,13 @@ class Drift:
                 project_id=None,
                 priority=work.Priority.PERIODIC,
                 reason=sentence,
+                request_id=request_id,
             )
             return True
 
         if not self._database.transaction(mark):
             return False
-        log.warning("amphora drifted", amphora=each.id, reason=sentence)
+        log.warning("amphora drifted", amphora=each.id, reason=sentence, request_id=request_id)
         self._repaired.inc()
         self._wake.hint(each.load_balancer_id)
         return True

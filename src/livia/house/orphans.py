@@ -7,6 +7,7 @@ seen as an orphan by two looks at least a grace apart, that a worker is at, or o
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
 
 from livia.core.clock import Clock
 from livia.core.drivers import (
@@ -22,6 +23,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.orphans import Orphan, Owners, of_host, of_ports, too_many
 from livia.core.report import Held
 from livia.house.runner import Outcome, Turn
+from livia.services.context import new_request_id
 from livia.store import events, hosts, orphans, work
 from livia.store.engine import Database
 
@@ -127,27 +129,30 @@ class Orphans:
             busy, owned = orphans.under_change(connection, keys), _owned(orphan, orphans.owners(connection))
         if busy or owned:
             return False
+        request_id = new_request_id()
         try:
-            self._take_away(orphan)
+            self._take_away(orphan, request_id)
         except DriverError as error:
             log.warning("an orphan was not removed", kind=orphan.kind, name=orphan.name, reason=error.message)
             return False
-        self._database.transaction(lambda connection: self._strike_off(connection, orphan))
+        self._database.transaction(lambda connection: self._strike_off(connection, orphan, request_id))
         self._removed.labels(orphan.kind).inc()
-        log.warning("an orphan was removed", kind=orphan.kind, name=orphan.name, reason=orphan.reason)
+        told = {"kind": orphan.kind, "name": orphan.name, "reason": orphan.reason}
+        log.warning("an orphan was removed", **told, request_id=request_id)
         return True
 
-    def _take_away(self, orphan: Orphan) -> None:
+    def _take_away(self, orphan: Orphan, request_id: str) -> None:
         if orphan.kind == "port":
             self._free_port(orphan)
         elif orphan.kind == "row":
-            self._database.transaction(lambda connection: _hand_over(connection, orphan))
+            self._database.transaction(lambda connection: _hand_over(connection, orphan, request_id))
         else:
             with self._database.read() as connection:
                 host = hosts.one(connection, orphan.place)
             if host is not None:
                 # By the fence that was seen: what a worker made of it since is newer, and the agent refuses.
-                self._agents.remove(Placement.on(host), orphan.name, orphan.fence)
+                with bound_contextvars(request_id=request_id):
+                    self._agents.remove(Placement.on(host), orphan.name, orphan.fence)
 
     def _free_port(self, orphan: Orphan) -> None:
         port = self._network.port(orphan.name)
@@ -159,7 +164,7 @@ class Orphans:
             # A user brought it, and has it back.
             self._network.release_vip_port(port.id, orphan.load_balancer_id)
 
-    def _strike_off(self, connection: Connection, orphan: Orphan) -> None:
+    def _strike_off(self, connection: Connection, orphan: Orphan, request_id: str) -> None:
         orphans.forget(connection, [orphan.key])
         if orphan.load_balancer_id is None:
             return
@@ -170,6 +175,7 @@ class Orphans:
             severity=Severity.WARNING,
             code="orphan.removed",
             message=f"{orphan.reason} It was removed.",
+            request_id=request_id,
         )
         events.add(connection, entry, self._clock.now())
 
@@ -185,7 +191,14 @@ def _owned(orphan: Orphan, owners: Owners) -> bool:
     return orphan.place != "" and owners.amphorae.get(orphan.name, "") in (None, orphan.place)
 
 
-def _hand_over(connection: Connection, orphan: Orphan) -> None:
+def _hand_over(connection: Connection, orphan: Orphan, request_id: str) -> None:
     """Let the worker remove an amphora whose load balancer is gone, with all that belongs to it."""
     if orphans.release(connection, orphan.name):
-        work.request(connection, orphan.name, project_id=None, priority=work.Priority.PERIODIC, reason=orphan.reason)
+        work.request(
+            connection,
+            orphan.name,
+            project_id=None,
+            priority=work.Priority.PERIODIC,
+            reason=orphan.reason,
+            request_id=request_id,
+        )

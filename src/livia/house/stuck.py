@@ -8,6 +8,7 @@ from livia.core.clock import Clock
 from livia.core.model.event import Event, Severity
 from livia.core.wake import Wake
 from livia.house.runner import Outcome, Turn
+from livia.services.context import new_request_id
 from livia.store import events, stuck, work
 from livia.store.engine import Database
 from livia.store.stuck import Stuck
@@ -57,6 +58,7 @@ class Unattended:
     def _request(self, each: Stuck) -> bool:
         what = f"The {each.what.replace('_', ' ')}" if each.what else "It"
         sentence = f"{what} was {each.status} and nobody had work for it: it was asked for again."
+        request_id = new_request_id()
 
         def ask(connection: Connection) -> bool:
             if work.one(connection, each.key) is not None:
@@ -65,21 +67,26 @@ class Unattended:
             if each.what and not of_amphora and not stuck.reopen(connection, each.key):
                 return False
             work.request(
-                connection, each.key, project_id=each.project_id, priority=work.Priority.PERIODIC, reason=sentence
+                connection,
+                each.key,
+                project_id=each.project_id,
+                priority=work.Priority.PERIODIC,
+                reason=sentence,
+                request_id=request_id,
             )
             if not of_amphora:
-                events.add(connection, _event(each, sentence), self._clock.now())
+                events.add(connection, _event(each, sentence, request_id), self._clock.now())
             return True
 
         if not self._database.transaction(ask):
             return False
-        log.error("nobody was at it", key=each.key, reason=sentence)
+        log.error("nobody was at it", key=each.key, reason=sentence, request_id=request_id)
         self._requested.inc()
         self._wake.hint(each.key)
         return True
 
 
-def _event(each: Stuck, sentence: str) -> Event:
+def _event(each: Stuck, sentence: str, request_id: str) -> Event:
     return Event(
         load_balancer_id=each.key,
         object_type="load_balancer",
@@ -87,4 +94,5 @@ def _event(each: Stuck, sentence: str) -> Event:
         severity=Severity.ERROR,
         code="load_balancer.unattended",
         message=sentence,
+        request_id=request_id,
     )
