@@ -12,7 +12,7 @@ TESTERS := 3
 .PHONY: help run demo test check campaign alone chaos bench bench-peer down
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: ## start Livia and play the demo on it; stays until Ctrl-C
 	@deploy/setup run
