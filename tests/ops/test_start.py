@@ -179,6 +179,11 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
             "haproxy_stick_size = '10 kilo': it is a number of entries",
         ),
         ("no section at all\n", "cannot be read"),
+        ("[house_keeping]\ncleanup_interval = 0\n", "cleanup_interval = '0': it is 1 or more."),
+        ("[health_manager]\nheartbeat_timeout = nan\n", "heartbeat_timeout = 'nan': it is 0.1 or more."),
+        ("[health_manager]\nfailover_threads = 0\n", "failover_threads = '0': it is 1 or more."),
+        ("[house_keeping]\nspare_amphora_pool_size = -1\n", "spare_amphora_pool_size = '-1': it is 0 or more."),
+        ("[livia]\norphan_check_interval = inf\n", "orphan_check_interval = 'inf': it is 1 or more."),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, text: str, sentence: str) -> None:

@@ -3,6 +3,7 @@
 `load` reads octavia.conf files through oslo.config. `[livia]` holds what the incumbent has no name for.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -228,6 +229,39 @@ _ELSEWHERE = {
     "loadbalancer_topology": "controller_worker",
 }
 
+#: the least that an option takes: with less a loop would have no pause, or a service no thread
+_LEAST = {
+    "haproxy_amphora": {"rest_request_conn_timeout": 0.1, "rest_request_read_timeout": 0.1},
+    "health_manager": {
+        "failover_threads": 1.0,
+        "failover_threshold": 0.0,
+        "health_check_interval": 0.1,
+        "heartbeat_interval": 0.1,
+        "heartbeat_timeout": 0.1,
+    },
+    "house_keeping": {
+        "amphora_expiry_age": 0.0,
+        "cert_expiry_buffer": 0.0,
+        "cert_interval": 1.0,
+        "cleanup_interval": 1.0,
+        "load_balancer_expiry_age": 0.0,
+        "spare_amphora_pool_size": 0.0,
+        "spare_check_interval": 1.0,
+    },
+    "livia": {
+        "advert_interval": 0.01,
+        "canary_interval": 0.0,
+        "deadline": 1.0,
+        "drift_checks_per_minute": 0.0,
+        "event_expiry_age": 0.0,
+        "host_capacity": 0.0,
+        "orphan_check_interval": 1.0,
+        "orphan_grace": 0.0,
+        "reconcile_threads": 1.0,
+        "unattended_check_interval": 1.0,
+    },
+}
+
 #: options that may be given several times, each time with a further value
 _REPEATED = frozenset({("oslo_policy", "policy_dirs")})
 
@@ -323,6 +357,11 @@ def _value(section: str, option: str, text: str, kind: Any) -> object:
     if kind is bool:
         plain = _BOOLEANS.get(text.strip().lower(), plain)
     try:
-        return msgspec.convert(plain, kind, strict=False)
+        value: object = msgspec.convert(plain, kind, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"[{section}] {option} = {text!r}: {error}.") from error
+    least = _LEAST.get(section, {}).get(option)
+    # What is no number at all (nan) is not between these, either.
+    if least is not None and isinstance(value, (int, float)) and not least <= value < math.inf:
+        raise SettingsError(f"[{section}] {option} = {text!r}: it is {least:g} or more.")
+    return value
