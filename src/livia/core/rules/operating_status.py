@@ -67,15 +67,17 @@ def derive(tree: Observed, report: Heartbeat) -> Statuses:
     }
     pools: dict[str, Operating] = {}
     members: dict[str, Operating] = {}
+    # What the report cannot speak for keeps its status, and is no better for its parent than it was.
+    stand = {each.id: each.operating_status for each in (*tree.listeners, *tree.pools)}
     for pool in tree.pools:
         if pool.generation > report.generation:
             continue
         found = _report_of(pool, report) if enabled else None
         known = {member.id: _member(member, found) for member in pool.members if member.generation <= report.generation}
         members |= known
-        pools[pool.id] = _pool(found, known.values())
+        pools[pool.id] = _pool(found, _standing(pool, known))
     return Statuses(
-        load_balancer=_worst((*listeners.values(), *pools.values())) if enabled else Operating.OFFLINE,
+        load_balancer=_worst((stand | listeners | pools).values()) if enabled else Operating.OFFLINE,
         listeners=listeners,
         pools=pools,
         members=members,
@@ -94,6 +96,13 @@ def _listener(listener: Part, report: Heartbeat, tree: Observed) -> Operating:
 def _report_of(pool: PoolPart, report: Heartbeat) -> PoolReport | None:
     """A pool is reported once per listener that uses it; the checks are the same, so any will do."""
     return next((each for key, each in report.pools.items() if key.partition(":")[0] == pool.id), None)
+
+
+def _standing(pool: PoolPart, known: Mapping[str, Operating]) -> Iterable[Operating]:
+    """The statuses that its members will have. Nearly always the report speaks for all: nothing else is looked at."""
+    if len(known) == len(pool.members):
+        return known.values()
+    return ({member.id: member.operating_status for member in pool.members} | known).values()
 
 
 def _pool(found: PoolReport | None, members: Iterable[Operating]) -> Operating:
