@@ -52,8 +52,8 @@ class Drift:
 
 def _difference(row: Watched, report: Report, now: float) -> _Noticed | None:
     beat = report.heartbeat
-    # Agents of others tell no digest, and of amphorae configured long ago none is known.
-    if not (row.settled and row.digest and beat.digest) or row.stopped:
+    # Agents of others tell neither generation nor digest, and of amphorae configured long ago no digest is known.
+    if not (row.settled and row.digest and beat.generation and beat.digest) or row.stopped:
         return None
     runs, confirmed = (beat.generation, beat.digest), (row.generation, row.digest)
     return None if runs == confirmed else _Noticed(runs, confirmed, now)

@@ -8,6 +8,7 @@ from threading import Condition, Lock
 from msgspec import Struct
 
 from livia.core.report import Heartbeat, HostFacts, ListenerCounters
+from livia.core.rules.operating_status import Confirmed, learn
 
 #: rows and amphorae that are looked at while the receiver waits: some milliseconds
 _AT_ONCE = 1000
@@ -70,6 +71,8 @@ class Fleet:
         self._changed = Condition(self._lock)
         self._gap = gap
         self._seen: dict[str, Report] = {}
+        #: of agents that tell no generation; the others are not asked about
+        self._confirmed: dict[str, Confirmed] = {}
         self._dirty: set[str] = set()
         #: in the order in which they began to wait; never any that is dirty
         self._waiting: dict[str, None] = {}
@@ -253,6 +256,17 @@ class Fleet:
             if seen is not None and seen.heartbeat is heartbeat:
                 seen.settled = generation
 
+    def stands_for(self, amphora_id: str, at: float, applied: int) -> int:
+        """The generation that the heartbeat stands for which came `at` then, of an agent that tells none. `applied`:
+        what it confirmed last, as its row said just now."""
+        with self._lock:
+            seen = self._seen.get(amphora_id)
+            if seen is None:
+                return 0
+            known = learn(self._confirmed.get(amphora_id), applied, at, seen.at)
+            self._confirmed[amphora_id] = known
+            return known.stands_for(at)
+
     def last_heard(self, amphora_id: str) -> float | None:
         """When the amphora last spoke."""
         seen = self._seen.get(amphora_id)
@@ -283,6 +297,7 @@ class Fleet:
                 del self._seen[each]
             self._dirty -= gone
             for each in gone:
+                self._confirmed.pop(each, None)
                 self._waiting.pop(each, None)
                 self._again.pop(each, None)
             if gone:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table
 
 from livia.core.model.status import Operating, Provisioning
-from livia.core.rules.operating_status import Observed, Statuses, deciding, derive
+from livia.core.rules.operating_status import AmphoraPart, Observed, Statuses, deciding, derive
 from livia.health.fleet import Fleet, Look, Report, differs
 from livia.store import observed, reports
 from livia.store import tables as t
@@ -21,7 +22,7 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
     with database.read() as connection:
         beside = observed.amphorae_beside(connection, amphora_ids)
         # Before the rows: a report that comes meanwhile is looked at next.
-        known = fleet.reports([each for amphorae in beside.values() for each in amphorae])
+        known, untold = _heard(fleet, beside)
         decided = {key: _deciding([known[each] for each in ids if each in known]) for key, ids in beside.items()}
         settled = {
             key: report.settled for key, report in decided.items() if report is not None and report.settled is not None
@@ -34,7 +35,7 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
         own = {each: known[each] for each in tree.amphorae if each in known}
         concerned = own.keys() & amphora_ids
         for each in concerned:
-            if own[each].heartbeat.holds_vip != tree.amphorae[each] and not own[each].superseded:
+            if own[each].heartbeat.holds_vip != tree.amphorae[each].holds_vip and not own[each].superseded:
                 written.holders[each] = own[each].heartbeat.holds_vip
         report = decided[tree.id]
         if not tree.partial:
@@ -45,8 +46,8 @@ def settle(database: Database, fleet: Fleet, amphora_ids: frozenset[str]) -> Non
         if tree.provisioning_status is not Provisioning.ACTIVE:
             # The rows will move on without the report changing: look once more.
             again |= dict.fromkeys(concerned)
-        elif report.heartbeat.generation != tree.generation:
-            # So may these, or another amphora decide.
+        elif report.heartbeat.generation != tree.generation or report.heartbeat.id in untold:
+            # So may these, or another amphora decide; and of a next change no heartbeat of some will tell.
             again |= dict.fromkeys(concerned, Look(report.heartbeat, tree.enabled, tree.generation))
         elif tree.enabled and (tree.partial or _members(tree) >= _MANY):
             agreed.append((report, tree.generation))
@@ -65,7 +66,7 @@ def look_again(database: Database, fleet: Fleet, looks: Mapping[str, Look | None
     with database.read() as connection:
         beside = observed.amphorae_beside(connection, looks)
         rows = observed.standing(connection, beside)
-    known = fleet.reports([each for amphorae in beside.values() for each in amphorae])
+    known, _untold = _heard(fleet, beside)
     moved: set[str] = set()
     same: dict[str, Look | None] = {}
     for key, amphorae in beside.items():
@@ -73,13 +74,30 @@ def look_again(database: Database, fleet: Fleet, looks: Mapping[str, Look | None
         report = _deciding(own.values())
         for each in amphorae.keys() & looks.keys():
             look = looks[each]
-            if look is not None and _stands(look, rows.get(key), report) and _is_told(own.get(each), amphorae[each]):
+            if (
+                look is not None
+                and _stands(look, rows.get(key), report)
+                and _is_told(own.get(each), amphorae[each].holds_vip)
+            ):
                 same[each] = look
             else:
                 moved.add(each)
     fleet.look_again(same)
     if moved:
         settle(database, fleet, frozenset(moved))
+
+
+def _heard(fleet: Fleet, beside: Mapping[str, Mapping[str, AmphoraPart]]) -> tuple[dict[str, Report], frozenset[str]]:
+    """The last reports of these amphorae, and which of them tell no generation: theirs is the one that they stand
+    for, so that they are followed, compared and chosen from as all others are."""
+    applied = {key: row.applied_generation for amphorae in beside.values() for key, row in amphorae.items()}
+    known = fleet.reports(applied)
+    untold = frozenset(key for key, report in known.items() if not report.heartbeat.generation)
+    for key in untold:
+        report = known[key]
+        generation = fleet.stands_for(key, report.at, applied[key])
+        report.heartbeat = replace(report.heartbeat, generation=generation)
+    return known, untold
 
 
 def _stands(look: Look, row: tuple[bool, Provisioning, int] | None, report: Report | None) -> bool:

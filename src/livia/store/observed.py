@@ -8,11 +8,13 @@ from sqlalchemy import Connection, Table, bindparam, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from livia.core.model.status import AmphoraStatus, Operating, Provisioning
-from livia.core.rules.operating_status import Observed, Part, PoolPart
+from livia.core.rules.operating_status import AmphoraPart, Observed, Part, PoolPart
 from livia.store import tables as t
 
 _NAMED = t.amphora.alias()
-_BESIDE = select(t.amphora.c.id, t.amphora.c.load_balancer_id, t.amphora.c.holds_vip).where(
+_BESIDE = select(
+    t.amphora.c.id, t.amphora.c.load_balancer_id, t.amphora.c.holds_vip, t.amphora.c.applied_generation
+).where(
     t.amphora.c.load_balancer_id.in_(
         select(_NAMED.c.load_balancer_id).where(_NAMED.c.id.in_(bindparam("ids", expanding=True)))
     ),
@@ -20,11 +22,11 @@ _BESIDE = select(t.amphora.c.id, t.amphora.c.load_balancer_id, t.amphora.c.holds
 )
 
 
-def amphorae_beside(connection: Connection, amphora_ids: Iterable[str]) -> dict[str, dict[str, bool]]:
-    """The load balancers of these amphorae (at most 1,000), each with all of its: id to whether it has the VIP."""
-    found: dict[str, dict[str, bool]] = defaultdict(dict)
-    for key, owner, holds_vip in connection.execute(_BESIDE, {"ids": sorted(amphora_ids)}):
-        found[owner][key] = holds_vip
+def amphorae_beside(connection: Connection, amphora_ids: Iterable[str]) -> dict[str, dict[str, AmphoraPart]]:
+    """The load balancers of these amphorae (at most 1,000), each with all of its, by id."""
+    found: dict[str, dict[str, AmphoraPart]] = defaultdict(dict)
+    for key, owner, holds_vip, applied in connection.execute(_BESIDE, {"ids": sorted(amphora_ids)}):
+        found[owner][key] = AmphoraPart(holds_vip, applied)
     return found
 
 
@@ -40,7 +42,7 @@ def standing(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[bool
 
 
 def load(
-    connection: Connection, amphorae: Mapping[str, Mapping[str, bool]], settled: Mapping[str, int]
+    connection: Connection, amphorae: Mapping[str, Mapping[str, AmphoraPart]], settled: Mapping[str, int]
 ) -> list[Observed]:
     """The load balancers of `amphorae` that there still are, in four statements, and one for each of `settled`.
 

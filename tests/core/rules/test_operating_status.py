@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from livia.core.model.status import Operating, Provisioning
 from livia.core.report import Heartbeat, ListenerCounters, ListenerReport, PoolReport
-from livia.core.rules.operating_status import Observed, Part, PoolPart, Statuses, derive
+from livia.core.rules.operating_status import Confirmed, Observed, Part, PoolPart, Statuses, derive, learn
 
 _TEXTS = ("UP", "UP 1/3", "DOWN", "DOWN 1/2", "DRAIN", "MAINT", "no check", "RESTARTING")
 _SEVERITY = (Operating.ONLINE, Operating.DEGRADED, Operating.ERROR)
@@ -60,7 +60,8 @@ def _reports(draw: st.DrawFn) -> Heartbeat:
 
 def _rows(tree: Observed, now: Statuses) -> tuple[dict[str, Operating], dict[str, Operating]]:
     """What rows say when `now` is written: of listeners and pools, and of members."""
-    top = {each.id: each.operating_status for each in (*tree.listeners, *tree.pools)}
+    top = {listener.id: listener.operating_status for listener in tree.listeners}
+    top |= {pool.id: pool.operating_status for pool in tree.pools}
     members = {each.id: each.operating_status for pool in tree.pools for each in pool.members}
     return top | dict(now.listeners) | dict(now.pools), members | dict(now.members)
 
@@ -102,3 +103,61 @@ def test_nothing_of_a_disabled_load_balancer_is_online(tree: Observed, report: H
     if not tree.enabled:
         said = (now.load_balancer, *now.listeners.values(), *now.pools.values(), *now.members.values())
         assert set(said) <= {Operating.OFFLINE, Operating.NO_MONITOR}
+
+
+class Agent:
+    """One that tells no generation, as somebody hears it who reads its row now and then. `runs`: what each heartbeat
+    was sent of, by when it came."""
+
+    def __init__(self) -> None:
+        self.confirmed = 0
+        self.now = 0.0
+        self.runs: dict[float, int] = {}
+        self.known: Confirmed | None = None
+
+    def beat(self, late: bool) -> None:
+        """`late`: sent before every confirmation that nobody has learnt of yet."""
+        learnt = 0 if self.known is None else self.known.generation
+        self.now += 1
+        self.runs[self.now] = learnt if late else self.confirmed
+
+    def look(self) -> int:
+        """What the last heartbeat is taken to stand for."""
+        self.known = learn(self.known, self.confirmed, self.now, self.now)
+        return self.known.stands_for(self.now)
+
+
+@given(steps=st.lists(st.sampled_from(("change", "beat", "late beat", "look")), max_size=40))
+def test_a_heartbeat_without_a_generation_is_never_believed_of_more_than_it_was_sent_of(steps: list[str]) -> None:
+    agent = Agent()
+    for step in steps:
+        if step == "change":
+            agent.confirmed += 1
+        elif step == "look" and agent.runs:
+            assert agent.look() <= agent.runs[agent.now]
+        elif step.endswith("beat"):
+            agent.beat(late=step == "late beat")
+    # And of all of it as soon as one came after a look.
+    agent.beat(late=False)
+    agent.look()
+    agent.beat(late=False)
+    assert agent.look() == agent.confirmed
+
+
+def test_what_an_agent_was_heard_to_run_before_a_change_stands_until_it_is_heard_again() -> None:
+    known = learn(Confirmed(3, 10.0, 0), 4, 20.0, 20.0)
+    assert [known.stands_for(heard) for heard in (20.0, 20.1)] == [3, 4]
+    # A heartbeat that came between the look at another and the row's read.
+    known = learn(Confirmed(3, 10.0, 2), 4, 10.0, 20.0)
+    assert [known.stands_for(heard) for heard in (10.0, 20.0, 20.1)] == [2, 2, 4]
+
+
+def test_a_spec_that_is_to_be_sent_again_changes_nothing_of_what_an_agent_runs() -> None:
+    known = Confirmed(3, 10.0, 2)
+    assert learn(known, 0, 20.0, 20.0) is known
+    assert learn(known, 3, 20.0, 20.0) is known
+
+
+def test_a_database_restored_from_a_backup_is_believed() -> None:
+    known = learn(Confirmed(7, 10.0, 6), 4, 20.0, 20.0)
+    assert [known.stands_for(heard) for heard in (20.0, 30.0)] == [4, 4]

@@ -26,8 +26,15 @@ class PoolPart(Struct, frozen=True):
     members: tuple[Part, ...]
 
 
+class AmphoraPart(Struct, frozen=True):
+    """Of an amphora's row whether it has the VIP, and the generation that its agent confirmed last."""
+
+    holds_vip: bool
+    applied_generation: int
+
+
 class Observed(Struct, frozen=True, kw_only=True):
-    """A load balancer with the statuses that its rows have. `amphorae`: id to whether its row has the VIP.
+    """A load balancer with the statuses that its rows have, and its amphorae by id.
 
     `partial`: without the members whose rows are known to say what is reported, unless they are in ERROR.
     """
@@ -39,7 +46,7 @@ class Observed(Struct, frozen=True, kw_only=True):
     generation: int
     listeners: tuple[Part, ...]
     pools: tuple[PoolPart, ...]
-    amphorae: Mapping[str, bool]
+    amphorae: Mapping[str, AmphoraPart]
     partial: bool = False
 
 
@@ -50,6 +57,41 @@ class Statuses(Struct, frozen=True, kw_only=True):
     listeners: Mapping[str, Operating]
     pools: Mapping[str, Operating]
     members: Mapping[str, Operating]
+
+
+class Confirmed(Struct, frozen=True):
+    """The generation that an agent confirmed last, as far as whoever hears its heartbeats knows. `heard`: when the last
+    one had come by the time that this was known; `before`: the generation that heartbeats up to that one stand for."""
+
+    generation: int
+    heard: float
+    before: int
+
+    def stands_for(self, heard: float) -> int:
+        """The generation that a heartbeat stands for which came at `heard`, of an agent that tells none.
+
+        An agent that speaks the upstream wire says what it runs, but not since which change. That it runs what it
+        confirmed is known, so it is believed of every object up to that generation. But a heartbeat may have been sent
+        before the confirmation and be looked at after it: a listener that was just made would be in ERROR, since it is
+        not in there. So the first that counts is the first that came when the confirmation was known already. Until
+        then nothing is known of objects that changed meanwhile, and the others are as they were.
+        """
+        return self.generation if heard > self.heard else self.before
+
+
+def learn(known: Confirmed | None, generation: int, heard: float, last: float) -> Confirmed:
+    """What is known after the row was read, which says that the agent confirmed `generation`.
+
+    `heard`: when the heartbeat came that is looked at, `last`: when one last did, since the row was read.
+    """
+    if known is None:
+        # Of a process that has just started: any heartbeat so far may be older than the confirmation.
+        return Confirmed(generation, last, 0)
+    # 0 is written to have a spec sent again: the agent runs what it ran all the same.
+    if generation in (known.generation, 0):
+        return known
+    # A database that was restored from a backup knows less than what was confirmed.
+    return Confirmed(generation, last, min(known.stands_for(heard), generation))
 
 
 def deciding(reports: Iterable[Heartbeat]) -> Heartbeat | None:
@@ -68,7 +110,8 @@ def derive(tree: Observed, report: Heartbeat) -> Statuses:
     pools: dict[str, Operating] = {}
     members: dict[str, Operating] = {}
     # What the report cannot speak for keeps its status, and is no better for its parent than it was.
-    stand = {each.id: each.operating_status for each in (*tree.listeners, *tree.pools)}
+    stand = {listener.id: listener.operating_status for listener in tree.listeners}
+    stand |= {pool.id: pool.operating_status for pool in tree.pools}
     for pool in tree.pools:
         if pool.generation > report.generation:
             continue
@@ -77,7 +120,7 @@ def derive(tree: Observed, report: Heartbeat) -> Statuses:
         members |= known
         pools[pool.id] = _pool(found, _standing(pool, known))
     return Statuses(
-        load_balancer=_worst((stand | listeners | pools).values()) if enabled else Operating.OFFLINE,
+        load_balancer=_worst({**stand, **listeners, **pools}.values()) if enabled else Operating.OFFLINE,
         listeners=listeners,
         pools=pools,
         members=members,
@@ -102,7 +145,7 @@ def _standing(pool: PoolPart, known: Mapping[str, Operating]) -> Iterable[Operat
     """The statuses that its members will have. Nearly always the report speaks for all: nothing else is looked at."""
     if len(known) == len(pool.members):
         return known.values()
-    return ({member.id: member.operating_status for member in pool.members} | known).values()
+    return {**{member.id: member.operating_status for member in pool.members}, **known}.values()
 
 
 def _pool(found: PoolReport | None, members: Iterable[Operating]) -> Operating:
