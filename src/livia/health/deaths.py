@@ -43,9 +43,11 @@ class Registrar:
 
     def recent_deaths(self) -> int:
         """How many amphorae any health manager declared dead within the window."""
-        since = self._clock.now() - timedelta(seconds=WINDOW)
+        now, window = self._clock.now(), timedelta(seconds=WINDOW)
         with self._database.read() as connection:
-            return watched.recent(connection, DEAD, since)
+            # Of the future is what another manager's clock says, or was written before ours was set back, perhaps by
+            # hours: that must not hold failovers for as long.
+            return watched.recent(connection, DEAD, now - window, now + window)
 
     def bury(self, amphora: Watched, probe: Probe, timeout: float) -> bool:
         """The amphora is dead: have it replaced. False when another health manager heard it, or did so already."""

@@ -105,10 +105,10 @@ def _change(
         )
 
 
-def recent(connection: Connection, code: str, since: datetime) -> int:
-    """How many events of a kind there were since a moment, by anybody."""
+def recent(connection: Connection, code: str, since: datetime, until: datetime) -> int:
+    """How many events of a kind there were between two moments, by anybody."""
     newest = select(EVENT.c.code, EVENT.c.created_at).order_by(EVENT.c.id.desc()).limit(_LOOKED_THROUGH).subquery()
-    query = select(func.count()).where(newest.c.code == code, newest.c.created_at > since)
+    query = select(func.count()).where(newest.c.code == code, newest.c.created_at.between(since, until))
     count: int = connection.execute(query).scalar_one()
     return count
 
