@@ -46,6 +46,7 @@ class Metrics:
         self.last_success = Gauge(
             "livia_canary_last_success_timestamp_seconds", "When a canary last lived to its end.", registry=registry
         )
+        self.runs.labels("unsent")
         for outcome in ("done", "failed"):
             self.runs.labels(outcome)
             for phase in PHASES:
@@ -79,6 +80,18 @@ class Canary:
             except OSError as error:
                 raise CanaryError("Another canary is at work on this machine: one at a time.") from error
             return self._under_lease(f"canary@{socket.gethostname()}")
+
+    def turn(self) -> None:
+        """Send one, whatever becomes of it."""
+        try:
+            self.once()
+        except (CanaryError, SQLAlchemyError) as error:
+            self._counted.runs.labels("unsent").inc()
+            log.warning("no canary", reason=str(error))
+        except Exception:
+            # The outermost loop: whoever counts canaries must not be gone when nothing works any more.
+            self._counted.runs.labels("unsent").inc()
+            log.exception("no canary")
 
     def _under_lease(self, owner: str) -> bool:
         lease = self._database.transaction(lambda connection: leases.take(connection, _KEY, owner, _LEASE_SECONDS))
@@ -132,10 +145,7 @@ def stay(installation: Installation, interval: float, stop: Event, said: Callabl
     canary = Canary(installation, database, Metrics(registry), said)
     metrics.publish("canary", registry, installation.settings.livia)
     while not stop.wait(interval):
-        try:
-            canary.once()
-        except (CanaryError, SQLAlchemyError) as error:
-            log.warning("no canary", reason=str(error))
+        canary.turn()
 
 
 def once(installation: Installation, said: Callable[[str], None]) -> bool:
