@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import create_engine, delete, insert, make_url, text
+from sqlalchemy import Connection, create_engine, delete, insert, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from livia.store import tables as t
@@ -127,37 +127,18 @@ def put_load_balancer(
                 octavia_owned=True,
             )
         )
-        pool_id, listener_id = str(uuid4()), str(uuid4())
-        connection.execute(
-            insert(t.pool).values(
-                id=pool_id,
-                load_balancer_id=load_balancer_id,
-                protocol="HTTP",
-                lb_algorithm="ROUND_ROBIN",
-                **pending,
-            )
-        )
-        connection.execute(
-            insert(t.listener).values(
-                id=listener_id,
-                load_balancer_id=load_balancer_id,
-                protocol="HTTP",
-                protocol_port=80,
-                default_pool_id=pool_id,
-                **pending,
-            )
-        )
-        connection.execute(
-            insert(t.member).values(
-                id=str(uuid4()),
-                load_balancer_id=load_balancer_id,
-                pool_id=pool_id,
-                ip_address="10.0.0.21",
-                protocol_port=80,
-                weight=1,
-                backup=False,
-                **{**pending, "operating_status": "NO_MONITOR"},
-            )
-        )
+        _put_children(connection, {**pending, "load_balancer_id": load_balancer_id})
         work.request(connection, load_balancer_id, project_id=project_id)
     return load_balancer_id
+
+
+def _put_children(connection: Connection, common: dict[str, object]) -> None:
+    """A listener and its pool with a member; `common`: what every row has."""
+    pool_id = str(uuid4())
+    pool = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+    connection.execute(insert(t.pool).values(id=pool_id, **pool, **common))
+    listener = {"protocol": "HTTP", "protocol_port": 80, "default_pool_id": pool_id}
+    connection.execute(insert(t.listener).values(id=str(uuid4()), **listener, **common))
+    member = {"pool_id": pool_id, "ip_address": "10.0.0.21", "protocol_port": 80, "weight": 1, "backup": False}
+    unwatched = {**common, "operating_status": "NO_MONITOR"}
+    connection.execute(insert(t.member).values(id=str(uuid4()), **member, **unwatched))

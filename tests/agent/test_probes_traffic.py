@@ -89,26 +89,36 @@ def _serve(namespace: str, port: int, stop: Event, greet: Callable[[socket.socke
     return thread
 
 
-def test_tls_checks_want_tls_and_http_checks_ask_what_they_were_told(running: Lab, tmp_path: Path) -> None:
-    authority = Authority.open(tmp_path / "members", "members")
-    certificate = tmp_path / "member.pem"
-    certificate.write_bytes(authority.issue("member"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslsocket_class = ClosingSocket
-    context.load_cert_chain(certificate)
-    requests: list[str] = []
+class _Checked:
+    """Two servers at one address that write down what checks ask: port 443 in TLS by an unknown authority, and 80."""
 
-    def answer(stream: socket.socket) -> None:
-        requests.append(stream.recv(4096).decode(errors="replace"))
+    def __init__(self, namespace: str, directory: Path) -> None:
+        self.requests: list[str] = []
+        certificate = directory / "member.pem"
+        certificate.write_bytes(Authority.open(directory / "members", "members").issue("member"))
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.sslsocket_class = ClosingSocket
+        self._context.load_cert_chain(certificate)
+        self._stop = Event()
+        answers = {443: self._encrypted, 80: self._answer}
+        self._threads = [_serve(namespace, port, self._stop, answer) for port, answer in answers.items()]
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _answer(self, stream: socket.socket) -> None:
+        self.requests.append(stream.recv(4096).decode(errors="replace"))
         stream.sendall(b"HTTP/1.1 203 Fine\r\nContent-Length: 0\r\n\r\n")
 
-    def encrypted(stream: socket.socket) -> None:
-        with context.wrap_socket(stream, server_side=True) as secured:
-            answer(secured)
+    def _encrypted(self, stream: socket.socket) -> None:
+        with self._context.wrap_socket(stream, server_side=True) as secured:
+            self._answer(secured)
 
-    namespace = running.namespace("members", "172.31.213.11")
-    stop = Event()
-    threads = [_serve(namespace, 443, stop, encrypted), _serve(namespace, 80, stop, answer)]
+
+def test_tls_checks_want_tls_and_http_checks_ask_what_they_were_told(running: Lab, tmp_path: Path) -> None:
+    servers = _Checked(running.namespace("members", "172.31.213.11"), tmp_path)
     try:
         both = (member(1, port=443), member(2, address="172.31.213.11"))
         running.apply(single((pool(*both, monitor=monitor(type=MonitorType.TLS_HELLO)),)))
@@ -118,20 +128,18 @@ def test_tls_checks_want_tls_and_http_checks_ask_what_they_were_told(running: La
         running.apply(single((pool(*both, monitor=https),)), 2)
         _told(running, "UP", m1="UP", m2="DOWN")
 
-        requests.clear()
+        servers.requests.clear()
         http = monitor(
             http_method="HEAD", url_path="/a?b=c", expected_codes="200, 203", http_version=1.1, domain_name="x.example"
         )
         running.apply(single((pool(*both, monitor=http),)), 3)
         _told(running, "UP", m1="DOWN", m2="UP")
-        asked = [text for text in requests if text.startswith("HEAD /a?b=c HTTP/1.1\r\n")]
+        asked = [text for text in servers.requests if text.startswith("HEAD /a?b=c HTTP/1.1\r\n")]
         assert "\r\nhost: x.example\r\n" in asked[0].lower()
 
-        requests.clear()
+        servers.requests.clear()
         running.apply(single((pool(*both, monitor=monitor(expected_codes="200")),)), 4)
         _told(running, "DOWN", m1="DOWN", m2="DOWN")
-        assert "GET / HTTP/1.0\r\n\r\n" in [text.replace("\r\nconnection: close", "") for text in requests]
+        assert "GET / HTTP/1.0\r\n\r\n" in [text.replace("\r\nconnection: close", "") for text in servers.requests]
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+        servers.stop()

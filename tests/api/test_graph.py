@@ -17,28 +17,31 @@ def _post(harness: Harness, **values: Any) -> dict[str, Any]:
     return harness.load_balancer(**values)
 
 
+#: a request with a child of every kind, below others and by name
+EVERYTHING: dict[str, Any] = {
+    "name": "app",
+    "tags": ["x"],
+    "listeners": [
+        {**HTTP, "name": "http", "default_pool": {"name": "blue"}, "allowed_cidrs": ["10.0.0.0/8"], "tags": ["l"]},
+        {"protocol": "TCP", "protocol_port": 81, "default_pool": {**POOL, "name": "inline", "protocol": "TCP"}},
+        {"protocol": "HTTP", "protocol_port": 82, "default_pool": {"name": "inline2", **POOL}, "l7policies": None},
+        {"protocol": "HTTP", "protocol_port": 83, "default_pool": {"name": "blue"}, "l7policies": []},
+    ],
+    "pools": [
+        {
+            **POOL,
+            "name": "blue",
+            "session_persistence": {"type": "APP_COOKIE", "cookie_name": "c"},
+            "healthmonitor": {**MONITOR, "url_path": "/ok"},
+            "members": [{**MEMBER, "tags": ["m"]}, {**MEMBER, "address": "10.0.0.2", "backup": True}],
+        },
+        POOL,
+    ],
+}
+
+
 def test_everything_at_once(anywhere: Harness) -> None:
-    created = _post(
-        anywhere,
-        name="app",
-        tags=["x"],
-        listeners=[
-            {**HTTP, "name": "http", "default_pool": {"name": "blue"}, "allowed_cidrs": ["10.0.0.0/8"], "tags": ["l"]},
-            {"protocol": "TCP", "protocol_port": 81, "default_pool": {**POOL, "name": "inline", "protocol": "TCP"}},
-            {"protocol": "HTTP", "protocol_port": 82, "default_pool": {"name": "inline2", **POOL}, "l7policies": None},
-            {"protocol": "HTTP", "protocol_port": 83, "default_pool": {"name": "blue"}, "l7policies": []},
-        ],
-        pools=[
-            {
-                **POOL,
-                "name": "blue",
-                "session_persistence": {"type": "APP_COOKIE", "cookie_name": "c"},
-                "healthmonitor": {**MONITOR, "url_path": "/ok"},
-                "members": [{**MEMBER, "tags": ["m"]}, {**MEMBER, "address": "10.0.0.2", "backup": True}],
-            },
-            POOL,
-        ],
-    )
+    created = _post(anywhere, **EVERYTHING)
     pools = {each["name"]: each for each in created["pools"]}
     assert [each["name"] for each in created["pools"]] == ["blue", "", "inline", "inline2"]
     assert [each["protocol_port"] for each in created["listeners"]] == [80, 81, 82, 83]

@@ -82,6 +82,7 @@ def changes() -> list[Change]:
         *_members(),
         *_monitors(),
         *_policies(),
+        *_rules(),
         *_comings_and_goings(),
     ]
 
@@ -287,6 +288,11 @@ def _policies() -> Iterator[Change]:
     }
     for attribute, values in ways.items():
         yield Change(f"l7policy.{attribute}", elsewhere, (_put(elsewhere, **values), reject))
+    coming = _create(Site.create_policy, "coming", "/elsewhere", action="REJECT")
+    yield Change("l7policy create, delete", "policies/coming", (coming, _delete("policies/coming")))
+
+
+def _rules() -> Iterator[Change]:
     rule = "rules/to-spare"
     begin = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/slow", "key": None}
     yield _update(rule, "admin_state_up", False, True)
@@ -299,14 +305,6 @@ def _policies() -> Iterator[Change]:
         "value": {"value": "/"},
     }.items():
         yield Change(f"rule.{attribute}", rule, (_put(rule, **values), _put(rule, **begin)))
-    yield Change(
-        "l7policy create, delete",
-        "policies/coming",
-        (
-            _create(Site.create_policy, "coming", "/elsewhere", action="REJECT"),
-            _delete("policies/coming"),
-        ),
-    )
     yield Change(
         "rule create, delete",
         rule,

@@ -75,12 +75,10 @@ def check_roles(api: Api, load_balancer_id: str) -> None:
         assert answer.status == status, (project, role, answer.data)
 
 
-def check_written_rows(api: Api, engine: Engine, load_balancer_id: str) -> None:
-    """What SQL writes, with the columns of contract 98, the very next request shows."""
-    with engine.begin() as connection:
-        listener_id = connection.execute(text("SELECT id FROM listener")).scalar_one()
+def written_rows(load_balancer_id: str, listener_id: str) -> dict[str, tuple[str, tuple[str, str | None, Any]]]:
+    """SQL that writes a row, and what a path shows of it: the item, its attribute, and that one's value."""
     common = f"'p', '{WRITTEN}', 'written'"
-    statements = {
+    return {
         f"UPDATE load_balancer SET name = 'renamed' WHERE id = '{load_balancer_id}'": (
             f"/loadbalancers/{load_balancer_id}",
             ("loadbalancer", "name", "renamed"),
@@ -103,6 +101,13 @@ def check_written_rows(api: Api, engine: Engine, load_balancer_id: str) -> None:
             ("faultcode", None, "Client"),
         ),
     }
+
+
+def check_written_rows(api: Api, engine: Engine, load_balancer_id: str) -> None:
+    """What SQL writes, with the columns of contract 98, the very next request shows."""
+    with engine.begin() as connection:
+        listener_id = connection.execute(text("SELECT id FROM listener")).scalar_one()
+    statements = written_rows(load_balancer_id, listener_id)
     for statement, (path, (item, name, value)) in statements.items():
 
         def seen(path: str = path, item: str = item, name: str | None = name) -> Any:

@@ -243,69 +243,93 @@ def test_a_secret_in_use(livia: Place) -> None:
     assert livia("delete", "web") == (1, "", "There is no secret web.\n")
 
 
+class Users:
+    """Load balancers that use what is in the vault."""
+
+    def __init__(self, livia: Place) -> None:
+        self._livia = livia
+        self._deps = Processes(livia.installation.complete_settings, "test").dependencies(NoWake())
+        deps = self._deps
+        self.harness = Harness(deps.database, secrets=deps.secrets, seal=deps.seal, limits=NO_LIMITS)
+
+    def listener(self, **values: Any) -> tuple[str, str]:
+        """The ids of a load balancer and its listener."""
+        key = self.harness.load_balancer()["id"]
+        made = self.harness.listener(key, protocol="TERMINATED_HTTPS", protocol_port=443, **values)
+        self.harness.pool(loadbalancer_id=key)
+        self.harness.confirm(key)
+        return key, made["id"]
+
+    def pems(self, key: str) -> dict[str, str]:
+        """What is bound to a load balancer, by reference."""
+        seal = self._deps.seal
+        with self._deps.database.read() as connection:
+            kept = bindings.every(connection, key).items()
+        return {named.reference: seal.open(sealed, bindings.place(key, named)).decode() for named, sealed in kept}
+
+    def generation(self, key: str) -> int:
+        return self.harness.generation("load_balancer", key)
+
+    def refused(self, *ways: tuple[tuple[str, ...], str]) -> None:
+        """Ways to replace something are refused with these words, and change nothing."""
+        before = self.harness.rows()
+        for way, why in ways:
+            status, _out, err = self._livia("replace", *way)
+            assert (status, why in err) == (1, True), err
+            assert self.harness.rows() == before
+
+
 def test_renewal(livia: Place) -> None:
     reference = livia.create("--certificate", "all.pem", "--name", "web")
-    authority = livia.create("--file", "ca.pem", "--name", "ours")
-    revoked = livia.create("--file", "crl.pem", "--name", "revoked")
-    deps = Processes(livia.installation.complete_settings, "test").dependencies(NoWake())
-    harness = Harness(deps.database, secrets=deps.secrets, seal=deps.seal, limits=NO_LIMITS)
+    users = Users(livia)
     assert livia("replace", "web", "--certificate", "other.pem")[1] == (
         f"{reference}: replaced; no load balancer uses it.\n"
     )
-
-    def listener(**values: Any) -> tuple[str, str]:
-        key = harness.load_balancer()["id"]
-        made = harness.listener(key, protocol="TERMINATED_HTTPS", protocol_port=443, **values)
-        harness.pool(loadbalancer_id=key)
-        harness.confirm(key)
-        return key, made["id"]
-
-    mutual = {
-        "client_ca_tls_container_ref": authority,
-        "client_crl_container_ref": revoked,
-        "client_authentication": "MANDATORY",
-    }
-    unrelated, _ = listener(default_tls_container_ref=livia.create("--certificate", "all.pem"))
-    by_name, _ = listener(
+    unrelated, _ = users.listener(default_tls_container_ref=livia.create("--certificate", "all.pem"))
+    by_name, _ = users.listener(
         default_tls_container_ref=livia.create("--certificate", "all.pem"), sni_container_refs=[reference]
     )
-    by_default, own = listener(default_tls_container_ref=reference, **mutual)
-    leaving, _ = listener(default_tls_container_ref=reference)
-    assert harness.client.delete(f"/loadbalancers/{leaving}", cascade="true").status == 204
-
-    def pems(key: str) -> dict[str, str]:
-        with deps.database.read() as connection:
-            kept = bindings.every(connection, key).items()
-        return {named.reference: deps.seal.open(sealed, bindings.place(key, named)).decode() for named, sealed in kept}
-
-    bound = {key: pems(key) for key in (unrelated, by_name, by_default)}
-    generations = {key: harness.generation("load_balancer", key) for key in bound}
-    before = harness.rows()
-    for way, why in (
+    by_default, own = users.listener(default_tls_container_ref=reference)
+    leaving, _ = users.listener(default_tls_container_ref=reference)
+    assert users.harness.client.delete(f"/loadbalancers/{leaving}", cascade="true").status == 204
+    bound = {key: users.pems(key) for key in (unrelated, by_name, by_default)}
+    generations = {key: users.generation(key) for key in bound}
+    users.refused(
         (("web", "--file", "ca.pem"), f"Could not retrieve certificate: ['{reference}']"),
-        (("revoked", "--file", "foreign.pem"), "The CRL specified is not valid for client certificate authority"),
         (("web", "--certificate", "nameless.pem"), "neither a common name nor a DNS name"),
         (("nobody", "--file", "ca.pem"), "There is no secret nobody."),
-    ):
-        status, _out, err = livia("replace", *way)
-        assert (status, why in err) == (1, True), err
-        assert harness.rows() == before
+    )
 
     status, out, err = livia("replace", "web", "--certificate", "old.pem")
     assert (status, out) == (0, f"{reference}: replaced; 2 load balancers will use it from now on.\n")
     assert "warning: The certificate expired on" in err
-    assert pems(unrelated) == bound[unrelated]
+    assert users.pems(unrelated) == bound[unrelated]
     for key in (by_name, by_default):
-        assert pems(key) == {**bound[key], reference: (old.pem + old.key_pem()).decode()}
-        assert harness.generation("load_balancer", key) == generations[key] + 1
-    assert harness.generation("load_balancer", unrelated) == generations[unrelated]
-    assert harness.statuses(by_default)["listener"] == "PENDING_UPDATE"
-    told = harness.client.get(f"/loadbalancers/{by_default}/events").json["events"]
+        assert users.pems(key) == {**bound[key], reference: (old.pem + old.key_pem()).decode()}
+        assert users.generation(key) == generations[key] + 1
+    assert users.generation(unrelated) == generations[unrelated]
+    assert users.harness.statuses(by_default)["listener"] == "PENDING_UPDATE"
+    told = users.harness.client.get(f"/loadbalancers/{by_default}/events").json["events"]
     (sentence,) = [each["message"] for each in told if each["code"] == "listener.renew"]
     assert sentence == f"What {reference} stands for was replaced."
     assert own in str(told)
+
+
+def test_renewal_of_authorities_and_revocation_lists(livia: Place) -> None:
+    users = Users(livia)
+    key, _ = users.listener(
+        default_tls_container_ref=livia.create("--certificate", "all.pem"),
+        client_ca_tls_container_ref=livia.create("--file", "ca.pem", "--name", "ours"),
+        client_crl_container_ref=livia.create("--file", "crl.pem", "--name", "revoked"),
+        client_authentication="MANDATORY",
+    )
+    generation = users.generation(key)
+    users.refused(
+        (("revoked", "--file", "foreign.pem"), "The CRL specified is not valid for client certificate authority")
+    )
     status, out, _err = livia("replace", "revoked", "--file", "crl.pem")
     assert (status, "1 load balancer will use it" in out) == (0, True)
+    assert users.generation(key) == generation + 1
 
 
 def test_another_key_is_told(livia: Place) -> None:

@@ -5,9 +5,10 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def statuses(database: Database) -> Counter[str]:
         return Counter(connection.execute(select(t.load_balancer.c.provisioning_status)).scalars())
 
 
+def written(apis: Sequence[Api], number: int) -> str:
+    """The id of a load balancer of one of two projects, which one API makes and the next changes three times."""
+    project = f"project-{number % 2}"
+    first, second = apis[number % APIS], apis[(number + 1) % APIS]
+    wanted = {"vip_subnet_id": SUBNET, "project_id": project}
+    made = first.ask("POST", "/loadbalancers", {"loadbalancer": wanted}, X_Project_Id=project)
+    key: str = made.json()["loadbalancer"]["id"]
+    for name in ("one", "two", "three"):
+        change = second.ask("PUT", f"/loadbalancers/{key}", {"loadbalancer": {"name": name}}, X_Project_Id=project)
+        assert change.status == 200, change.data
+    return key
+
+
 def test_writes_of_two_projects_through_two_apis_and_three_workers(tmp_path: Path, url: str) -> None:
     database = Database(url)
     with ExitStack() as stack:
@@ -69,22 +83,8 @@ def test_writes_of_two_projects_through_two_apis_and_three_workers(tmp_path: Pat
         # In one directory of seats, as workers of one machine are.
         for _number in range(WORKERS):
             stack.enter_context(running("worker", tmp_path / "0" / "noauth.conf"))
-
-        def write(number: int) -> str:
-            project = f"project-{number % 2}"
-            first, second = apis[number % APIS], apis[(number + 1) % APIS]
-            wanted = {"vip_subnet_id": SUBNET, "project_id": project}
-            made = first.ask("POST", "/loadbalancers", {"loadbalancer": wanted}, X_Project_Id=project)
-            key: str = made.json()["loadbalancer"]["id"]
-            for name in ("one", "two", "three"):
-                change = second.ask(
-                    "PUT", f"/loadbalancers/{key}", {"loadbalancer": {"name": name}}, X_Project_Id=project
-                )
-                assert change.status == 200, change.data
-            return key
-
         with ThreadPoolExecutor(4) as pool:
-            keys = list(pool.map(write, range(EACH)))
+            keys = list(pool.map(partial(written, apis), range(EACH)))
         settled(database, PATIENCE)
     assert statuses(database) == {"ACTIVE": EACH}
     with database.read() as connection:

@@ -35,7 +35,7 @@ def write(database: Database, listener: dict[str, Any], pool: dict[str, Any], sn
             connection.execute(insert(t.sni).values(row))
 
 
-def test_tls_attributes_are_read_as_stored(database: Database) -> None:
+def test_without_tls_attributes_there_are_none(database: Database) -> None:
     key = put_load_balancer(database)
     listener, pool = read(database, key)
     assert (listener.default_tls_container_ref, listener.sni_container_refs, listener.tls_versions) == (None, (), ())
@@ -43,6 +43,9 @@ def test_tls_attributes_are_read_as_stored(database: Database) -> None:
     assert (listener.hsts_max_age, listener.hsts_include_subdomains, listener.hsts_preload) == (None, False, False)
     assert (pool.tls_enabled, pool.tls_container_ref, pool.tls_ciphers, pool.alpn_protocols) == (False, None, None, ())
 
+
+def test_tls_attributes_are_read_as_stored(database: Database) -> None:
+    key = put_load_balancer(database)
     write(
         database,
         {

@@ -119,28 +119,31 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+#: every attribute of TLS
+LISTENER = {
+    **TERMINATED,
+    "client_authentication": "OPTIONAL",
+    "client_ca_tls_certificate_id": "ca",
+    "client_crl_container_id": "crl",
+    "tls_ciphers": "A:B",
+    "tls_versions": "TLSv1.3",
+    "alpn_protocols": "http/1.1",
+    "hsts_max_age": 0,
+    "hsts_preload": True,
+}
+POOL = {
+    "tls_enabled": True,
+    "tls_certificate_id": "other",
+    "ca_tls_certificate_id": "ca",
+    "crl_container_id": "crl",
+    "tls_ciphers": "C",
+    "tls_versions": "TLSv1.2",
+    "alpn_protocols": "h2",
+}
+
+
 def test_all_attributes_arrive(place: Place) -> None:
-    listener = {
-        **TERMINATED,
-        "client_authentication": "OPTIONAL",
-        "client_ca_tls_certificate_id": "ca",
-        "client_crl_container_id": "crl",
-        "tls_ciphers": "A:B",
-        "tls_versions": "TLSv1.3",
-        "alpn_protocols": "http/1.1",
-        "hsts_max_age": 0,
-        "hsts_preload": True,
-    }
-    pool = {
-        "tls_enabled": True,
-        "tls_certificate_id": "other",
-        "ca_tls_certificate_id": "ca",
-        "crl_container_id": "crl",
-        "tls_ciphers": "C",
-        "tls_versions": "TLSv1.2",
-        "alpn_protocols": "h2",
-    }
-    place.write(listener, pool, "other", "web")
+    place.write(LISTENER, POOL, "other", "web")
     told = place.told()
     revoked = name_of(REVOKED.decode())
     assert told.spec.listeners[0].tls == TerminationSpec(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from tests.agent.members import HttpServer, Server, Stream, answer, request, response
-from tests.system.attributes.site import Site, UdpMember
+from tests.system.attributes.site import Balancer, Site, UdpMember
 
 EVERYBODY = {"member-0", "member-1", "member-2"}
 
@@ -113,21 +113,24 @@ def test_members_that_are_introduced_and_checked_elsewhere(site: Site) -> None:
             assert balancer.who(port=81, source=2) == "greeted"
             assert first.startswith(b"\r\n\r\n\x00\r\nQUIT\n")
             assert socket.inet_aton(source) + socket.inet_aton(balancer.vip) == first[16:24]
+            _check_monitored(balancer, monitored, site.inside.ipv4[2])
 
-            pool = balancer.first("pools")
-            assert balancer.api.get(f"/pools/{pool}")["pool"]["protocol"] == "PROXY"
-            fast = {"delay": 1, "timeout": 1, "max_retries": 1, "max_retries_down": 1}
-            balancer.add("/healthmonitors", "healthmonitor", pool_id=pool, type="HTTP", url_path="/check", **fast)
-            where = {"monitor_address": site.inside.ipv4[2], "monitor_port": 91}
-            balancer.set_member("PROXY", **where)
-            balancer.becomes(PROXY="ONLINE")
-            balancer.serves(lambda: any(each.target == "/check" for each in monitored.requests), "a check")
-            balancer.set_member("PROXY", monitor_port=92)
-            balancer.becomes(PROXY="ERROR")
+
+def _check_monitored(balancer: Balancer, monitored: HttpServer, address: str) -> None:
+    """The first pool's member is checked where its monitor address says, on port 91."""
+    pool = balancer.first("pools")
+    assert balancer.api.get(f"/pools/{pool}")["pool"]["protocol"] == "PROXY"
+    fast = {"delay": 1, "timeout": 1, "max_retries": 1, "max_retries_down": 1}
+    balancer.add("/healthmonitors", "healthmonitor", pool_id=pool, type="HTTP", url_path="/check", **fast)
+    balancer.set_member("PROXY", monitor_address=address, monitor_port=91)
+    balancer.becomes(PROXY="ONLINE")
+    balancer.serves(lambda: any(each.target == "/check" for each in monitored.requests), "a check")
+    balancer.set_member("PROXY", monitor_port=92)
+    balancer.becomes(PROXY="ERROR")
 
 
 def test_listeners_change_under_their_clients(site: Site) -> None:
-    """Limits, timeouts, pools and CIDRs by PUT; both IP versions; TCP and UDP on one port."""
+    """Limits, timeouts, pools and CIDRs by PUT; both IP versions."""
     members = [each.body(address=each.address) for each in site.members]
     pools = [site.pool(name="many", members=members[1:]), site.pool(name="one", members=members[:1])]
     listener = {"name": "web", "protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "many"}}
@@ -157,19 +160,29 @@ def test_listeners_change_under_their_clients(site: Site) -> None:
         assert balancer.who() == "member-0"
 
         balancer.set_listener(connection_limit=1)
-        with balancer.connect() as kept:
-            kept.socket.sendall(request())
-            assert response(kept).status == http.client.OK
-            waiting = balancer.connect()
-            waiting.socket.sendall(request("Connection: close"))
-            waiting.socket.settimeout(0.3)
-            assert _silent(waiting)
-        waiting.socket.settimeout(5)
-        with waiting:
-            assert response(waiting).status == http.client.OK
+        _second_waits_for_first(balancer)
         balancer.set_listener(connection_limit=-1)
 
-        server = UdpMember(site.inside, 0)
+
+def _second_waits_for_first(balancer: Balancer) -> None:
+    with balancer.connect() as kept:
+        kept.socket.sendall(request())
+        assert response(kept).status == http.client.OK
+        waiting = balancer.connect()
+        waiting.socket.sendall(request("Connection: close"))
+        waiting.socket.settimeout(0.3)
+        assert _silent(waiting)
+    waiting.socket.settimeout(5)
+    with waiting:
+        assert response(waiting).status == http.client.OK
+
+
+def test_tcp_and_udp_share_a_port(site: Site) -> None:
+    """Each is disabled without the other."""
+    pool = site.pool(members=[site.members[0].body()])
+    listener = {"name": "web", "protocol": "HTTP", "protocol_port": 80, "default_pool": pool}
+    server = UdpMember(site.inside, 0)
+    with site.create("shared", listeners=[listener]) as balancer:
         datagrams = balancer.add(
             "/pools", "pool", loadbalancer_id=balancer.id, protocol="UDP", lb_algorithm="ROUND_ROBIN"
         )["id"]
@@ -181,7 +194,7 @@ def test_listeners_change_under_their_clients(site: Site) -> None:
         balancer.put(f"/listeners/{listener_id}", admin_state_up=True)
         balancer.set_listener(admin_state_up=False)
         assert (balancer.datagram(80), balancer.who()) == ("member-0", "0")
-        server.stop()
+    server.stop()
 
 
 def _silent(stream: Stream) -> bool:
