@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select
 
 from livia.core.credentials import Credentials, Renewal
@@ -20,65 +19,10 @@ from livia.house.certificates import Certificates, Pki, Validity
 from livia.pki.authority import Authority, AuthorityError, expires, fingerprint
 from livia.pki.rollover import Rollover
 from livia.store import tables as t
-from tests import database as rows
 from tests.house.agents import Agent
-from tests.house.turns import HandClock, done
+from tests.house.site import BUFFER, DAY, HOUR, LIFE, Site
+from tests.house.turns import done
 from tests.keymaterial import write_root
-
-_DAY = 86400.0
-_HOUR = 3600.0
-_LIFE, _BUFFER = timedelta(days=30), timedelta(days=14)
-
-
-class Site:
-    """Two hosts, one controller, and a clock that stands three weeks ago: what is signed by it holds today as well."""
-
-    def __init__(self, directory: Path) -> None:
-        self.clock = HandClock(datetime.now(UTC).replace(tzinfo=None) - timedelta(days=21))
-        self.database = rows.fresh(directory)
-        self.agents_ca = Rollover(directory / "pki" / "agents", "agents", self.clock)
-        self.controllers_ca = Rollover(directory / "pki" / "controllers", "controllers", self.clock)
-        self.controller = directory / "controller.pem"
-        self.controller.write_bytes(self.controllers_ca.open().issue("controller", life=_LIFE))
-        self.tls = AgentTls(certificate=self.controller, server_ca=self.agents_ca.trust_path)
-        self.hosts = [self.host(directory / name, name) for name in ("host-1", "host-2")]
-        self.registry = CollectorRegistry()
-        #: the worker's: it lives through everything
-        self.driver = Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)
-
-    def host(self, directory: Path, name: str) -> Agent:
-        certificate = self.agents_ca.open().issue(name, life=_LIFE)
-        agent = Agent(directory, name, certificate, self.controllers_ca.trust_path.read_bytes())
-        agent.register(self.database)
-        return agent
-
-    def work(self, *, authority_buffer: float = 180.0) -> str:
-        """One turn of the house; its sentence. `authority_buffer` in days."""
-        pki = Pki(
-            agents=self.agents_ca,
-            controllers=self.controllers_ca,
-            controller=self.controller,
-            controller_name="controller",
-        )
-        validity = Validity(
-            life=_LIFE, buffer=_BUFFER, authority_buffer=timedelta(days=authority_buffer), overlap=timedelta(hours=1)
-        )
-        agents = Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)
-        job = Certificates(self.database, self.clock, agents, pki, validity, CollectorRegistry(), interval=0.0)
-        sentence = done(self.database, job).reason
-        self.talk()
-        return sentence
-
-    def talk(self) -> None:
-        """Whoever was there before, and whoever comes now, reaches every agent that serves."""
-        for driver in (self.driver, Agents(self.tls, connect_timeout=10.0, read_timeout=30.0)):
-            for host in self.hosts:
-                assert driver.observe(host.placement, "nobody") is None
-
-    def close(self) -> None:
-        for host in self.hosts:
-            host.close()
-        self.database.close()
 
 
 @pytest.fixture
@@ -98,14 +42,14 @@ def test_certificates_stay_while_they_last_and_are_renewed_before_they_end(site:
         connection.execute(insert(t.amphora).values(id="a-2", status="ALLOCATED", compute_id="elsewhere"))
     before = [own(host) for host in site.hosts], site.controller.read_bytes()
     assert site.work() == "every certificate lasts"
-    site.clock.sleep(15 * _DAY)
+    site.clock.sleep(15 * DAY)
     assert site.work() == "every certificate lasts"
     assert ([own(host) for host in site.hosts], site.controller.read_bytes()) == before
-    site.clock.sleep(2 * _DAY)
+    site.clock.sleep(2 * DAY)
     told = site.work()
     assert "host-1 has new credentials: it ends in 13.0 days." in told
     assert "The controllers' certificate was renewed: it ends in 13.0 days." in told
-    ends = (site.clock.now() + _LIFE).replace(microsecond=0)
+    ends = (site.clock.now() + LIFE).replace(microsecond=0)
     assert [expires(host.certificate.read_bytes()).replace(tzinfo=None) for host in site.hosts] == [ends] * 2
     assert site.work() == "every certificate lasts"
     with site.database.read() as connection:
@@ -117,7 +61,7 @@ def test_an_open_connection_outlives_a_renewal(site: Site) -> None:
     kept = Agents(site.tls)
     assert kept.observe(site.hosts[0].placement, "nobody") is None
     pool = kept._pool(site.hosts[0].placement)
-    issued = site.agents_ca.open().issue("host-1", life=_LIFE).decode()
+    issued = site.agents_ca.open().issue("host-1", life=LIFE).decode()
     promised = site.driver.renew(site.hosts[0].placement, Renewal(certificate=issued))
     assert kept.observe(site.hosts[0].placement, "nobody") is None
     assert pool.num_connections == 1
@@ -134,14 +78,14 @@ def test_authorities_are_rolled_over_with_both_trusted_in_between(site: Site) ->
     told = site.work()
     assert "host-2 has new credentials: other authorities are trusted." in told
     assert "signs from now on" not in told
-    site.clock.sleep(_HOUR)
+    site.clock.sleep(HOUR)
     told = site.work()
     assert "The new authority agents signs from now on" in told
     assert "The new authority controllers signs from now on" in told
     told = site.work()
     assert "host-1 has new credentials: it comes from another authority." in told
     assert "The controllers' certificate was renewed: it comes from another authority." in told
-    site.clock.sleep(_HOUR)
+    site.clock.sleep(HOUR)
     told = site.work()
     assert "The earlier authority agents is trusted no more" in told
     assert "The earlier authority controllers is trusted no more" in told
@@ -158,7 +102,7 @@ def test_authorities_are_rolled_over_with_both_trusted_in_between(site: Site) ->
 
 def test_an_authority_makes_room_for_another_before_it_ends(site: Site) -> None:
     assert "The authority" not in site.work(authority_buffer=3640)
-    site.clock.sleep(11 * _DAY)
+    site.clock.sleep(11 * DAY)
     assert "The authority agents ends in 3639 days: a new one is trusted from now on." in site.work(
         authority_buffer=3640
     )
@@ -170,12 +114,12 @@ def test_nobody_is_left_behind_by_a_roll_over(site: Site) -> None:
     silent, site.hosts = site.hosts[1], site.hosts[:1]
     site.agents_ca.begin()
     site.controllers_ca.begin()
-    site.clock.sleep(_HOUR)
+    site.clock.sleep(HOUR)
     told = site.work()
     assert "The certificate of host-2 was not renewed: The agent at" in told
     assert "The new authority controllers does not sign yet: host-2 may not trust it." in told
     assert "The new authority agents signs from now on" in told
-    site.clock.sleep(2 * _HOUR)
+    site.clock.sleep(2 * HOUR)
     assert "The earlier authority agents is still trusted: host-2 may use it." in site.work()
     # It comes back with what it had.
     back = Agent(
@@ -189,7 +133,7 @@ def test_nobody_is_left_behind_by_a_roll_over(site: Site) -> None:
     told = site.work()
     assert "host-2 has new credentials: it comes from another authority." in told
     for _turn in range(4):
-        site.clock.sleep(_HOUR)
+        site.clock.sleep(HOUR)
         told = site.work()
     assert told == "every certificate lasts"
     assert [len(site.agents_ca.trusted()), len(site.controllers_ca.trusted())] == [1, 1]
@@ -303,11 +247,11 @@ def test_a_key_that_is_not_the_authoritys_is_named(tmp_path: Path) -> None:
 
 
 def test_a_renewal_that_is_not_served_is_told(site: Site) -> None:
-    site.clock.sleep(17 * _DAY)
+    site.clock.sleep(17 * DAY)
     pki = Pki(
         agents=site.agents_ca, controllers=site.controllers_ca, controller=site.controller, controller_name="controller"
     )
-    validity = Validity(life=_LIFE, buffer=_BUFFER, authority_buffer=timedelta(days=1), overlap=timedelta(hours=1))
+    validity = Validity(life=LIFE, buffer=BUFFER, authority_buffer=timedelta(days=1), overlap=timedelta(hours=1))
     job = Certificates(site.database, site.clock, Lying(site.tls), pki, validity, site.registry, interval=0.0)
     told = done(site.database, job).reason
     assert "The certificate of host-1 was not renewed: A new connection is not served with what the agent took." in told
@@ -325,10 +269,10 @@ def test_an_authority_of_the_operators_takes_the_place_of_the_built_in_one_and_o
         assert site.work() == "The authority of ca_certificate is trusted as agents from now on."
         assert set(site.agents_ca.trusted()) == {*before, supplied}
         assert site.work() == "every certificate lasts", "it signs when it was trusted for a while, however old it is"
-        site.clock.sleep(_HOUR)
+        site.clock.sleep(HOUR)
         assert "signs from now on" in site.work()
         assert "host-1 has new credentials: it comes from another authority." in site.work()
-        site.clock.sleep(_HOUR)
+        site.clock.sleep(HOUR)
         assert "is trusted no more: nobody uses it." in site.work()
         assert site.agents_ca.trusted() == (supplied,)
         leaf = x509.load_pem_x509_certificate(site.hosts[0].certificate.read_bytes())
@@ -340,10 +284,10 @@ def test_an_authority_of_the_operators_takes_the_place_of_the_built_in_one_and_o
 def test_an_authority_of_the_operators_is_not_replaced_by_another(site: Site, tmp_path: Path) -> None:
     site.agents_ca.supplied = write_root(tmp_path / "supplied", "first", life=timedelta(days=90))
     site.work()
-    site.clock.sleep(_HOUR)
+    site.clock.sleep(HOUR)
     site.work()
     site.work()
-    site.clock.sleep(_HOUR)
+    site.clock.sleep(HOUR)
     site.work()
     (signing,) = site.agents_ca.trusted()
     assert "days: replace [certificates] ca_certificate and ca_private_key." in site.work()
@@ -366,5 +310,5 @@ def test_the_present_authority_goes_on_while_the_operators_cannot_be_used(
     before = site.agents_ca.trusted()
     assert why in site.work()
     assert site.agents_ca.trusted() == before
-    site.clock.sleep(17 * _DAY)
+    site.clock.sleep(17 * DAY)
     assert "host-1 has new credentials" in site.work()

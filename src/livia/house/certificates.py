@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -37,7 +38,8 @@ class Pki(Struct, frozen=True, kw_only=True):
 
 class Validity(Struct, frozen=True, kw_only=True):
     """`life`: of a certificate; `buffer`: it is renewed when it has less left; `authority_buffer`: the same for an
-    authority; `overlap`: the least time that an authority is trusted before it signs, and after."""
+    authority; `overlap`: the least time that an authority is trusted before it signs, and after the last certificate
+    of it that is known was renewed."""
 
     life: timedelta
     buffer: timedelta
@@ -176,13 +178,22 @@ class Certificates:
                 return [_warned(f"The new authority {rollover.name} does not sign yet: {who} may not trust it.")]
             rollover.promote()
             return [_told(f"The new authority {rollover.name} signs from now on; the earlier one is still trusted.")]
-        if leaving is not None and rollover.coming() is None and rollover.since() >= 2 * overlap:
-            if users and leaving.not_valid_after_utc > self._now():
+        if leaving is not None and rollover.coming() is None:
+            return self._let_go(rollover, leaving, users)
+        return []
+
+    def _let_go(self, rollover: Rollover, leaving: x509.Certificate, users: list[str]) -> list[str]:
+        """Drop the authority that leaves, once nobody uses it, and has not for long enough that also controllers on
+        other machines, whose files we do not see, have what was renewed here."""
+        unused = rollover.note_use(used=bool(users))
+        if leaving.not_valid_after_utc > self._now():
+            if users and rollover.since() >= 2 * self._validity.overlap:
                 who = ", ".join(users)
                 return [_warned(f"The earlier authority {rollover.name} is still trusted: {who} may use it.")]
-            rollover.drop()
-            return [_told(f"The earlier authority {rollover.name} is trusted no more: nobody uses it.")]
-        return []
+            if users or unused < self._validity.overlap:
+                return []
+        rollover.drop()
+        return [_told(f"The earlier authority {rollover.name} is trusted no more: nobody uses it.")]
 
     def _of_earlier(self, fleet: list[Agent]) -> list[str]:
         """Agents that may serve with a certificate of another authority than the one that signs."""

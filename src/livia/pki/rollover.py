@@ -1,8 +1,8 @@
 """One authority takes another's place, and nobody is locked out meanwhile.
 
 In three steps, with time between them: a new one is made, and trusted beside the one that signs; then it signs, and the
-earlier one is still trusted; then, when nothing of the earlier one is in use, that is dropped. Each step may break off
-anywhere, and opening the authority finishes it.
+earlier one is still trusted; then, when nothing of the earlier one has been in use for a while, that is dropped. Each
+step may break off anywhere, and opening the authority finishes it.
 """
 
 import fcntl
@@ -25,7 +25,8 @@ class Rollover:
     """The authority in one directory, in time. Raises AuthorityError where its files are damaged.
 
     `ca.*` signs; `next.*` is trusted already and will sign; `old.pem` is trusted and signs nothing any more; `begun`
-    says when `next.*` came. With `supplied` none is made: what the operator has there comes.
+    says when `next.*` came, `unused` since when nobody is known to use `old.pem`. With `supplied` none is made: what
+    the operator has there comes.
     """
 
     def __init__(
@@ -73,6 +74,20 @@ class Rollover:
         newest = self.coming() or _read(self.directory / "ca.pem")
         return timedelta(0) if newest is None else now.replace(tzinfo=UTC) - made(newest)
 
+    def note_use(self, *, used: bool) -> timedelta:
+        """Keep whether anybody is known to use the authority that leaves; for how long nobody has been, this time
+        included."""
+        noted, now = self.directory / "unused", self._clock.now()
+        if used:
+            noted.unlink(missing_ok=True)
+            return timedelta(0)
+        since = datetime.fromisoformat(noted.read_text()) if noted.exists() else now
+        # In the future: the clock was set back, perhaps by years. It counts anew.
+        if not noted.exists() or since > now:
+            write_private(noted, now.isoformat().encode())
+            return timedelta(0)
+        return now - since
+
     def awaits(self) -> bool:
         """Whether the operator supplies an authority that has no part in this one yet. Raises AuthorityError."""
         if self.supplied is None:
@@ -106,6 +121,8 @@ class Rollover:
             if self.coming() is None:
                 return
             ca, coming = self.directory / "ca.pem", self.directory / "next.pem"
+            # Of the roll-over before, should that have broken off at its end.
+            (self.directory / "unused").unlink(missing_ok=True)
             write_private(self.directory / "old.pem", ca.read_bytes())
             write_private(ca, coming.read_bytes())
             self._mended()
@@ -114,6 +131,7 @@ class Rollover:
         """Trust the earlier authority no more."""
         with self._alone():
             (self.directory / "old.pem").unlink(missing_ok=True)
+            (self.directory / "unused").unlink(missing_ok=True)
             self._mended()
 
     def ends(self) -> datetime:
