@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from livia.core.clock import SystemClock
 from livia.core.wake import NoWake
@@ -36,6 +37,30 @@ def test_a_house_for_drivers_that_are_not_there_only_keeps_the_database(tmp_path
 def test_a_house_without_a_certificate_keeps_the_database_and_the_spares(tmp_path: Path) -> None:
     agent = replace(EMBEDDED.agent, client_cert=tmp_path / "none.pem")
     assert names(replace(EMBEDDED, agent=agent), tmp_path) == _ROWS | {"spares"}
+
+
+@pytest.mark.parametrize(
+    "compute, size, told",
+    [
+        ("compute_noop_driver", 3, 1),
+        ("compute_noop_driver", 0, 0),
+        ("compute_host_driver", 3, 0),
+    ],
+)
+def test_spares_that_no_host_could_have_are_told_of(tmp_path: Path, compute: str, size: int, told: int) -> None:
+    controller = replace(EMBEDDED.controller, amphora_driver="amphora_noop_driver", compute_driver=compute)
+    house = replace(EMBEDDED.house, spare_amphora_pool_size=size)
+    with capture_logs() as logs:
+        names(replace(EMBEDDED, controller=controller, house=house), tmp_path)
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "no spares are kept"]
+    assert (
+        reasons
+        == [
+            "[house_keeping] spare_amphora_pool_size = 3 has no effect with [controller_worker] compute_driver = "
+            "compute_noop_driver: only compute_host_driver has hosts to keep spares on."
+        ]
+        * told
+    )
 
 
 @pytest.mark.parametrize("checks, expected", [(0, False), (1, True)])

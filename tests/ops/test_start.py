@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from livia.ops import preflight
-from livia.ops.settings import EMBEDDED, SettingsError, load
+from livia.ops.settings import CONTRACT, EMBEDDED, SettingsError, load
 from livia.ops.state import AlreadyRunningError, State
 from livia.pki.authority import Authority, AuthorityError
 from tests import ports
@@ -138,7 +138,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[api_settings]\nbind_prt = 1\nallow_pagination = False\npagination_max_limit = infinite\n"
         "tls_cipher_blacklist = RC4-MD5\n"
         "enabled_provider_drivers = amphora:One., octavia:Two.\n"
-        "[health_manager]\nheartbeat_interval = 2\n"
+        "[health_manager]\nheartbeat_interval = 1.5\n"
         "[networking]\nreserved_ips = 10.0.0.1, 10.0.0.2\n"
         "[haproxy_amphora]\nhaproxy_stick_size = 20k\n"
         "[nova]\nenable_anti_affinity = true\navailability_zone = z\n"
@@ -148,7 +148,7 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[house_keeping]\ncleanup_intervall = 3\ncert_rotate_threads = 3\n"
     )
     settings, warnings = load([config])
-    assert settings.health.heartbeat_interval == 2.0
+    assert settings.health.heartbeat_interval == 1.5
     assert settings.health.heartbeat_timeout == EMBEDDED.health.heartbeat_timeout
     assert settings.api.allow_pagination is False
     assert settings.api.pagination_max_limit == "infinite"
@@ -166,6 +166,28 @@ def test_settings_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
         "[quota] is read by nobody. Is quotas meant?",
         "[house_keeping] cert_rotate_threads: no effect here.",
         "[house_keeping] cleanup_intervall is read by nobody. Is cleanup_interval meant?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("heartbeat_timeout = 10", "every amphora is suspected between any two heartbeats, and asked whether it lives"),
+        ("heartbeat_timeout = 29", "an amphora is suspected when a heartbeat or two of it are lost"),
+        ("heartbeat_timeout = 30", None),
+        ("heartbeat_timeout = 5\nheartbeat_interval = 1", None),
+    ],
+)
+def test_a_timeout_of_few_heartbeats_is_told_of(tmp_path: Path, text: str, outcome: str | None) -> None:
+    config = tmp_path / "octavia.conf"
+    config.write_text(f"[health_manager]\n{text}\n")
+    settings, warnings = load([config], CONTRACT)
+    if outcome is None:
+        assert warnings == []
+        return
+    timeout = settings.health.heartbeat_timeout
+    assert warnings == [
+        f"[health_manager] heartbeat_timeout = {timeout:g} is less than three times heartbeat_interval = 10: {outcome}."
     ]
 
 

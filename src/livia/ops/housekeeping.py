@@ -40,6 +40,13 @@ def jobs(
     ]
     if settings.controller.compute_driver == drivers.HOSTS:
         found.append(_spares(settings, database, clock, registry))
+    elif settings.house.spare_amphora_pool_size:
+        log.warning(
+            "no spares are kept",
+            reason=f"[house_keeping] spare_amphora_pool_size = {settings.house.spare_amphora_pool_size} has no effect "
+            f"with [controller_worker] compute_driver = {settings.controller.compute_driver}: only {drivers.HOSTS} has "
+            "hosts to keep spares on.",
+        )
     problems = drivers.problems(settings, ("network_driver", "compute_driver", "amphora_driver"))
     try:
         if problems:

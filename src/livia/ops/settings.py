@@ -262,6 +262,9 @@ _LEAST = {
     },
 }
 
+#: so many heartbeats may be expected of an amphora before it is suspected
+_BEATS = 3
+
 #: options that may be given several times, each time with a further value
 _REPEATED = frozenset({("oslo_policy", "policy_dirs")})
 
@@ -307,7 +310,23 @@ def load(files: Sequence[Path], base: Settings = EMBEDDED) -> tuple[Settings, li
             changed.setdefault(reader, {})[option] = _value(section, option, text, kind)
         warnings += known.about_options(section, unread, readable)
     parts = {name: msgspec.structs.replace(getattr(base, name), **values) for name, values in changed.items()}
-    return msgspec.structs.replace(base, directories=_directories(files), **parts), warnings
+    settings = msgspec.structs.replace(base, directories=_directories(files), **parts)
+    return settings, [*warnings, *_about_heartbeats(settings.health)]
+
+
+def _about_heartbeats(health: HealthSettings) -> list[str]:
+    """Warned of and not refused: agents have an interval of their own, which may be another than this file's."""
+    timeout, interval = health.heartbeat_timeout, health.heartbeat_interval
+    if timeout >= _BEATS * interval:
+        return []
+    if timeout <= interval:
+        outcome = "every amphora is suspected between any two heartbeats, and asked whether it lives"
+    else:
+        outcome = "an amphora is suspected when a heartbeat or two of it are lost"
+    return [
+        f"[health_manager] heartbeat_timeout = {timeout:g} is less than three times heartbeat_interval = {interval:g}: "
+        f"{outcome}."
+    ]
 
 
 def _directories(files: Sequence[Path]) -> tuple[Path, ...]:
