@@ -50,7 +50,16 @@ def test_placement(hosts: tuple[AmphoraHost, ...], wanted: Wanted, expected: str
     [
         ((), None, "No amphora host is alive"),
         ((host("a"),), "z", "availability zone z"),
-        ((host("a", draining=True),), None, "being drained"),
+        (
+            (host("a", draining=True),),
+            None,
+            "Every amphora host is being drained: undrain one (livia host undrain), or add one.",
+        ),
+        (
+            (host("a", availability_zone="z", draining=True), host("b")),
+            "z",
+            "Every amphora host of availability zone z is being drained: undrain one",
+        ),
         ((host("a", amphorae=2),), None, "All 1 amphora hosts are full"),
     ],
 )

@@ -149,7 +149,15 @@ def test_replacements_are_counted_by_their_cause(tmp_path: Path) -> None:
 def test_a_lost_host_is_removed_and_what_was_on_it_is_built_elsewhere(tmp_path: Path) -> None:
     site = Site(tmp_path, "a", "b", "c")
     site.world.reconcile(site.key)
-    with pytest.raises(HostError, match="drain it first"):
+    with pytest.raises(
+        HostError, match=r"ago: drain it first \(livia host drain a\), then end its agent, and wait 60 s"
+    ):
+        services.remove(site.world.database, NoWake(), site.world.clock, "a", SILENCE)
+    site.drain("a")
+    sentence = (
+        r"ago and is being drained, 1 amphora is left: when none is \(livia host list\), end its agent, and wait 60 s"
+    )
+    with pytest.raises(HostError, match=sentence):
         services.remove(site.world.database, NoWake(), site.world.clock, "a", SILENCE)
     with pytest.raises(HostError, match=r"There is no amphora host x\. Known: a, b, c\."):
         site.drain("x")

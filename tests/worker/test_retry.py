@@ -96,16 +96,30 @@ def test_what_is_done_or_anothers_is_refused(site: Site) -> None:
     assert site.due() == []
 
 
-def test_status_says_what_is_pending_why_and_until_when(site: Site) -> None:
-    site.database.transaction(
-        lambda connection: connection.execute(update(t.pool).values(provisioning_status="PENDING_UPDATE"))
-    )
+def shown(site: Site) -> list[str]:
+    """The line of the load balancer in `livia status`."""
     printed = StringIO()
     console = Console(width=400, file=printed)
     with site.database.read() as connection:
         status.show_load_balancers(connection, console)
     (line,) = [line for line in printed.getvalue().splitlines() if site.key in line]
-    cells = [cell.strip() for cell in line.split("│")]
+    return [cell.strip() for cell in line.split("│")]
+
+
+def test_status_says_of_rests_that_nothing_is_pending(site: Site) -> None:
+    reason = "an amphora that is to go does not answer"
+    site.database.transaction(lambda connection: work.again(connection, site.key, None, 20.0, reason, settled=True))
+    cells = shown(site)
+    before_the_next_try = cells[cells.index(reason) - 2 :]
+    assert before_the_next_try[0] == "-"
+    assert before_the_next_try[1].startswith("in ")
+
+
+def test_status_says_what_is_pending_why_and_until_when(site: Site) -> None:
+    site.database.transaction(
+        lambda connection: connection.execute(update(t.pool).values(provisioning_status="PENDING_UPDATE"))
+    )
+    cells = shown(site)
     # The reconcile before took seconds on a busy machine.
     assert any(re.fullmatch(r"1 pool, for \d+ s", cell) for cell in cells), cells
     assert any(re.match(r"in [123]\d s \(number ", cell) for cell in cells), cells

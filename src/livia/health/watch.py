@@ -207,7 +207,7 @@ class Watch:
             return {}
         with self._database.read() as connection:
             found = standing.of(connection, sorted(load_balancer_ids))
-        return {key: each.age for key, each in found.items()}
+        return {key: each.age for key, each in found.items() if each.age is not None}
 
     def _situation(self, fleet: int, silent: Mapping[str, float], listening: float) -> Situation:
         now = self._clock.monotonic()

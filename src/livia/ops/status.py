@@ -131,7 +131,9 @@ def show_load_balancers(connection: Connection, console: Console) -> None:
 
 
 def _pending(work: Standing, parts: str | None) -> str:
-    """What is not as it should be, and since when."""
+    """What is not as it should be, and since when; of what rests only remain to be done for, nothing is pending."""
+    if work.age is None:
+        return parts or "-"
     return f"{parts or 'itself'}, for {work.age:.0f} s"
 
 

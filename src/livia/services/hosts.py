@@ -99,13 +99,15 @@ def remove(database: Database, wake: Wake, clock: Clock, host_id: str, silence: 
     request_id = new_request_id()
 
     def act(connection: Connection) -> list[hosts.Resident]:
-        known = {host.id: age for host, age in hosts.every(connection)}
+        known = {host.id: (host, age) for host, age in hosts.every(connection)}
         if host_id not in known:
             raise _unknown(connection, host_id)
         found = hosts.residents(connection, host_id)
-        if known[host_id] < silence:
-            first = f"drain it first (livia host drain {host_id}), then end its agent" if found else "end its agent"
-            raise HostError(f"Host {host_id} reported {known[host_id]:.0f} s ago: {first}, and wait {silence:.0f} s.")
+        host, age = known[host_id]
+        if age < silence:
+            raise HostError(
+                f"Host {host_id} reported {age:.0f} s ago{_first(host, len(found))}, and wait {silence:.0f} s."
+            )
         for each in found:
             _replace(connection, clock, host_id, each, request_id)
         hosts.remove(connection, host_id)
@@ -114,6 +116,16 @@ def remove(database: Database, wake: Wake, clock: Clock, host_id: str, silence: 
     found = database.transaction(act)
     wake.hint(host_id)
     return len(found)
+
+
+def _first(host: AmphoraHost, left: int) -> str:
+    """What comes before the removal of a host that reports and has `left` amphorae."""
+    if not left:
+        return ": end its agent"
+    if not host.draining:
+        return f": drain it first (livia host drain {host.id}), then end its agent"
+    amphorae = "1 amphora is" if left == 1 else f"{left} amphorae are"
+    return f" and is being drained, {amphorae} left: when none is (livia host list), end its agent"
 
 
 def _replace(connection: Connection, clock: Clock, host_id: str, lost: hosts.Resident, request_id: str) -> None:

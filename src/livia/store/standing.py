@@ -24,11 +24,11 @@ _KINDS = {
 class Standing(Struct, frozen=True, kw_only=True):
     """One row of work. Seconds: `age` since it was asked for, `due_in` until the next try (negative: it is due).
 
-    `worker`: who is at it now.
+    `age` None: all that was asked for is confirmed, and only rests remain. `worker`: who is at it now.
     """
 
     key: str
-    age: float
+    age: float | None
     attempts: int
     due_in: float
     reason: str | None
@@ -41,7 +41,7 @@ def of(connection: Connection, keys: Sequence[str]) -> dict[str, Standing]:
     held = and_(t.lease.c.key == t.work.c.key, t.lease.c.expires > now)
     question = select(
         t.work.c.key,
-        func.coalesce(now - t.work.c.since, 0.0).label("age"),
+        (now - t.work.c.since).label("age"),
         t.work.c.attempts,
         (t.work.c.due - now).label("due_in"),
         t.work.c.reason,

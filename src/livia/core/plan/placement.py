@@ -25,12 +25,13 @@ def choose(hosts: tuple[AmphoraHost, ...], wanted: Wanted) -> AmphoraHost | str:
     """
     if not hosts:
         return "No amphora host is alive: start one, or wait for its next heartbeat."
+    of_zone = "" if wanted.zone is None else f" of availability zone {wanted.zone}"
     in_zone = [host for host in hosts if wanted.zone is None or host.availability_zone == wanted.zone]
     if not in_zone:
-        return f"No amphora host of availability zone {wanted.zone} is alive."
+        return f"No amphora host{of_zone} is alive."
     taking = [host for host in in_zone if not host.draining]
     if not taking:
-        return "Every amphora host is being drained."
+        return f"Every amphora host{of_zone} is being drained: undrain one (livia host undrain), or add one."
     free = [host for host in taking if host.amphora_count < host.capacity]
     if not free:
         return f"All {len(taking)} amphora hosts are full: add a host or raise its capacity."
