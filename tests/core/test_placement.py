@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from livia.core.model.amphora import AmphoraHost
-from livia.core.plan.placement import Loss, Placed, Wanted, choose, losses
+from livia.core.plan.placement import NO_PLACE, Loss, Placed, Wanted, choose, losses
 
 
 def host(name: str, *, amphorae: int = 0, **more: object) -> AmphoraHost:
@@ -67,6 +67,7 @@ def test_no_placement_says_why(hosts: tuple[AmphoraHost, ...], zone: str | None,
     chosen = choose(hosts, Wanted(zone=zone))
     assert isinstance(chosen, str)
     assert sentence in chosen
+    assert NO_PLACE in chosen
 
 
 class Site:

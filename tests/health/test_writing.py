@@ -5,9 +5,10 @@ from pathlib import Path
 from msgspec.structs import replace
 from sqlalchemy import event
 
+from livia.core.plan.placement import Wanted, choose
 from livia.core.report import Heartbeat, HostFacts, ListenerCounters, ListenerTotals
 from livia.health.fleet import Fleet
-from livia.store import amphorae, hosts
+from livia.store import amphorae, hosts, work
 from livia.store import tables as t
 from livia.store.removal import drop
 from tests import database as rows
@@ -142,6 +143,36 @@ def test_hosts_register_by_heartbeat(scene: Scene) -> None:
         ((host, age),) = hosts.every(connection)
     assert (host.address, host.capacity, host.amphora_count) == ("192.0.2.7", 60, 1)
     assert age < 60
+
+
+def test_a_host_that_appears_or_comes_back_is_room_for_those_that_wait_for_it(everywhere: Scene) -> None:
+    scene = everywhere
+    no_place = choose((), Wanted())
+    assert isinstance(no_place, str)
+    facts = HostFacts(address="192.0.2.7", agent_port=9443, capacity=50, amphorae=0)
+    other = scene.add(("b1",))
+
+    def wakes(host_id: str, said: HostFacts = facts) -> list[bool]:
+        """Whether it has whom no host took, and whom something else hinders, tried at once."""
+        with scene.database.write() as connection:
+            for key, reason in ((scene.key, no_place), (other, "The agent does not answer.")):
+                work.request(connection, key, project_id="p")
+                work.again(connection, key, None, 30.0, reason)
+        scene.manager.fleet.hear([Heartbeat(id=host_id, seq=1, host=said)], scene.clock.seconds)
+        scene.manager.flush()
+        with scene.database.read() as connection:
+            return [
+                each is not None and each.late >= 0
+                for each in (work.one(connection, scene.key), work.one(connection, other))
+            ]
+
+    assert wakes("host-a1") == [True, False], "it is new"
+    for _beat in range(12):
+        scene.clock.seconds += TIMEOUT / 6
+        assert wakes("host-a1") == [False, False], "it was there all along"
+    assert wakes("host-a1", replace(facts, capacity=60)) == [True, False], "it takes more"
+    scene.clock.seconds += TIMEOUT
+    assert wakes("host-a1", replace(facts, capacity=60)) == [True, False], "it was taken for lost"
 
 
 def test_who_is_heard_is_written_well_within_the_timeout(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from livia.drivers.compute.host import Hosts
 from livia.ops.hosts import worst
 from livia.services import hosts as services
 from livia.services.hosts import HostError
-from livia.store import amphorae, events, hosts, trees
+from livia.store import amphorae, events, hosts, trees, work
 from livia.store import tables as t
 from livia.worker.outcome import Again, Done
 from tests.worker.world import World
@@ -121,6 +121,25 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.hear("c")
     site.world.reconcile(site.key)
     assert site.homes() == ["b", "c"]
+
+
+def test_who_found_no_place_is_tried_at_once_when_a_host_is_undrained(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a")
+    site.drain("a")
+    outcome = site.world.attempt(site.key)
+    assert isinstance(outcome, Again)
+    with site.world.database.write() as connection:
+        (taken,) = (row.version for row in connection.execute(select(t.work)))
+        assert work.again(connection, site.key, taken, 30.0, outcome.reason)
+        # Another worker begins, and looks before the host is undrained.
+        connection.execute(update(t.work).values(due=0.0))
+    services.undrain(site.world.database, NoWake(), "a")
+    with site.world.database.write() as connection:
+        assert not work.again(connection, site.key, taken, 30.0, outcome.reason), "it is to look again"
+        (due,) = work.due(connection, 1, 1)
+    assert due.key == site.key
+    site.world.reconcile(site.key)
+    assert site.homes() == ["a", "a"]
 
 
 def replaced(site: Site) -> dict[str, float]:

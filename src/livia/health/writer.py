@@ -28,6 +28,8 @@ _GATHER_SECONDS = 0.05
 _TOUCH_SECONDS = 5.0
 #: and at most this share of the timeout: who reads that somebody was heard must not read it when it is too late
 _TOUCH_SHARE = 0.2
+#: a host that was silent for this share of the timeout may have been taken for lost by who places amphorae
+_AWAY_SHARE = 0.5
 #: writing counters, which nobody waits for, takes at most this share of the time: receiving goes first
 _COUNT_SHARE = 0.15
 #: and whatever else is written takes this one while heartbeats wait
@@ -55,6 +57,7 @@ class Writer:
         timeout: float,
     ) -> None:
         self._touch_seconds = min(_TOUCH_SECONDS, timeout * _TOUCH_SHARE)
+        self._away_seconds = timeout * _AWAY_SHARE
         self._database = database
         self._fleet = fleet
         self._clock = clock
@@ -182,17 +185,22 @@ class Writer:
 
     def _write_hosts(self, changes: Changes) -> None:
         now = self._clock.monotonic()
-        tell = {}
+        tell, room = {}, False
         for host_id, facts in changes.hosts.items():
             known, at = self._hosts.get(host_id, (None, 0.0))
-            if known != structs.replace(facts, amphorae=0) or now - at >= self._touch_seconds:
+            other = known != structs.replace(facts, amphorae=0)
+            if other or now - at >= self._touch_seconds:
                 tell[host_id] = facts
+                # It appeared, or came back, or was given another capacity.
+                room = room or other or now - at >= self._away_seconds
         if not tell:
             return
 
         def write(connection: Connection) -> None:
             for host_id in sorted(tell):
                 hosts.seen(connection, host_id, tell[host_id])
+            if room:
+                hosts.offer_room(connection)
 
         self._database.transaction(write)
         self._hosts |= {host_id: (structs.replace(facts, amphorae=0), now) for host_id, facts in tell.items()}

@@ -71,6 +71,8 @@ def _set(database: Database, wake: Wake, host_id: str, *, draining: bool) -> int
     def act(connection: Connection) -> list[hosts.Resident]:
         if not hosts.set_draining(connection, host_id, draining=draining):
             raise _unknown(connection, host_id)
+        if not draining:
+            hosts.offer_room(connection)
         found = hosts.residents(connection, host_id)
         reason = f"host {host_id} is being drained" if draining else f"host {host_id} is in service again"
         for each in found:

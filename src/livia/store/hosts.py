@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from livia.core.model.amphora import AmphoraHost, Role
 from livia.core.model.status import AmphoraStatus
-from livia.core.plan.placement import Placed
+from livia.core.plan.placement import NO_PLACE, Placed
 from livia.core.report import HostFacts
 from livia.store.engine import database_now
-from livia.store.tables import amphora, amphora_host, load_balancer
+from livia.store.tables import amphora, amphora_host, load_balancer, work
 
 
 def seen(connection: Connection, host_id: str, facts: HostFacts) -> None:
@@ -119,6 +119,16 @@ def set_draining(connection: Connection, host_id: str, *, draining: bool) -> boo
     """Have nothing placed there, and what is there replaced; or no longer. False when there is no such host."""
     changed = connection.execute(update(amphora_host).where(amphora_host.c.id == host_id).values(draining=draining))
     return bool(changed.rowcount)
+
+
+def offer_room(connection: Connection) -> None:
+    """There is room for amphorae that was not there before: have whoever had none tried now, not after its pause.
+
+    Whoever is at one of them right now may have looked before, and is to look again.
+    """
+    connection.execute(
+        update(work).where(work.c.reason.contains(NO_PLACE)).values(due=database_now(), version=work.c.version + 1)
+    )
 
 
 def remove(connection: Connection, host_id: str) -> None:

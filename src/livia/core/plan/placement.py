@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from livia.core.model.amphora import AmphoraHost
 
+#: what each sentence of `choose` contains
+NO_PLACE = "amphora host"
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """A place for one amphora: in `zone` (None: anywhere), apart from the hosts `beside` where the load balancer has
