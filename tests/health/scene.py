@@ -10,6 +10,7 @@ from livia.core.drivers import Placement, Unreachable
 from livia.core.model.amphora import Role
 from livia.core.model.event import Event
 from livia.core.report import (
+    HEARTBEAT_VERSION,
     Applied,
     Heartbeat,
     ListenerCounters,
@@ -184,6 +185,7 @@ class Scene:
         holds_vip: bool = True,
         stats: ListenerCounters = TRAFFIC,
         totals: ListenerTotals | None = None,
+        ver: int = HEARTBEAT_VERSION,
     ) -> None:
         """One manager hears a heartbeat, and writes what there is to write."""
         assert pool in ("UP", "DOWN")
@@ -195,6 +197,7 @@ class Scene:
                 Heartbeat(
                     id=amphora_id,
                     seq=seq,
+                    ver=ver,
                     generation=generation,
                     digest=digest,
                     holds_vip=holds_vip,

@@ -63,6 +63,16 @@ def test_an_upstream_heartbeat_is_read() -> None:
     assert isinstance(decoder.decode(raw, NOW), Heartbeat)
 
 
+@pytest.mark.parametrize(("says", "is_of"), [({}, 0), ({"ver": 1}, 1), ({"ver": 3}, 3)])
+def test_a_heartbeat_that_does_not_say_its_version_is_of_before_there_were_any(
+    says: dict[str, int], is_of: int
+) -> None:
+    body = {key: value for key, value in message().items() if key != "ver"} | says
+    heartbeat = Decoder(KEY).decode(sign(zlib.compress(json.dumps(body).encode(), 9)), NOW)
+    assert isinstance(heartbeat, Heartbeat)
+    assert heartbeat.ver == is_of
+
+
 @pytest.mark.parametrize(
     ("bad", "verdict"),
     [

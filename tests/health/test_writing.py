@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from sqlalchemy import event
 
 from livia.core.plan.placement import Wanted, choose
-from livia.core.report import Heartbeat, HostFacts, ListenerCounters, ListenerTotals
+from livia.core.report import Heartbeat, HostFacts, ListenerCounters, ListenerReport, ListenerTotals
 from livia.health.fleet import Fleet
 from livia.store import amphorae, hosts, work
 from livia.store import tables as t
@@ -43,6 +44,37 @@ def test_counters_add_up(everywhere: Scene) -> None:
     scene.beat("a1", seq=2)
     scene.beat("a2", holds_vip=False)
     assert scene.counters() == [("a1", 200, 400, 14, 3), ("a2", 100, 200, 7, 3)]
+
+
+@pytest.mark.parametrize("ver", [0, 1, 2])
+def test_counters_of_earlier_formats_replace_what_was_counted(everywhere: Scene, ver: int) -> None:
+    """They are not what was added, and start again with the data plane (contract 95, sections 2.1 and 2.2)."""
+    scene = everywhere
+    for count, stands in ((1, 1), (1, 1), (3, 3), (0, 0), (2, 2)):
+        stats = ListenerCounters(rx=100 * count, tx=200 * count, totconns=7 * count, conns=count)
+        scene.beat("a1", stats=stats, ver=ver)
+        assert scene.counters() == [("a1", 100 * stands, 200 * stands, 7 * stands, stands)]
+    # After a manager's restart no less.
+    manager = scene.start()
+    scene.beat("a1", by=manager, stats=ListenerCounters(rx=300, tx=600, totconns=21, conns=1), ver=ver)
+    assert scene.counters() == [("a1", 300, 600, 21, 1)]
+
+
+def test_counters_of_earlier_formats_that_were_not_written_are_kept_unless_newer_ones_came(scene: Scene) -> None:
+    fleet = scene.manager.fleet
+
+    def hear(amphora_id: str, count: int) -> None:
+        report = ListenerReport(status="OPEN", stats=ListenerCounters(rx=count, tx=count, totconns=count, conns=count))
+        heartbeat = Heartbeat(id=amphora_id, seq=count, ver=2, listeners={scene.listener: report})
+        fleet.hear([heartbeat], scene.clock.seconds)
+
+    for amphora_id in ("a1", "a2"):
+        hear(amphora_id, 5)
+    taken = fleet.take_counts()
+    hear("a1", 2)
+    fleet.put_back_counts(taken)
+    scene.manager.flush()
+    assert scene.counters() == [("a1", 2, 2, 2, 2), ("a2", 5, 5, 5, 5)]
 
 
 def test_totals_make_good_what_was_lost_and_count_nothing_twice(everywhere: Scene) -> None:

@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-#: message format of contract 95, section 2.1: counters are deltas since the last message
+#: message format of contract 95, section 2.1: counters are deltas since the last message; in earlier ones they are what
+#: the data plane has counted since it was started
 HEARTBEAT_VERSION = 3
 
 
@@ -49,7 +50,8 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class ListenerCounters(Struct, frozen=True, kw_only=True, gc=False):
-    """Bytes and connections since the last message; `conns` is the number open now."""
+    """Bytes and connections since the last message, or in earlier formats than ours since the data plane was started;
+    `conns` is the number open now."""
 
     tx: int = 0
     rx: int = 0

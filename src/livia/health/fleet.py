@@ -7,7 +7,7 @@ from threading import Condition, Lock
 
 from msgspec import Struct
 
-from livia.core.report import Heartbeat, HostFacts, ListenerCounters
+from livia.core.report import HEARTBEAT_VERSION, Heartbeat, HostFacts, ListenerCounters
 from livia.core.rules.operating_status import Confirmed, learn
 
 #: rows and amphorae that are looked at while the receiver waits: some milliseconds
@@ -38,12 +38,13 @@ class Look(Struct, frozen=True, gc=False):
 class Counts(Struct, frozen=True, kw_only=True):
     """Counters by (listener id, amphora id), and in each by column of `listener_statistics`.
 
-    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added. `more`:
-    there are others, and these are those that wait longest.
+    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added, `stated` of
+    those that tell what was counted since a restart. `more`: there are others, and these are those that wait longest.
     """
 
     totals: dict[tuple[str, str], dict[str, int]]
     added: dict[tuple[str, str], dict[str, int]]
+    stated: dict[tuple[str, str], dict[str, int]]
     more: bool
 
 
@@ -83,6 +84,7 @@ class Fleet:
         self._uncounted: dict[str, None] = {}
         self._told: dict[tuple[str, str], dict[str, int]] = {}
         self._added: dict[tuple[str, str], dict[str, int]] = {}
+        self._stated: dict[tuple[str, str], dict[str, int]] = {}
         self._open: dict[tuple[str, str], int] = {}
         #: times of `last_update` that are ours, in order; each is of a batch
         self._moments: dict[datetime, None] = {}
@@ -205,7 +207,9 @@ class Fleet:
             for amphora_id in list(islice(self._uncounted, looked_at)):
                 del self._uncounted[amphora_id]
             added = {key: self._added.pop(key) for key in list(islice(self._added, _AT_ONCE))}
-            return Counts(totals=totals, added=added, more=bool(self._uncounted or self._added))
+            stated = {key: self._stated.pop(key) for key in list(islice(self._stated, _AT_ONCE))}
+            more = bool(self._uncounted or self._added or self._stated)
+            return Counts(totals=totals, added=added, stated=stated, more=more)
 
     def put_back_counts(self, counts: Counts) -> None:
         """The counts could not be written: they count as not taken."""
@@ -218,6 +222,7 @@ class Fleet:
                         seen.waits = True
             for key, count in counts.added.items():
                 _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
+            self._stated = {**counts.stated, **self._stated}
 
     def look_again(self, looks: Mapping[str, Look | None]) -> None:
         """The statuses of these amphorae's load balancers could not be settled yet, or not for good: to look at them
@@ -325,6 +330,10 @@ class Fleet:
             if listener_id in heartbeat.totals:
                 continue
             key, stats = (listener_id, heartbeat.id), report.stats
+            if heartbeat.ver < HEARTBEAT_VERSION:
+                if self._told.get(key) != (count := _columns(stats)):
+                    self._told[key] = self._stated[key] = count
+                continue
             # A listener's first report counts even if it has nothing to count: statistics exist from then on.
             if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._open.get(key):
                 _sum(self._added, key, _columns(stats))

@@ -40,8 +40,10 @@ class _Boot(Struct, weakref=True):
 
 
 class _Envelope(Heartbeat, frozen=True, kw_only=True, gc=False):
-    """A heartbeat whose pools are JSON yet: most of it, and nearly always the same as in the one before."""
+    """A heartbeat whose pools are JSON yet: most of it, and nearly always the same as in the one before. One that does
+    not say its version is of before there were any."""
 
+    ver: int = 0
     pools: Raw = Raw(b"{}")  # type: ignore[assignment]
 
 

@@ -171,6 +171,9 @@ class Writer:
                 # What was added must not be added again, whatever of the rest fails.
                 for each in key:
                     del counts.added[each]
+            for key in reports.batches(counts.stated):
+                batch = {each: counts.stated[each] for each in key}
+                self._database.transaction(partial(reports.replace_counters, counts=batch))
             for key in reports.batches(counts.totals):
                 batch = {each: counts.totals[each] for each in key}
                 self._database.transaction(partial(reports.raise_counters, counts=batch))

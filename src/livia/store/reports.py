@@ -87,6 +87,11 @@ def raise_counters(connection: Connection, counts: Mapping[tuple[str, str], Mapp
     _count(connection, _raising(connection.dialect.name), counts)
 
 
+def replace_counters(connection: Connection, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+    """Set the counters of (listener id, amphora id), at most a thousand, to what is told (contract 95, section 2.2)."""
+    _count(connection, _replacing(connection.dialect.name), counts)
+
+
 def _count(connection: Connection, statement: Insert, counts: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
     amphorae = {
         key: (owner, status) for key, owner, status in _found(connection, _amphorae, (key[1] for key in counts))
@@ -163,6 +168,11 @@ def _raising(dialect: str) -> Insert:
     row = listener_statistics.c
     greater = func.max if dialect == "sqlite" else func.greatest
     return _upsert(dialect, {name: greater(row[name], _new(dialect, name)) for name in COUNTED})
+
+
+@cache
+def _replacing(dialect: str) -> Insert:
+    return _upsert(dialect, {name: _new(dialect, name) for name in COUNTED})
 
 
 def _upsert(dialect: str, change: Mapping[str, Any]) -> Insert:
