@@ -4,12 +4,13 @@ Each has a real no-op implementation in `livia.drivers`. A call either returns, 
 (the fault of the request or the far side, with a sentence for people) or `Unreachable` (try again).
 """
 
+from collections.abc import Mapping
 from typing import Protocol, Self, runtime_checkable
 
 from msgspec import Struct
 
 from livia.core.credentials import Credentials, Renewal
-from livia.core.model.amphora import Amphora, AmphoraHost
+from livia.core.model.amphora import Amphora, AmphoraHost, Role
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.model.secret import Material
 from livia.core.report import Applied, Held
@@ -196,6 +197,20 @@ class ComputeDriver(Protocol):
         """Why the amphora's place cannot be reached, and will not be soon; None: as far as is known, it can."""
 
     def release(self, amphora: Amphora) -> None: ...
+
+
+@runtime_checkable
+class PlacementPreview(Protocol):
+    """What a compute driver also has where it knows which amphorae share a place, and where another would go."""
+
+    def in_service(self) -> tuple[AmphoraHost, ...]:
+        """The hosts that are heard of and not being drained, with room or without."""
+
+    def preview(
+        self, zone: str | None, role: Role, beside: frozenset[str], taken: Mapping[str, int]
+    ) -> AmphoraHost | None:
+        """Where `place` would put an amphora of a load balancer in an availability zone now (None: in any), beside the
+        amphorae of these ids, and if there were `taken` more amphorae on hosts by id. None: nowhere. Holds nothing."""
 
 
 class AmphoraDriver(Protocol):

@@ -1,10 +1,12 @@
 """Amphorae as namespaces on amphora hosts, chosen by load, zone and anti-affinity (design, section 8)."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from livia.core.drivers import NoCapacity, Placement
@@ -28,8 +30,9 @@ def agent_answers(host: AmphoraHost) -> bool:
 
 
 class Hosts:
-    """A ComputeDriver. A host that was not heard of for `silence` seconds gets no further amphora; nor does one whose
-    agent does not answer now: it may have been lost a moment ago, with the amphora that is to be replaced."""
+    """A ComputeDriver, with PlacementPreview. A host that was not heard of for `silence` seconds gets no further
+    amphora; nor does one whose agent does not answer now: it may have been lost a moment ago, with the amphora that is
+    to be replaced."""
 
     def __init__(
         self, database: Database, *, silence: float, answers: Callable[[AmphoraHost], bool] = lambda _host: True
@@ -39,25 +42,50 @@ class Hosts:
         self._answers = answers
 
     def place(self, load_balancer: LoadBalancer, amphora: Amphora, beside: frozenset[str]) -> Placement:
-        mute: frozenset[str] = frozenset()
+        mute: set[str] = set()
         while True:
             if amphora.compute_id is not None and (found := self.find(amphora)) is not None:
                 return found
-            with self._database.read() as connection:
-                wanted = Wanted(
-                    zone=_compute_zone(connection, load_balancer.availability_zone),
-                    beside=hosts.of_amphorae(connection, beside),
-                    serving=amphora.role is not Role.BACKUP,
-                )
-                chosen = choose(tuple(each for each in self._alive(connection) if each.id not in mute), wanted)
-            if isinstance(chosen, str):
-                raise NoCapacity(f"{chosen} No answer comes from {', '.join(sorted(mute))}." if mute else chosen)
-            if not self._answers(chosen):
-                mute |= {chosen.id}
-                continue
+            chosen = self._choose(load_balancer.availability_zone, amphora.role, beside, mute)
             # Who else was placed there meanwhile, this load balancer's other amphora for one, changes the choice.
             if self._database.transaction(partial(hosts.claim, host=chosen, amphora_id=amphora.id)):
                 return Placement.on(chosen)
+
+    def in_service(self) -> tuple[AmphoraHost, ...]:
+        with self._database.read() as connection:
+            return tuple(host for host in self._alive(connection) if not host.draining)
+
+    def preview(
+        self, zone: str | None, role: Role, beside: frozenset[str], taken: Mapping[str, int]
+    ) -> AmphoraHost | None:
+        try:
+            return self._choose(zone, role, beside, set(), taken)
+        except NoCapacity:
+            return None
+
+    def _choose(
+        self,
+        zone: str | None,
+        role: Role,
+        beside: frozenset[str],
+        mute: set[str],
+        taken: Mapping[str, int] = MappingProxyType({}),
+    ) -> AmphoraHost:
+        """The best host that answers; those that do not become `mute`. Raises NoCapacity."""
+        while True:
+            with self._database.read() as connection:
+                wanted = Wanted(
+                    zone=_compute_zone(connection, zone),
+                    beside=hosts.of_amphorae(connection, beside),
+                    serving=role is not Role.BACKUP,
+                )
+                alive = [_with(each, taken.get(each.id, 0)) for each in self._alive(connection) if each.id not in mute]
+            chosen = choose(tuple(alive), wanted)
+            if isinstance(chosen, str):
+                raise NoCapacity(f"{chosen} No answer comes from {', '.join(sorted(mute))}." if mute else chosen)
+            if self._answers(chosen):
+                return chosen
+            mute.add(chosen.id)
 
     def full(self, load_balancer: LoadBalancer) -> str | None:
         with self._database.read() as connection:
@@ -91,6 +119,11 @@ class Hosts:
 
     def release(self, amphora: Amphora) -> None:
         """Nothing is held: an amphora's place is its row."""
+
+
+def _with(host: AmphoraHost, more: int) -> AmphoraHost:
+    """A host as if it had `more` amphorae."""
+    return replace(host, amphora_count=host.amphora_count + more) if more else host
 
 
 def _compute_zone(connection: Connection, zone: str | None) -> str | None:
