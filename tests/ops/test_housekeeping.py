@@ -27,16 +27,21 @@ def test_livia_up_has_all(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     state.prepare()
     settings = Installation(state, EMBEDDED).complete_settings
-    assert names(settings, tmp_path) == _ROWS | {"spares", "orphans", "drift", "certificates"}
+    assert names(settings, tmp_path) == _ROWS | {"spares", "apart", "orphans", "drift", "certificates"}
 
 
 def test_a_house_for_drivers_that_are_not_there_only_keeps_the_database(tmp_path: Path) -> None:
     assert names(CONTRACT, tmp_path) == _ROWS
 
 
-def test_a_house_without_a_certificate_keeps_the_database_and_the_spares(tmp_path: Path) -> None:
+def test_a_house_without_a_certificate_keeps_the_database_the_spares_and_pairs_apart(tmp_path: Path) -> None:
     agent = replace(EMBEDDED.agent, client_cert=tmp_path / "none.pem")
-    assert names(replace(EMBEDDED, agent=agent), tmp_path) == _ROWS | {"spares"}
+    assert names(replace(EMBEDDED, agent=agent), tmp_path) == _ROWS | {"spares", "apart"}
+
+
+def test_pairs_are_parted_only_where_the_compute_driver_tells_who_is_together(tmp_path: Path) -> None:
+    controller = replace(EMBEDDED.controller, compute_driver="compute_noop_driver")
+    assert "apart" not in names(replace(EMBEDDED, controller=controller), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@ index, which also has the order."""
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
-from livia.store import confirmation, health_monitors, l7policies, listeners, load_balancers, pools, stuck
+from livia.store import confirmation, health_monitors, l7policies, listeners, load_balancers, pairs, pools, stuck
 from livia.store.engine import Database
 from livia.store.tables import metadata
 from livia.store.view import Page, View
@@ -55,6 +56,18 @@ def test_a_confirmation_looks_at_what_is_pending_and_not_at_every_member(tmp_pat
     assert len(steps) == 2, plans
     for step in steps:
         assert "ix_member_pending (load_balancer_id=? AND provisioning_status=?)" in step, step
+    database.close()
+
+
+def test_pairs_to_part_are_found_by_one_walk_and_what_is_asked_of_them_by_indexes(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    now = datetime(2026, 3, 2)  # noqa: DTZ001
+    alternatives: tuple[list[list[str]], ...] = ([], [["a", "b"], ["c"]])
+    for zones in alternatives:
+        (plan,) = explain(database, partial(pairs.shared, zones=zones, now=now, heard=60.0, again=60.0))
+        steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+        assert len([step for step in steps if step.startswith("SCAN")]) == 1, plan
+        assert len([step for step in steps if "ix_amphora_load_balancer_id (load_balancer_id=?)" in step]) >= 2, plan
     database.close()
 
 

@@ -8,18 +8,21 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, update
 
+from livia.core.clock import SystemClock
 from livia.core.drivers import Placement, Unreachable
 from livia.core.report import Applied, HostFacts
 from livia.core.spec import Assignment
 from livia.core.wake import NoWake
 from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.compute.host import Hosts
+from livia.house.apart import Apart
 from livia.ops.hosts import worst
 from livia.services import hosts as services
 from livia.services.hosts import HostError
 from livia.store import amphorae, events, hosts, trees, work
 from livia.store import tables as t
 from livia.worker.outcome import Again, Done
+from tests.house.turns import done
 from tests.worker.world import World
 
 SILENCE = 60.0
@@ -259,6 +262,77 @@ def test_the_cost_of_the_worst_hosts_loss_is_told(tmp_path: Path) -> None:
     site.world.reconcile(site.key)
     services.undrain(site.world.database, NoWake(), "a")
     assert site.homes() == ["b", "b"]
+
+
+class Touched(NoopAmphorae):
+    """Remembers which amphorae were removed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removed: list[str] = []
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
+        self.removed.append(amphora_id)
+        super().remove(placement, amphora_id, fence)
+
+
+def settle(site: Site, agents: NoopAmphorae | None = None) -> None:
+    """The worker is done with all that was asked for."""
+    assert isinstance(site.world.attempt(site.key, agents=agents), Done)
+    with site.world.database.write() as connection:
+        connection.execute(t.work.delete())
+
+
+def by_vip(site: Site) -> dict[bool, str]:
+    """The amphora that holds the VIP (True), and the one that does not."""
+    with site.world.database.read() as connection:
+        tree = trees.load(connection, site.key)
+    assert tree is not None
+    return {each.holds_vip: each.id for each in tree.amphorae}
+
+
+def part(site: Site) -> int:
+    """A turn of the house: how many pairs are parted."""
+    world = site.world
+    compute = Hosts(world.database, silence=SILENCE)
+    return done(world.database, Apart(world.database, SystemClock(), compute, NoWake(), interval=0.0, heard=60.0)).done
+
+
+def parted(site: Site) -> None:
+    """The house has the pair parted, and the worker does it: once, and with no eye on the VIP."""
+    before, agents = by_vip(site), Touched()
+    assert part(site) == 1
+    assert site.due() == [(site.key, 30)]
+    settle(site, agents)
+    after = by_vip(site)
+    assert (after[True], agents.removed) == (before[True], [before[False]])
+    assert site.homes() == ["a", "b"]
+    assert site.status() == "ACTIVE"
+    assert part(site) == 0
+    assert site.due() == []
+
+
+def test_a_pair_of_hosts_that_were_drained_in_turn_is_parted_again(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b")
+    settle(site)
+    for name in ("a", "b"):
+        site.drain(name)
+        settle(site)
+        services.undrain(site.world.database, NoWake(), name)
+        settle(site)
+    assert site.homes() == ["a", "a"]
+    assert " takes 1 of 1 load balancers down " in worst(services.view(site.world.database, SILENCE))
+    parted(site)
+    assert " takes 0 of 1 load balancers down " in worst(services.view(site.world.database, SILENCE))
+
+
+def test_a_pair_that_was_made_on_the_only_host_is_parted_when_there_is_another(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a")
+    settle(site)
+    assert site.homes() == ["a", "a"]
+    assert part(site) == 0
+    site.hear("b")
+    parted(site)
 
 
 def test_no_place_says_why(tmp_path: Path) -> None:

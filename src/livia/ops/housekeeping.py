@@ -7,8 +7,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from livia.core.clock import Clock
-from livia.core.drivers import AgentDriver, AmphoraDriver
+from livia.core.drivers import AgentDriver, AmphoraDriver, PlacementPreview
 from livia.core.wake import Wake
+from livia.house.apart import Apart
 from livia.house.certificates import Certificates, Pki, Validity
 from livia.house.drift import Drift
 from livia.house.orphans import Orphans
@@ -47,6 +48,7 @@ def jobs(
             f"with [controller_worker] compute_driver = {settings.controller.compute_driver}: only {drivers.HOSTS} has "
             "hosts to keep spares on.",
         )
+    found += _apart(settings, database, clock, wake)
     problems = drivers.problems(settings, ("network_driver", "compute_driver", "amphora_driver"))
     try:
         if problems:
@@ -66,6 +68,16 @@ def _spares(settings: Settings, database: Database, clock: Clock, registry: Coll
     options = settings.house
     size, interval = options.spare_amphora_pool_size, options.spare_check_interval
     return Spares(database, clock, registry, interval=interval, size=size, silence=drivers.host_silence(settings))
+
+
+def _apart(settings: Settings, database: Database, clock: Clock, wake: Wake) -> tuple[Job, ...]:
+    """What a compute driver does that cannot tell where amphorae are together is its own affair."""
+    if drivers.problems(settings, ("compute_driver",)):
+        return ()
+    compute, heard = drivers.compute(settings, database), settings.health.heartbeat_timeout
+    if not isinstance(compute, PlacementPreview):
+        return ()
+    return (Apart(database, clock, compute, wake, interval=_MINUTE, heard=heard),)
 
 
 def _orphans(
