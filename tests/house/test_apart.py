@@ -272,6 +272,7 @@ def test_two_hosts_of_one_zone_are_left_for_another_zone_if_that_has_room(site: 
     site.host("c", zone="west", capacity=0)
     assert site.part() == 0
     site.host("c", zone="west")
+    assert site.part(compute=Hosts(site.database, silence=SILENCE, answers=lambda host: host.id != "c")) == 0
     standby = site.standby(key)
     assert site.part() == 1
     assert site.asked(bound) == []
