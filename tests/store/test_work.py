@@ -127,3 +127,26 @@ def test_what_was_spent_counts_until_the_oldest_change_is_confirmed(any_database
     assert spent() == 1.0 + work.LONGEST_PAUSE
     any_database.transaction(lambda connection: work.count_anew(connection, "key"))
     assert spent() == 0.0
+
+
+def test_what_remains_goes_after_what_anybody_asks_for(any_database: Database) -> None:
+    def ask(priority: work.Priority) -> None:
+        any_database.transaction(lambda connection: work.request(connection, "key", project_id="p", priority=priority))
+
+    def again(*, settled: bool) -> work.Due:
+        any_database.transaction(
+            lambda connection: work.again(connection, "key", None, 0.0, "why", took=7.0, settled=settled)
+        )
+        with any_database.read() as connection:
+            entry = work.one(connection, "key")
+        assert entry is not None
+        return entry
+
+    ask(work.Priority.FAILOVER)
+    assert again(settled=False).priority == work.Priority.FAILOVER
+    rest = again(settled=True)
+    assert (rest.priority, rest.attempts, rest.spent) == (work.Priority.PERIODIC, 1, 0.0)
+    assert again(settled=True).attempts == 2
+    ask(work.Priority.USER)
+    entry = again(settled=False)
+    assert (entry.priority, entry.attempts, entry.spent) == (work.Priority.USER, 1, 7.0)

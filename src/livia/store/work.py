@@ -175,7 +175,7 @@ def again(
     was), and it stays due.
 
     `took`: seconds of this try. `settled`: all that was asked for is confirmed and only rests remain, so that what is
-    asked for next is new. Tries at rests count from there.
+    asked for next is new. Tries at rests count from there, and go after what anybody asks for, however urgent it was.
     """
     unchanged = [] if version is None else [work.c.version == version]
     again = work.c.attempts + 1
@@ -188,7 +188,7 @@ def again(
     ]
     if settled:
         # After `attempts`: MariaDB sets one column after the other, and shows what it has set.
-        values.append((work.c.since, None))
+        values += [(work.c.since, None), (work.c.priority, int(Priority.PERIODIC))]
     changed = connection.execute(update(work).where(work.c.key == key, *unchanged).ordered_values(*values))
     return bool(changed.rowcount)
 
