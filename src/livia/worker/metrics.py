@@ -17,6 +17,11 @@ class Metrics:
     """One registry for each worker, so that several can live in one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._count_reconciles(registry)
+        self._count_actions(registry)
+        self._count_finding(registry)
+
+    def _count_reconciles(self, registry: CollectorRegistry) -> None:
         self.reconciles = _durations(
             "livia_reconcile_duration_seconds",
             "Looks at a load balancer, with what they did, by outcome: done, again, failed, broken_off.",
@@ -29,6 +34,17 @@ class Metrics:
             buckets=_ATTEMPTS,
             registry=registry,
         )
+        self.running = Gauge("livia_reconciles_running", "Reconciles under way in this worker.", registry=registry)
+        self.overdue = Counter(
+            "livia_reconciles_overdue",
+            "Reconciles that hung until their deadline: the lease was let go, and the thread given up.",
+            registry=registry,
+        )
+        self.leases_lost = Counter(
+            "livia_leases_lost", "Leases that another worker took while they were in use.", registry=registry
+        )
+
+    def _count_actions(self, registry: CollectorRegistry) -> None:
         self.actions = _durations(
             "livia_action_duration_seconds",
             "Single actions of reconciles, by kind and outcome: done, failed.",
@@ -43,15 +59,8 @@ class Metrics:
         )
         for each in Cause:
             self.replacements.labels(each)
-        self.running = Gauge("livia_reconciles_running", "Reconciles under way in this worker.", registry=registry)
-        self.overdue = Counter(
-            "livia_reconciles_overdue",
-            "Reconciles that hung until their deadline: the lease was let go, and the thread given up.",
-            registry=registry,
-        )
-        self.leases_lost = Counter(
-            "livia_leases_lost", "Leases that another worker took while they were in use.", registry=registry
-        )
+
+    def _count_finding(self, registry: CollectorRegistry) -> None:
         self.found = Counter(
             "livia_work_found",
             "New work by how it was found: hint, or poll where the hint was lost or never came here.",
