@@ -1,13 +1,18 @@
 """The worker's side of the agent API: HTTPS with both certificates checked (design, section 7)."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import TracebackType
+from typing import Self
 
 import msgspec
 import urllib3
 from msgspec import Struct
 from structlog.contextvars import get_contextvars
+from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as TimedOut
 
@@ -17,7 +22,7 @@ from livia.core.drivers import DriverError, Placement, Unreachable
 from livia.core.report import Applied, Held, Refused
 from livia.core.spec import Assignment
 from livia.core.trace import HEADERS
-from livia.drivers.amphora.mute import Mute
+from livia.drivers.amphora.mute import Mute, Prospect
 from livia.pki.reloading import ReloadingContext
 from livia.pki.sockets import ClosingSocket
 
@@ -29,8 +34,13 @@ _credentials = msgspec.json.Decoder(Credentials)
 _refused = msgspec.json.Decoder(Refused)
 _SYSTEM = SystemClock()
 
-#: seconds for the connection to an agent that is to remove an amphora
+#: seconds for the connection to an agent that is to remove an amphora, and for its answer
 _PARTING_CONNECT = 2.0
+_PARTING_READ = 15.0
+#: seconds for the first answer of one that did not answer others
+_PROBE_READ = 5.0
+#: one more try: a kept connection may have been closed by a restarted agent. Verbs are idempotent
+_ONE_MORE = urllib3.Retry(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False)
 
 
 class AgentTls(Struct, frozen=True, kw_only=True):
@@ -38,6 +48,25 @@ class AgentTls(Struct, frozen=True, kw_only=True):
 
     certificate: Path
     server_ca: Path
+
+
+class _UnlessTimedOut(urllib3.Retry):
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        if error is not None and _pool is not None and _lost_time(error):
+            raise MaxRetryError(_pool, str(url), error) from error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+#: the same, where nobody waits for the answer
+_ONE_MORE_IF_QUICK = _UnlessTimedOut(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False)
 
 
 class Agents:
@@ -51,14 +80,20 @@ class Agents:
         self._context = self._reloading.current()
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         # Whose host died is removed in vain: hundreds of them must not hold the worker's threads for long.
-        self._parting = urllib3.Timeout(connect=min(connect_timeout, _PARTING_CONNECT), read=read_timeout)
+        self._parting = urllib3.Timeout(
+            connect=min(connect_timeout, _PARTING_CONNECT), read=min(read_timeout, _PARTING_READ)
+        )
+        self._probing = urllib3.Timeout(
+            connect=min(connect_timeout, _PARTING_CONNECT), read=min(read_timeout, _PROBE_READ)
+        )
         self._mute = Mute(clock)
         self._pools: dict[Placement, urllib3.HTTPSConnectionPool] = {}
         self._lock = Lock()
 
     def apply(self, placement: Placement, assignment: Assignment) -> Applied:
         body = msgspec.json.encode(assignment)
-        answer = self._request(placement, "PUT", _path(assignment.spec.amphora_id), body)
+        with self._call(placement, urgent=True):
+            answer = self._request(placement, "PUT", _path(assignment.spec.amphora_id), body)
         return _applied.decode(answer.data)
 
     def observe(self, placement: Placement, amphora_id: str) -> Applied | None:
@@ -66,16 +101,9 @@ class Agents:
         return None if answer.status == 404 else _applied.decode(answer.data)
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
-        if self._mute.is_pointless(placement):
-            raise Unreachable(f"The agent at {_address(placement)} did not answer a moment ago.")
-        timed_out = False
-        try:
-            self._request(placement, "DELETE", f"{_path(amphora_id)}?fence={fence}", absent=True, timeout=self._parting)
-        except Unreachable as error:
-            timed_out = _timed_out(error)
-            raise
-        finally:
-            self._mute.note(placement, timed_out=timed_out)
+        path = f"{_path(amphora_id)}?fence={fence}"
+        with self._call(placement, urgent=False):
+            self._request(placement, "DELETE", path, absent=True, timeout=self._parting, retries=_ONE_MORE_IF_QUICK)
 
     def inventory(self, placement: Placement) -> tuple[Held, ...] | None:
         answer = self._request(placement, "GET", "/v1/inventory", absent=True)
@@ -92,6 +120,38 @@ class Agents:
         answer = self._request(placement, "PUT", _CERTIFICATE, msgspec.json.encode(renewal))
         return _credentials.decode(answer.data)
 
+    @contextmanager
+    def _call(self, placement: Placement, *, urgent: bool) -> Iterator[None]:
+        """Something is to be changed. Raises Unreachable at once where others wait for the agent in vain."""
+        prospect = self._mute.prospect(placement, urgent=urgent)
+        if prospect is Prospect.NONE:
+            raise Unreachable(f"The agent at {_address(placement)} did not answer a moment ago.")
+        if prospect is Prospect.UNKNOWN:
+            self._probe(placement)
+        call, timed_out = self._mute.begin(placement), False
+        try:
+            yield
+        except Unreachable as error:
+            timed_out = _timed_out(error)
+            raise
+        finally:
+            self._mute.end(placement, call, timed_out=timed_out)
+
+    def _probe(self, placement: Placement) -> None:
+        """Find out whether a mute agent answers again. Raises Unreachable."""
+        # Over a connection of its own: those of before may lead nowhere.
+        self._forget(placement)
+        timed_out = False
+        try:
+            self._request(
+                placement, "GET", _CERTIFICATE, absent=True, timeout=self._probing, retries=_ONE_MORE_IF_QUICK
+            )
+        except Unreachable as error:
+            timed_out = _timed_out(error)
+            raise
+        finally:
+            self._mute.probed(placement, timed_out=timed_out)
+
     def _request(
         self,
         placement: Placement,
@@ -101,6 +161,7 @@ class Agents:
         *,
         absent: bool = False,
         timeout: urllib3.Timeout | None = None,
+        retries: urllib3.Retry = _ONE_MORE,
     ) -> urllib3.BaseHTTPResponse:
         try:
             answer = self._pool(placement).request(
@@ -109,8 +170,7 @@ class Agents:
                 body=body,
                 headers={"Content-Type": "application/json", **_ids()},
                 timeout=timeout or self._timeout,
-                # One retry: a kept connection may have been closed by a restarted agent. Verbs are idempotent.
-                retries=urllib3.Retry(total=1, backoff_factor=0, allowed_methods=None, raise_on_status=False),
+                retries=retries,
             )
         except HTTPError as error:
             raise Unreachable(f"The agent at {_address(placement)} did not answer: {error}") from error
@@ -166,7 +226,10 @@ def _address(placement: Placement) -> str:
 def _timed_out(error: Unreachable) -> bool:
     """Whether time was lost on it: a connection that is refused costs none."""
     cause = error.__cause__
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return _lost_time(cause.reason if isinstance(cause, MaxRetryError) else cause)
+
+
+def _lost_time(reason: BaseException | None) -> bool:
     # urllib3 counts refused connections among those that timed out.
     return isinstance(reason, TimedOut) and not isinstance(reason, NewConnectionError)
 
