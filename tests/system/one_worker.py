@@ -17,6 +17,7 @@ from livia.ops.services import Installation
 from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store import leases
+from livia.worker.attempt import Executors
 from livia.worker.outcome import Done
 from livia.worker.reconciler import Reconciler
 from livia.worker.runner import Drivers
@@ -43,7 +44,9 @@ def live(state: Path, config: Path, key: str, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with ThreadPoolExecutor(4) as pool:
-        reconciler = Reconciler(database, far_sides, installation.clock, pool, before=before)
+        reconciler = Reconciler(
+            database, far_sides, installation.clock, Executors(actions=pool, removals=pool), before=before
+        )
         # The same owner each time, as a worker that was started again.
         lease = database.transaction(lambda connection: leases.take(connection, key, "worker", 60.0))
         assert lease is not None

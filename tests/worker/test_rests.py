@@ -1,10 +1,12 @@
 """What remains when all that was asked for is confirmed: an amphora that was replaced, and could not be removed."""
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from sqlalchemy import update
 
-from livia.core.drivers import Placement, Unreachable
+from livia.core.drivers import AmphoraDriver, Placement, Unreachable
 from livia.drivers.amphora.noop import NoopAmphorae
 from livia.store import tables as t
 from livia.store import work
@@ -17,6 +19,18 @@ class Unremovable(NoopAmphorae):
 
     def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
         raise Unreachable("connection reset")
+
+
+class Counting(NoopAmphorae):
+    """Agents that count what they are to remove."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removals = 0
+
+    def remove(self, placement: Placement, amphora_id: str, fence: int) -> None:
+        self.removals += 1
+        super().remove(placement, amphora_id, fence)
 
 
 class Site(World):
@@ -32,10 +46,10 @@ class Site(World):
             connection.execute(update(t.lease).values(expires=0.0))
             work.request(connection, self.key, project_id="p")
 
-    def look(self, attempts: int) -> Again:
+    def look(self, attempts: int, agents: AmphoraDriver | None = None, removals: Executor | None = None) -> Again:
         with self.database.write() as connection:
             connection.execute(update(t.lease).values(expires=0.0))
-        outcome = self.attempt(self.key, attempts=attempts, agents=Unremovable())
+        outcome = self.attempt(self.key, attempts=attempts, agents=agents or Unremovable(), removals=removals)
         assert isinstance(outcome, Again)
         assert outcome.settled
         return outcome
@@ -63,3 +77,14 @@ def test_tries_count_from_the_confirmation(tmp_path: Path) -> None:
     site = Site(tmp_path)
     tries = [site.settle(settled=settled) for settled in (False, False, False, True, True, True)]
     assert tries == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_removal_that_had_to_wait_for_a_thread_does_not_begin_when_its_look_is_over(tmp_path: Path) -> None:
+    site, agents, answer = Site(tmp_path), Counting(), Event()
+    with ThreadPoolExecutor(1) as removals:
+        # As if another's agent hung.
+        removals.submit(answer.wait)
+        site.look(1, agents, removals)
+        site.look(2, agents, removals)
+        answer.set()
+    assert agents.removals == 0

@@ -39,5 +39,15 @@ def test_one_project_never_occupies_the_last_thread() -> None:
     assert _keys(turns.take([due[3], _due("b1", "b")], {"a": 3}, 1)) == ["b1"]
 
 
+def test_what_is_stalled_costs_the_others_of_its_project_nothing_until_it_is_too_much() -> None:
+    turns = Turns(4)
+    due = [_due(f"a{number}", "a") for number in range(8)]
+    assert _keys(turns.take(due, {}, 4, {"a": 3})) == ["a0", "a1", "a2"]
+    assert _keys(turns.take(due, {"a": 2}, 4, {"a": 3})) == ["a0"]
+    # Six in all, however long they take.
+    assert _keys(turns.take(due, {}, 4, {"a": 5})) == ["a0"]
+    assert _keys(turns.take([*due, _due("b1", "b")], {}, 4, {"a": 6})) == ["b1"]
+
+
 def test_a_single_thread_works_for_everybody() -> None:
     assert _keys(Turns(1).take([_due("a1", "a")], {}, 1)) == ["a1"]

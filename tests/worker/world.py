@@ -1,6 +1,6 @@
 """One load balancer's surroundings: the no-op drivers, and the local network driver, whose ports are rows."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from livia.drivers.network.local import LocalNetworks
 from livia.drivers.secrets.noop import NoopSecrets
 from livia.drivers.secrets.seal import KeySeal
 from livia.store import leases
-from livia.worker.attempt import Step, no_step
+from livia.worker.attempt import Executors, Step, no_step
 from livia.worker.metrics import Metrics
 from livia.worker.outcome import Done, Outcome
 from livia.worker.reconciler import Reconciler
@@ -44,8 +44,8 @@ class World:
         self.metrics = Metrics(self.registry)
         self.net = self.network.create("tenant", cidr)
 
-    def load_balancer(self, topology: str) -> str:
-        port = self.network.create_vip_port("x", "project", self.net.id, ((self.net.subnet_ids[0], None),))
+    def load_balancer(self, topology: str, project: str = "project") -> str:
+        port = self.network.create_vip_port("x", project, self.net.id, ((self.net.subnet_ids[0], None),))
         return rows.put_load_balancer(
             self.database,
             topology=topology,
@@ -53,6 +53,7 @@ class World:
             subnet_id=self.net.subnet_ids[0],
             address=port.fixed_ips[0].ip_address,
             port_id=port.id,
+            project_id=project,
         )
 
     def reconcile(self, key: str, before: Step = no_step) -> None:
@@ -69,6 +70,7 @@ class World:
         attempts: int = 0,
         compute: ComputeDriver | None = None,
         agents: AmphoraDriver | None = None,
+        removals: Executor | None = None,
     ) -> Outcome:
         """One look of a worker at a change that was tried `attempts` times, for `spent` seconds."""
         drivers = replace(
@@ -78,7 +80,13 @@ class World:
         assert lease is not None
         with ThreadPoolExecutor(4) as pool:
             reconciler = Reconciler(
-                self.database, drivers, self.clock, pool, tls=self.tls, before=before, metrics=self.metrics
+                self.database,
+                drivers,
+                self.clock,
+                Executors(actions=pool, removals=removals or pool),
+                tls=self.tls,
+                before=before,
+                metrics=self.metrics,
             )
             return reconciler.reconcile(HeldLease(lease), attempts=attempts, spent=spent)
 

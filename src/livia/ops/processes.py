@@ -5,7 +5,6 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -32,6 +31,7 @@ from livia.ops.supervisor import die_with_parent
 from livia.services.context import Deps
 from livia.services.settings import ApiSettings
 from livia.store.engine import Database
+from livia.worker.attempt import Executors
 from livia.worker.metrics import Metrics
 from livia.worker.queue import Queue
 from livia.worker.reconciler import Reconciler
@@ -128,12 +128,12 @@ class Processes:
         counted = Metrics(registry)
         Queue(database, self._clock, registry)
 
-        def make(pool: ThreadPoolExecutor) -> Reconciler:
+        def make(executors: Executors) -> Reconciler:
             return Reconciler(
                 database,
                 far_sides,
                 self._clock,
-                pool,
+                executors,
                 advert_interval=options.advert_interval,
                 stick_size=self._settings.agent.haproxy_stick_size,
                 deadline=options.deadline,

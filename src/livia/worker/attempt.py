@@ -4,6 +4,8 @@ from concurrent.futures import Executor, Future, wait
 from contextvars import copy_context
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from livia.core.clock import Clock
 from livia.core.drivers import DriverError, NoCapacity
 from livia.core.model.status import Provisioning
@@ -33,12 +35,20 @@ def no_step(action: Action) -> None:
     """Let every action happen."""
 
 
+class Executors(Struct, frozen=True, kw_only=True):
+    """Where actions run that do not run on the thread of the reconcile: those that it waits for, and removals of what
+    was replaced, which nobody waits for. An agent that hangs in these must hold up no others."""
+
+    actions: Executor
+    removals: Executor
+
+
 class Attempt:
     """Does what `decide` says, and knows what `decide` asks for and no row says."""
 
-    def __init__(self, runner: Runner, pool: Executor, clock: Clock, metrics: Metrics, before: Step) -> None:
+    def __init__(self, runner: Runner, executors: Executors, clock: Clock, metrics: Metrics, before: Step) -> None:
         self._runner = runner
-        self._pool = pool
+        self._executors = executors
         self._clock = clock
         self._metrics = metrics
         self._before = before
@@ -86,8 +96,10 @@ class Attempt:
 
     def _submit(self, action: Action, tree: LoadBalancerTree) -> Future[_Answer]:
         self._before(action)
+        aside = action.kind is Kind.REMOVE_AMPHORA and not _deleting(tree)
+        executor = self._executors.removals if aside else self._executors.actions
         # What is bound to the log of this thread goes along.
-        return self._pool.submit(copy_context().run, self._one, action, tree)
+        return executor.submit(copy_context().run, self._one, action, tree)
 
     def _one(self, action: Action, tree: LoadBalancerTree) -> _Answer:
         started, outcome = self._clock.monotonic(), "failed"
@@ -105,9 +117,14 @@ class Attempt:
 
     def _await_removals(self, tree: LoadBalancerTree) -> None:
         """Wait for them; one that takes longer goes on by itself, and what it leaves is found later."""
-        deleting = tree.load_balancer.provisioning_status is Provisioning.PENDING_DELETE
-        _done, late = wait(self._removals.values(), None if deleting else _REMOVAL_PATIENCE)
+        _done, late = wait(self._removals.values(), None if _deleting(tree) else _REMOVAL_PATIENCE)
         self._abandoned |= {each for each, removal in self._removals.items() if removal in late}
+        self.call_off()
+
+    def call_off(self) -> None:
+        """Removals that have not begun do not begin any more: a later look submits them again, and they must not pile
+        up behind an agent that hangs."""
+        self._removals = {each: removal for each, removal in self._removals.items() if not removal.cancel()}
 
     def _collect_removals(self) -> None:
         for amphora_id, removal in list(self._removals.items()):
@@ -145,3 +162,7 @@ class Attempt:
         if not self._runner.give_up_lost(amphora, tree):
             self._hindered.add(amphora.id)
         return True
+
+
+def _deleting(tree: LoadBalancerTree) -> bool:
+    return tree.load_balancer.provisioning_status is Provisioning.PENDING_DELETE

@@ -5,7 +5,6 @@ the few hundredths of a second between two looks at a VRRP election.
 """
 
 import time
-from concurrent.futures import Executor
 from typing import Protocol
 
 import structlog
@@ -20,7 +19,7 @@ from livia.core.spec import CONTRACT_TLS, STICK_SIZE, TlsDefaults
 from livia.store import amphorae, trees
 from livia.store.engine import Database
 from livia.store.leases import Lease
-from livia.worker.attempt import Attempt, Step, no_step
+from livia.worker.attempt import Attempt, Executors, Step, no_step
 from livia.worker.metrics import Metrics
 from livia.worker.outcome import Again, Done, Failed, Outcome
 from livia.worker.runner import Drivers, Runner
@@ -55,7 +54,7 @@ class Reconciler:
         database: Database,
         drivers: Drivers,
         clock: Clock,
-        pool: Executor,
+        executors: Executors,
         *,
         advert_interval: float = 0.1,
         stick_size: str = STICK_SIZE,
@@ -67,7 +66,7 @@ class Reconciler:
         self._database = database
         self._drivers = drivers
         self._clock = clock
-        self._pool = pool
+        self._executors = executors
         self._advert_interval = advert_interval
         self._stick_size = stick_size
         self._deadline = deadline
@@ -91,9 +90,12 @@ class Reconciler:
             fence=held.lease.fence,
             request_id=request_id,
         )
-        attempt = Attempt(runner, self._pool, self._clock, self._metrics, self._before)
+        attempt = Attempt(runner, self._executors, self._clock, self._metrics, self._before)
         verdicts = self._verdicts(attempts, request_id)
-        return _Course(self._database, self._clock, held, runner, attempt, verdicts, spent).run()
+        try:
+            return _Course(self._database, self._clock, held, runner, attempt, verdicts, spent).run()
+        finally:
+            attempt.call_off()
 
     def give_up(self, key: str, reason: str, request_id: str | None) -> None:
         """A reconcile of `key` hangs: what is pending shows ERROR."""

@@ -19,6 +19,7 @@ from livia.store import leases, work
 from livia.store.engine import Database
 from livia.store.leases import Lease
 from livia.store.work import LONGEST_PAUSE, Due
+from livia.worker.attempt import Executors
 from livia.worker.metrics import Metrics
 from livia.worker.outcome import Again, Done, Outcome
 from livia.worker.reconciler import Reconciler
@@ -30,6 +31,10 @@ LEASE_SECONDS = 15.0
 #: the longest that a lost wake-up costs
 POLL_SECONDS = 1.0
 _BATCH = 256
+#: seconds after which a reconcile counts as stalled: it waits for a far side, and another may run meanwhile
+_STALLED = 5.0
+#: reconciles under way for each thread, at most: one that runs, and others that are stalled
+_DEPTH = 4
 #: seconds before another try after a reconcile that ended in an unforeseen error
 _BROKEN_OFF_PAUSE = 5.0
 
@@ -81,6 +86,7 @@ class Worker:
     """Runs until stopped. `owner` must be unique to this process: it takes back its own leases at once.
 
     `deserted` tells of owners that died and have not come back: what they held is free again, too.
+    `threads`: reconciles at once; those that are stalled do not count, up to three times as many.
     `deadline`: seconds after which a single reconcile counts as hung: whatever a far side does not answer, its key is
     free again then, and another thread has its place.
     """
@@ -88,7 +94,7 @@ class Worker:
     def __init__(
         self,
         database: Database,
-        make_reconciler: Callable[[ThreadPoolExecutor], Reconciler],
+        make_reconciler: Callable[[Executors], Reconciler],
         wait_for_hint: Callable[[float], bool],
         wake: Wake,
         *,
@@ -131,15 +137,18 @@ class Worker:
                 log.warning("the database does not answer", error=str(error))
             if pause > 0:
                 self._hinted = self._wait_for_hint(pause)
-        self._pool.shutdown(wait=True)
-        self._actions.shutdown(wait=True)
+        for pool in (self._pool, self._actions, self._removals):
+            pool.shutdown(wait=True)
 
     def _begin_afresh(self) -> None:
         """With threads of which none hangs. What runs on earlier ones goes on there, and they end after it."""
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reconcile")
+        # Each begins threads only as they are needed.
+        most = _DEPTH * self._threads
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="reconcile")
         # Apart from the first: a reconcile waits for its actions, and must not wait for a thread it occupies.
-        self._actions = ThreadPoolExecutor(2 * self._threads, thread_name_prefix="action")
-        self._reconciler = self._make_reconciler(self._actions)
+        self._actions = ThreadPoolExecutor(2 * most, thread_name_prefix="action")
+        self._removals = ThreadPoolExecutor(2 * self._threads, thread_name_prefix="removal")
+        self._reconciler = self._make_reconciler(Executors(actions=self._actions, removals=self._removals))
 
     def stop(self) -> None:
         """Finish what is under way, take nothing more."""
@@ -148,19 +157,21 @@ class Worker:
     def _dispatch(self) -> float:
         """Hand out what is due, as far as threads are free. Seconds until the next look."""
         with self._idle:
+            stalled = Counter(held.project_id for held in self._running.values() if held.held_for > _STALLED)
+            running = Counter(held.project_id for held in self._running.values()) - stalled
+            free = min(self._threads - running.total(), _DEPTH * self._threads - len(self._running))
             # Full: a thread that gets free wakes us.
-            if len(self._running) >= self._threads:
+            if free <= 0:
                 self._idle.wait(POLL_SECONDS)
                 return 0.0
             # Before the look: a thread that ends after it tells of itself.
             self._crowded = True
-            free = self._threads - len(self._running)
-            running = {key: held.project_id for key, held in self._running.items()}
+            keys = set(self._running)
         with self._database.read() as connection:
-            due = work.due(connection, self._threads, _BATCH, owner=self._owner)
+            due = work.due(connection, self._threads + max(stalled.values(), default=0), _BATCH, owner=self._owner)
         # A key that is about to be let go may be due again already: its thread tells when it is.
-        ready = [entry for entry in due if entry.key not in running]
-        chosen = self._turns.take(ready, Counter(running.values()), free)
+        ready = [entry for entry in due if entry.key not in keys]
+        chosen = self._turns.take(ready, running, free, stalled)
         for held, entry in self._lease(chosen):
             self._start(held, entry)
         if len(chosen) == free:

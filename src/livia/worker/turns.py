@@ -1,10 +1,11 @@
 """Whose turn it is: the most urgent first, and among equals the project that has waited longest for one.
 
 Pure, but for what it remembers. No tenant waits for another's burst, however few threads there are; and one tenant's
-load balancers never occupy the last of them, so that a tenant whose agents do not answer holds up nobody else.
+load balancers never occupy the last of them. Where an agent does not answer, threads are lost for long: those have
+others in their place, and of these, too, no tenant has all.
 """
 
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from itertools import count
 
@@ -12,6 +13,7 @@ from livia.store.work import Due
 
 #: projects whose last turn is remembered
 _MOST = 10_000
+_NONE: Mapping[str | None, int] = {}
 
 
 class Turns:
@@ -22,13 +24,21 @@ class Turns:
         self._counter = count(1)
         self._last: OrderedDict[str | None, int] = OrderedDict()
 
-    def take(self, due: Iterable[Due], running: Mapping[str | None, int], free: int) -> list[Due]:
+    def take(
+        self,
+        due: Iterable[Due],
+        running: Mapping[str | None, int],
+        free: int,
+        stalled: Mapping[str | None, int] = _NONE,
+    ) -> list[Due]:
         """At most `free` of what is due, in order. `due`: each project's own in order of their waiting; `running`:
-        how many of each project are under way."""
+        how many of each project are under way; `stalled`: how many more are, and have been for long."""
         lanes: dict[int, dict[str | None, deque[Due]]] = defaultdict(lambda: defaultdict(deque))
         for entry in due:
             lanes[entry.priority][entry.project_id].append(entry)
-        occupied = defaultdict(int, running)
+        # As many may be stalled as may run, and cost the project's others nothing; each one more does.
+        beyond = {project: max(0, count - self._each) for project, count in stalled.items()}
+        occupied = Counter(running) + Counter(beyond)
         taken: list[Due] = []
         for priority in sorted(lanes):
             queues = lanes[priority]
