@@ -40,7 +40,7 @@ def test_a_load_balancer_from_first_to_last_command(client: Shell, system: Syste
     with Load(vip, 80, clients=2, pause=0.005, fresh=False, timeout=5.0) as load:
         wait_for(lambda: set(load.who()) == set(backends), 30, "both backends answer")
         _sets(client)
-    assert load.failed() == 0
+    assert load.faults() == []
     _shows(client, system)
 
     client.do("member", "delete", "servers", "web-1", "--wait")

@@ -49,7 +49,7 @@ def test_certificates_and_authorities_are_renewed_under_traffic(short_lived: Sys
         eventually(lambda: set(_read(files)).isdisjoint(first), 30)
         system.api.put(f"/pools/{pool}", {"pool": {"name": "last"}})
         system.api.wait_active(load_balancer["id"], seconds=30.0)
-    assert load.failed() == 0
+    assert load.faults() == []
     assert load.total() > 100
     assert changes > 5
 

@@ -28,12 +28,9 @@ def roles_of(system: System, key: str) -> list[tuple[str, str, int | None]]:
         return sorted(tuple(row) for row in connection.execute(query))
 
 
-def fail_over(system: System, load_balancer: dict[str, Any]) -> float:
-    """Seconds that it took."""
-    begin = time.monotonic()
+def fail_over(system: System, load_balancer: dict[str, Any]) -> None:
     system.api.put(f"/loadbalancers/{load_balancer['id']}/failover", {})
     system.api.wait_active(load_balancer["id"], seconds=60.0)
-    return time.monotonic() - begin
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -44,9 +41,9 @@ def test_a_pair_is_replaced_under_load(system: System, backends: dict[str, str],
     before = amphorae_of(system, key)
     with load_on(load_balancer, fresh=fresh) as load:
         time.sleep(0.5)
-        took = fail_over(system, load_balancer)
+        fail_over(system, load_balancer)
         time.sleep(0.5)
-    assert load.failed() == 0, f"{load.failed()} of {load.total()} in {took:.1f} s"
+    assert load.faults() == []
     after = amphorae_of(system, key)
     assert not before.keys() & after.keys()
     assert roles_of(system, key) == [("BACKUP", "ALLOCATED", 250), ("MASTER", "ALLOCATED", 254)]
@@ -65,12 +62,12 @@ def test_a_single_amphora_is_replaced_under_load(system: System, backends: dict[
     before = amphorae_of(system, key)
     with load_on(load_balancer) as load:
         time.sleep(0.5)
-        took = fail_over(system, load_balancer)
+        fail_over(system, load_balancer)
         time.sleep(0.5)
     assert not before.keys() & amphorae_of(system, key).keys()
     assert roles_of(system, key) == [("STANDALONE", "ALLOCATED", None)]
     delete(system, load_balancer)
-    assert load.failed() == 0, f"{load.failed()} of {load.total()} in {took:.1f} s"
+    assert load.faults() == []
 
 
 def test_clients_stay_at_their_members(system: System, backends: dict[str, str]) -> None:
@@ -82,8 +79,8 @@ def test_clients_stay_at_their_members(system: System, backends: dict[str, str])
     with load_on(load_balancer, fresh=True, clients=1) as load:
         time.sleep(0.5)
         # The tables of both that come are filled by those that go, before they go.
-        took = fail_over(system, load_balancer)
+        fail_over(system, load_balancer)
         time.sleep(0.5)
     assert len(load.who()) == 1
-    assert load.failed() == 0, f"{load.failed()} of {load.total()} in {took:.1f} s"
+    assert load.faults() == []
     delete(system, load_balancer)

@@ -5,17 +5,19 @@ import itertools
 import socket
 import time
 from collections import Counter
+from contextlib import suppress
 from threading import Event, Lock, Thread
 
 from msgspec import Struct
 
 
 class Answer(Struct, frozen=True):
-    """One request: monotonic seconds of its start and end; who answered, or None when it failed."""
+    """One request: monotonic seconds of its start and end; who answered, or None when it failed, and then why."""
 
     start: float
     end: float
     who: str | None
+    fault: str | None = None
 
 
 class Load:
@@ -50,6 +52,15 @@ class Load:
         """Requests that got no answer."""
         with self._lock:
             return sum(answer.who is None for answer in self.answers)
+
+    def faults(self) -> list[str]:
+        """Of each request that got no answer: when it began, in seconds of this load, how long it took, and why."""
+        with self._lock:
+            return [
+                f"{answer.start - self.answers[0].start:.2f} s, after {answer.end - answer.start:.3f} s: {answer.fault}"
+                for answer in self.answers
+                if answer.who is None
+            ]
 
     def total(self) -> int:
         """Requests made."""
@@ -99,40 +110,39 @@ class Load:
         connection: http.client.HTTPConnection | None = None
         while not self._stop.is_set():
             start = time.monotonic()
-            connection, who = self._ask(connection)
+            fault: str | None = None
+            try:
+                connection, who = self._ask(connection)
+            except (OSError, http.client.HTTPException) as error:
+                connection, who, fault = None, None, repr(error)
             with self._lock:
-                self.answers.append(Answer(start, time.monotonic(), who))
+                self.answers.append(Answer(start, time.monotonic(), who, fault))
             time.sleep(self._pause)
         if connection is not None:
             connection.close()
 
-    def _ask(self, kept: http.client.HTTPConnection | None) -> tuple[http.client.HTTPConnection | None, str | None]:
-        for connection in (kept, None):
-            if connection is None:
-                connection = http.client.HTTPConnection(self._address, self._port, timeout=self._timeout)
-                again = False
-            else:
-                again = True
-            try:
-                return self._exchange(connection)
-            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-                connection.close()
-                if not again:
-                    return None, None
-            except (OSError, http.client.HTTPException):
-                connection.close()
-                return None, None
-        return None, None
+    def _ask(self, kept: http.client.HTTPConnection | None) -> tuple[http.client.HTTPConnection | None, str]:
+        """The connection to keep and who answered. Raises OSError and HTTPException."""
+        if kept is not None:
+            with suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                return self._exchange(kept)
+            kept.close()
+        return self._exchange(http.client.HTTPConnection(self._address, self._port, timeout=self._timeout))
 
-    def _exchange(self, connection: http.client.HTTPConnection) -> tuple[http.client.HTTPConnection | None, str | None]:
+    def _exchange(self, connection: http.client.HTTPConnection) -> tuple[http.client.HTTPConnection | None, str]:
         headers = {"Connection": "close"} if self._fresh else {}
-        connection.request("GET", "/", headers=headers)
-        if connection.sock is not None:
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        response = connection.getresponse()
-        body = response.read().decode(errors="replace").strip()
-        who = body if response.status == http.client.OK else None
+        try:
+            connection.request("GET", "/", headers=headers)
+            if connection.sock is not None:
+                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            response = connection.getresponse()
+            body = response.read().decode(errors="replace").strip()
+            if response.status != http.client.OK:
+                raise http.client.HTTPException(f"{response.status} {response.reason}: {body[:200]}")
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
         if self._fresh or response.will_close:
             connection.close()
-            return None, who
-        return connection, who
+            return None, body
+        return connection, body
