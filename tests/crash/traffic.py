@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.crash.asking import CLAIMED, SESSION, Seen, ask, certificate, connects, datagram, metrics
 from tests.crash.certificates import NAMES, Certificates
@@ -23,6 +24,8 @@ from tests.crash.prediction import (
 _ASKS = 60
 #: requests that are answered alike where a client stays at its member
 _AGAIN = 4
+#: clients that ask at once where some of them wait for a member that takes no connection
+_TOGETHER = 10
 #: persistence cookies that are kept of a listener's pool
 _KEPT = 6
 
@@ -92,8 +95,7 @@ class Traffic:
         seen: list[Seen] = []
         self.compared["requests"] += 1
         self.compared["requests that several policies want"] += want.wanting > 1
-        for _ in range(1 if brief else _ASKS):
-            answer = ask(balancer.vip, listener, request)
+        for answer in _answers(balancer, listener, request, want, 1 if brief else _ASKS):
             seen.append(answer)
             problem = _unlike(answer, want) or _told_otherwise(listener, answer)
             if problem is not None:
@@ -173,6 +175,15 @@ def _astray(answer: Seen, member: str) -> str | None:
     if answer.who != member:
         return f"it is of {member}, and answered was {answer}"
     return f"{member} was told it" if SESSION in answer.told.get("cookie", "") else None
+
+
+def _answers(balancer: Balancer, listener: Thing, request: Request, want: Expected, most: int) -> Iterator[Seen]:
+    """Of that many clients, one after the other, or a few at a time where each may wait for seconds."""
+    together = _TOGETHER if want.members and want.statuses else 1
+    with ThreadPoolExecutor(together) as clients:
+        for begun in range(0, most, together):
+            asked = [clients.submit(ask, balancer.vip, listener, request) for _ in range(min(together, most - begun))]
+            yield from (client.result() for client in asked)
 
 
 def _unlike(answer: Seen, want: Expected) -> str | None:
