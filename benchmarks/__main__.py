@@ -58,6 +58,7 @@ def _measure(console: Console, groups: tuple[str, ...]) -> Iterator[Figure]:
             yield from data_plane.creation(standby, "ACTIVE_STANDBY", most=0.7)
             yield from data_plane.members(standby)
             yield from data_plane.silence(standby)
+            yield from data_plane.planned(standby)
     if "single" in groups:
         with scene("SINGLE") as single:
             yield from data_plane.creation(single, "SINGLE", most=0.3)

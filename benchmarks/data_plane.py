@@ -86,6 +86,40 @@ def silence(scene: Scene, *, rounds: int = 10) -> Iterator[Figure]:
     yield median("vip_silence_master_vanished", vanished, "ms", most=400)
 
 
+def planned(scene: Scene, *, rounds: int = 10) -> Iterator[Figure]:
+    """Failovers that an operator asks for, under a constant load of fresh connections and of kept ones."""
+    load_balancer = scene.create("bench-planned")
+    silent, failed, total = [], 0, 0
+    for _round in range(rounds):
+        _vip_holder(scene, load_balancer["id"])
+        fresh, kept = (
+            scene.load(load_balancer, fresh=each, clients=2, pause=0.005, timeout=5.0) for each in (True, False)
+        )
+        # Nobody new is let in before the VIP moves (agent/parting.py). The patient notice it by TCP's timer of a second
+        # only; these ask again at once, and tell how long the door was shut.
+        impatient = scene.load(load_balancer, fresh=True, clients=2, pause=0.005)
+        with fresh, kept, impatient:
+            time.sleep(0.3)
+            moment = time.monotonic()
+            scene.api.put(f"/loadbalancers/{load_balancer['id']}/failover", {})
+            scene.api.wait_active(load_balancer["id"], seconds=60.0)
+            silence = impatient.silence_after(moment)
+        assert silence is not None
+        silent.append(silence * 1000)
+        failed += fresh.failed() + kept.failed()
+        total += fresh.total() + kept.total()
+    scene.delete(load_balancer)
+    yield Figure(
+        name="failed_requests_planned_failover",
+        value=failed,
+        unit="requests",
+        n=total,
+        detail={"failovers of both amphorae": rounds},
+        most=0,
+    )
+    yield median("vip_silence_planned_failover", silent, "ms")
+
+
 def _break(scene: Scene, load_balancer: dict[str, Any], fault: Callable[[AgentConfig, str], None]) -> tuple[str, float]:
     """Do something bad to the master; which amphora that was, and the seconds of silence."""
     with scene.load(load_balancer, fresh=True, clients=2, pause=0.005) as load:

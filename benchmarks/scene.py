@@ -74,9 +74,12 @@ class Scene:
         self.api.wait_gone(load_balancer["id"])
 
     @staticmethod
-    def load(load_balancer: dict[str, Any], *, fresh: bool, clients: int, pause: float) -> Load:
-        """A client of the VIP."""
-        timeout = 0.05 if fresh else 2.0
+    def load(
+        load_balancer: dict[str, Any], *, fresh: bool, clients: int, pause: float, timeout: float | None = None
+    ) -> Load:
+        """Clients of the VIP, which wait `timeout` seconds for an answer: 0.05 on fresh connections and 2 on kept ones
+        unless told, for who waits long sees too late that a silence has ended."""
+        timeout = timeout or (0.05 if fresh else 2.0)
         return Load(load_balancer["vip_address"], 80, clients=clients, pause=pause, fresh=fresh, timeout=timeout)
 
 
