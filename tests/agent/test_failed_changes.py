@@ -5,14 +5,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from livia.agent.disk import AmphoraDirectory
 from livia.agent.errors import PlumbingError
 from livia.agent.plumbing import kernel
+from livia.core.model.pool import MonitorType
 from livia.core.report import Refused
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, pair, pool, single
+from tests.agent.datagrams import PORT, ask, serve, udp_listener, udp_pool
+from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pair, pool, single
 from tests.agent.load import KeptLoad
 
 _HOLDER = """
@@ -102,6 +105,30 @@ def test_a_full_disk_stops_changes_only(small: Lab) -> None:
     assert load.failures == []
     file_now = small.config.state_directory / "amphorae" / first.amphora_id / "haproxy.cfg"
     assert "timeout client 41000" in file_now.read_text()
+
+
+def test_a_full_disk_silences_nobody_and_traffic_follows_the_verdicts(small: Lab) -> None:
+    """A silent amphora is suspected, and a member that only the agent checks is used until somebody says otherwise."""
+    serve(small, small.namespace("one", "172.31.213.11"), "one")
+    two = serve(small, small.namespace("two", "172.31.213.12"), "two")
+    client = small.namespace("client", "172.31.213.100")
+    small.apply(single((pool(),), number=6))
+    members, checks = (member(1, port=PORT), member(2, port=PORT)), monitor(type=MonitorType.UDP_CONNECT)
+    small.apply(single((udp_pool(*members, monitor=checks),), (udp_listener(),)))
+    eventually(lambda: {ask(client) for _ in range(4)} == {"one", "two"})
+    with pytest.raises(OSError, match="No space left"):
+        _fill(small.config.state_directory / "ballast")
+    two.kill()
+
+    def told(beat: dict[str, Any]) -> bool:
+        members = beat.get("pools", {}).get("udp-pool:udp-1", {}).get("members", {})
+        return str(members.get("m2", "")).startswith("DOWN")
+
+    small.hear(told)
+    eventually(lambda: {ask(client) for _ in range(4)} == {"one"})
+    # One that has nothing new to tell goes on as well.
+    for _ in range(2):
+        small.hear(lambda beat: bool(beat["id"] == "amphora-6"))
 
 
 def test_what_was_never_recorded_is_removed_with_its_ports(running: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

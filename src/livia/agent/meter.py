@@ -9,10 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from livia.agent import disk
+from livia.agent.errors import PlumbingError
 from livia.core.report import ListenerTotals
+
+log = structlog.get_logger()
 
 #: listeners whose totals are kept. One that was disabled may come back and must count on, not anew.
 _MOST_LISTENERS = 1000
@@ -60,6 +64,8 @@ class Meter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept = _Kept()
+        #: the disk did not take the last of it
+        self._unsaved = False
         # Without it the next beat tells all that the worker has counted: as after its start.
         with suppress(FileNotFoundError, msgspec.DecodeError):
             self._kept = _decoder.decode(path.read_bytes())
@@ -99,6 +105,15 @@ class Meter:
         """The source is gone and will never be read again."""
         self._kept.sources.pop(source, None)
 
+    def finish(self, source: str) -> bool:
+        """Forget a source that has counted its last, once the totals with that are on disk. False: they are not, and
+        it is to be read again."""
+        last = self._kept.sources.pop(source)
+        if self._saved():
+            return True
+        self._kept.sources[source] = last
+        return False
+
     def untold(self) -> frozenset[str]:
         """Listeners that counted since they were last told."""
         return frozenset(name for name, total in self._kept.totals.items() if total != self._kept.told.get(name))
@@ -107,7 +122,8 @@ class Meter:
         """The totals of these listeners, and what was added to each since the last call: that is told now.
 
         It is on disk before it is returned: a beat that gets lost with the agent is not counted twice by those who
-        add up what it says.
+        add up what it says. Where the disk is full it is told all the same: totals are right without, and a silent
+        amphora is suspected.
         """
         totals: dict[str, ListenerTotals] = {}
         added: dict[str, Reading] = {}
@@ -121,9 +137,21 @@ class Meter:
             oldest = next(iter(self._kept.totals))
             del self._kept.totals[oldest]
             self._kept.told.pop(oldest, None)
-        self.save()
+        self._saved()
         return totals, added
 
     def save(self) -> None:
-        """Keep it all for the next agent."""
+        """Keep it all for the next agent. Raises PlumbingError."""
         disk.write(self._path, msgspec.json.encode(self._kept), durable=False)
+
+    def _saved(self) -> bool:
+        """`save`; False when the disk did not take it, which the log tells once."""
+        try:
+            self.save()
+        except PlumbingError as error:
+            if not self._unsaved:
+                log.warning("counters are not kept for the next agent", reason=error.message)
+            self._unsaved = True
+            return False
+        self._unsaved = False
+        return True

@@ -124,10 +124,9 @@ class Counting:
             self._meter.forget(source)
             return {}
         self._meter.absorb(source, seen.readings, listeners)
-        if seen.stopping and not any(seen.connections.values()) and conversation is not None:
-            self._meter.forget(source)
-            # What it counted was taken off its listeners; before it is let go, that is on disk.
-            self._meter.save()
+        ended = seen.stopping and not any(seen.connections.values())
+        # What it counted was taken off its listeners; before it is let go, that is on disk.
+        if ended and conversation is not None and self._meter.finish(source):
             self._release(source)
         return seen.connections
 

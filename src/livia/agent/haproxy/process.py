@@ -9,7 +9,7 @@ import structlog
 from livia.agent import disk
 from livia.agent.departures import Departures
 from livia.agent.disk import AmphoraDirectory
-from livia.agent.errors import HaproxyRefusedError
+from livia.agent.errors import HaproxyRefusedError, PlumbingError
 from livia.agent.haproxy import addresses, render, runtime, verdicts
 from livia.agent.haproxy.certificates import Certificates, renewals
 from livia.agent.haproxy.change import plan
@@ -174,7 +174,11 @@ class Haproxy:
     def heed(self, spec: Spec, members: Iterable[MemberKey]) -> None:
         """The agent's own checks found these members up or down: tell the worker, and the next one that starts.
         Needs no lock. Raises RuntimeApiError; `correct` makes up for it."""
-        self.keep_verdicts(spec)
+        try:
+            self.keep_verdicts(spec)
+        except PlumbingError as error:
+            # The disk is full: traffic follows the verdicts all the same.
+            log.warning("verdicts are not kept for the next HAProxy", reason=error.message)
         self._tell(verdicts.commands(spec, members, self._probes.up))
 
     def correct(self, spec: Spec, statuses: Mapping[tuple[str, str], str]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from livia.agent import disk
+from livia.agent.errors import PlumbingError
 from livia.agent.probes.health import Health
 from livia.agent.probes.target import MemberKey, Place, places
 from livia.core.spec import MonitorSpec, Spec
@@ -131,10 +132,18 @@ class Watch:
             targets = self._targets
             dead = frozenset((key, target.place) for key, target in targets.items() if not target.health.up)
             if targets and dead != self._written:
-                disk.write(self._memory, msgspec.json.encode(sorted(dead)), durable=False)
-                self._written = dead
+                self._keep(dead)
             elif not targets and self._written is not None:
                 self._memory.unlink(missing_ok=True)
                 self._written = None
         if changed:
             self._on_change(changed)
+
+    def _keep(self, dead: _Dead) -> None:
+        """Remember who is down for the next agent. On a full disk traffic follows the verdicts all the same."""
+        try:
+            disk.write(self._memory, msgspec.json.encode(sorted(dead)), durable=False)
+        except PlumbingError as error:
+            log.warning("verdicts are not kept for the next agent", reason=error.message)
+        else:
+            self._written = dead
