@@ -80,12 +80,13 @@ class Holder:
         return b"".join((self.pem, *(each.pem for each in chain), self.key_pem())).decode()
 
     def revocation_list(self, *revoked: "Holder") -> bytes:
-        """A list that this holder signs, with the certificates of `revoked` in it."""
+        """A list that this holder signs, with the certificates of `revoked` in it. Who sees an earlier time, by some
+        days, takes it, too."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         for each in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number)
             builder = builder.add_revoked_certificate(entry.revocation_date(_NOW - _LIFE / 2).build())
-        signed = builder.last_update(_NOW).next_update(_NOW + _LIFE).sign(self.key, hashes.SHA256())
+        signed = builder.last_update(_NOW - _LIFE / 4).next_update(_NOW + _LIFE).sign(self.key, hashes.SHA256())
         return signed.public_bytes(Encoding.PEM)
 
 

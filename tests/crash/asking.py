@@ -8,64 +8,58 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tests.crash.members import TOLD
+from tests.crash.members import APPLICATION_COOKIES, TOLD
 from tests.crash.model import Thing
 from tests.crash.prediction import COOKIE, HEADER, Request
 
 #: seconds. A member that takes no connection is tried four times, a second apart, before its clients get 503
 _PATIENCE = 6.0
 #: what a client claims, which a load balancer that inserts the header does not believe
-CLAIMED = {"X-Forwarded-For": "192.0.2.1"}
+CLAIMED = {"X-Forwarded-For": "192.0.2.1", "X-SSL-Client-CN": "mallory"}
 #: the cookie of session persistence
 SESSION = "SRV"
 
 
-def _trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-_TRUSTING = _trusting()
-
-
 class Seen(Struct, frozen=True, kw_only=True):
-    """An answer. `who`: the member, if it came from one; `session`: its persistence cookie, where it set one;
-    `told`: headers that the member was told, with names in lower case; `source`: the client's address."""
+    """An answer. `who`: the member, if it came from one; `cookies`: those of persistence that it set; `told`: headers
+    that the member was told, with names in lower case; `source`: the client's address; `strict`: the header of HSTS."""
 
     who: str | None = None
     status: int = 0
     location: str | None = None
-    session: str | None = None
+    strict: str | None = None
+    cookies: Mapping[str, str] = {}
     told: Mapping[str, str] = {}
     source: str = ""
 
 
-def ask(vip: str, listener: Thing, request: Request, session: str | None = None) -> Seen:
-    """One request by a client of its own. `session`: the persistence cookie that it has. Without an answer the status
-    is 0, and 503 where the protocol knows none."""
+def ask(
+    vip: str, listener: Thing, request: Request, context: ssl.SSLContext, cookies: Mapping[str, str] | None = None
+) -> Seen:
+    """One request by a client of its own. `context`: how it speaks TLS, where it does; `cookies`: those of persistence
+    that it has. Without an answer the status is 0, and 503 where the protocol knows none."""
     protocol, port = listener.values["protocol"], listener.values["protocol_port"]
     if protocol == "UDP":
         return Seen(who=datagram(vip, port), status=503)
-    seen = _http(vip, port, request, session, with_tls=protocol == "TERMINATED_HTTPS")
+    connection = _connection(vip, port, context if protocol == "TERMINATED_HTTPS" else None)
+    seen = _http(connection, request, cookies or {})
     # A connection that is closed without an answer is what 503 is to HTTP.
     return Seen(status=503) if protocol == "TCP" and seen.who is None else seen
 
 
-def _http(vip: str, port: int, request: Request, session: str | None, *, with_tls: bool) -> Seen:
-    connection = _connection(vip, port, with_tls=with_tls)
+def _http(connection: http.client.HTTPConnection, request: Request, cookies: Mapping[str, str]) -> Seen:
     try:
         connection.connect()
         source = connection.sock.getsockname()[0]
-        connection.request("GET", request.target, headers=_headers(request, session))
+        connection.request("GET", request.target, headers=_headers(request, cookies))
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
         return Seen(
             who=text if answer.status == 200 else None,
             status=answer.status,
             location=answer.getheader("Location"),
-            session=_session(answer),
+            strict=answer.getheader("Strict-Transport-Security"),
+            cookies=_persistent(answer),
             told=json.loads(answer.getheader(TOLD, "{}")),
             source=source,
         )
@@ -75,41 +69,49 @@ def _http(vip: str, port: int, request: Request, session: str | None, *, with_tl
         connection.close()
 
 
-def _connection(vip: str, port: int, *, with_tls: bool) -> http.client.HTTPConnection:
-    if with_tls:
-        return http.client.HTTPSConnection(vip, port, timeout=_PATIENCE, context=_TRUSTING)
+def _connection(vip: str, port: int, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if context is not None:
+        return http.client.HTTPSConnection(vip, port, timeout=_PATIENCE, context=context)
     return http.client.HTTPConnection(vip, port, timeout=_PATIENCE)
 
 
-def _headers(request: Request, session: str | None) -> dict[str, str]:
+def _headers(request: Request, cookies: Mapping[str, str]) -> dict[str, str]:
     headers = {"Host": request.host, **CLAIMED}
     if request.header is not None:
         headers[HEADER] = request.header
-    cookies = {COOKIE: request.cookie, SESSION: session}
-    given = [f"{name}={value}" for name, value in cookies.items() if value is not None]
+    own = {} if request.cookie is None else {COOKIE: request.cookie}
+    given = [f"{name}={value}" for name, value in {**own, **cookies}.items()]
     return {**headers, "Cookie": "; ".join(given)} if given else headers
 
 
-def _session(answer: http.client.HTTPResponse) -> str | None:
-    name, _, value = (answer.getheader("Set-Cookie") or "").partition(";")[0].partition("=")
-    return value if name == SESSION else None
+def _persistent(answer: http.client.HTTPResponse) -> dict[str, str]:
+    texts = [text.partition(";")[0].partition("=") for text in answer.headers.get_all("Set-Cookie", [])]
+    return {name: value for name, _, value in texts if name in (SESSION, *APPLICATION_COOKIES)}
 
 
-def certificate(vip: str, port: int, name: str | None) -> bytes | None:
-    """The certificate that a client is shown who asks for `name`, or for none. None: there was no handshake."""
+class Greeting(Struct, frozen=True):
+    """What a server agreed to: the certificate that it showed, the version of TLS, and the application protocol."""
+
+    certificate: bytes | None
+    version: str | None
+    protocol: str | None
+
+
+def greet(vip: str, port: int, name: str | None, context: ssl.SSLContext) -> Greeting | None:
+    """A handshake with who answers for `name`, or for none. None: it failed."""
     try:
         with (
             socket.create_connection((vip, port), timeout=_PATIENCE) as plain,
-            _TRUSTING.wrap_socket(plain, server_hostname=name) as stream,
+            context.wrap_socket(plain, server_hostname=name) as stream,
         ):
-            return stream.getpeercert(binary_form=True)
+            return Greeting(stream.getpeercert(binary_form=True), stream.version(), stream.selected_alpn_protocol())
     except OSError:
         return None
 
 
 def metrics(vip: str, port: int) -> tuple[int, str]:
     """Status and text of a scrape; status 0 without an answer."""
-    connection = _connection(vip, port, with_tls=False)
+    connection = _connection(vip, port, None)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()

@@ -66,7 +66,7 @@ class Balancers:
         pool |= {"members": members, "session_persistence": kinds.persistence(choices, "HTTP")}
         listener = {"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port}
         if self._rng.random() < 0.4:
-            listener |= {"protocol": "TERMINATED_HTTPS", **choices.certificates()}
+            listener |= {"protocol": "TERMINATED_HTTPS", **choices.termination()}
         return {**listener, "default_pool": pool, "l7policies": switching.nested(choices)}
 
     def _adopt(self, balancer: Balancer, wanted: dict[str, Any], created: dict[str, Any]) -> None:

@@ -151,6 +151,7 @@ class Campaign:
                 self._flavors,
                 subnet_id,
                 self._machine.certificates,
+                self._machine.authorities,
                 random.Random(self._rng.random()),
             )
             for number, project in _CLIENTS.items()

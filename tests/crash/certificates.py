@@ -1,41 +1,29 @@
 """Certificates that tenants' listeners may show, in the secret store of a machine."""
 
-import tempfile
-import time
-from contextlib import closing
-from pathlib import Path
 from threading import Lock
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy.exc import OperationalError
 
-from livia.core.drivers import DriverError
-from livia.ops import drivers, secrets
-from livia.ops.services import Installation
-from tests.crash.client import UndecidedError
+from tests.crash.vault import Vault
 from tests.keymaterial import Holder
 
 #: each is for the one name
 NAMES = tuple(f"{letter}.tls.example" for letter in "abcd")
-#: seconds in which it must be possible to find out whether a certificate was replaced
-_PATIENCE = 180.0
 
 
 class Certificates:
     """One for each of `NAMES`, which every tenant may use."""
 
-    def __init__(self, installation: Installation) -> None:
-        self._installation = installation
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self._lock = Lock()
         #: references to names
         self.names: dict[str, str] = {}
         self._newest: dict[str, Holder] = {}
         for name in NAMES:
             holder = Holder(name, dns_names=(name,))
-            with tempfile.TemporaryDirectory() as directory:
-                files = _files(Path(directory), holder)
-                self.names[secrets.create(installation, files, name=name).reference] = name
+            self.names[vault.create(name, holder.text().encode(), bundle=False)] = name
             self._newest[name] = holder
 
     @property
@@ -48,38 +36,19 @@ class Certificates:
         return next((name for name, holder in self._newest.items() if _der(holder) == der), "one that was replaced")
 
     def renew(self, reference: str) -> str:
-        """What `livia secret replace` does, once; how that ended, which is found out where it does not say.
-
-        Raises UndecidedError.
-        """
-        with self._lock, tempfile.TemporaryDirectory() as directory:
+        """Replace one; how that ended. Raises UndecidedError."""
+        with self._lock:
             name = self.names[reference]
             holder = Holder(name, dns_names=(name,))
-            try:
-                secrets.replace_material(self._installation, reference, _files(Path(directory), holder))
-            except (secrets.SecretError, OperationalError, OSError) as error:
-                if self._kept(reference) != holder.certificate:
-                    return f"it is not: {error}"
+
+            def is_it(kept: bytes) -> bool:
+                return x509.load_pem_x509_certificate(kept) == holder.certificate
+
+            refused = self._vault.replace(reference, holder.text().encode(), is_it, bundle=False)
+            if refused is not None:
+                return f"{name} is not: {refused}"
             self._newest[name] = holder
-            return "it is"
-
-    def _kept(self, reference: str) -> x509.Certificate:
-        """The certificate that the store has."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            try:
-                with closing(self._installation.database()) as database:
-                    vault = drivers.vault(self._installation.complete_settings, database, self._installation.clock)
-                    return x509.load_pem_x509_certificate(vault.read(reference, None).content)
-            except (DriverError, OperationalError, OSError):
-                time.sleep(0.2)
-        raise UndecidedError(f"nobody says whether {reference} was replaced")
-
-
-def _files(directory: Path, holder: Holder) -> secrets.Files:
-    path = directory / "certificate.pem"
-    path.write_text(holder.text())
-    return secrets.Files(certificate=path)
+            return f"{name} is"
 
 
 def _der(holder: Holder) -> bytes:

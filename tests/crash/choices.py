@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+from tests.crash.authorities import Authorities
 from tests.crash.model import Balancer, Thing
 
 MEMBER_ADDRESS = "10.84.0.1"
@@ -14,11 +15,14 @@ PORTS_EACH = 4
 
 class Choices:
     """Those of the client `owner`, whose `number` tells its names and ports from those of others. `references`: to the
-    certificates that there are."""
+    certificates that there are; `authorities`: whom listeners may trust."""
 
-    def __init__(self, rng: random.Random, owner: str, number: int, references: Sequence[str]) -> None:
+    def __init__(
+        self, rng: random.Random, owner: str, number: int, references: Sequence[str], authorities: Authorities
+    ) -> None:
         self.rng = rng
         self._references = references
+        self._authorities = authorities
         self.ports = range(100 * number, 100 * number + PORTS_EACH)
         self._owner = owner
         self._number = number
@@ -46,7 +50,43 @@ class Choices:
     def certificates(self) -> dict[str, Any]:
         """The certificates of a listener: one by default, and others for those who ask for their names."""
         default, *others = self.rng.sample(self._references, self.rng.randint(1, 3))
-        return {"default_tls_container_ref": default, "sni_container_refs": others}
+        return {"default_tls_container_ref": default, "sni_container_refs": sorted(others)}
+
+    def termination(self) -> dict[str, Any]:
+        """All that is of TLS in a listener; of what it need not have, often nothing."""
+        more = (self.authentication, self.strictness, self.negotiation)
+        values = self.certificates()
+        for choose in more:
+            values |= choose() if self.rng.random() < 0.5 else {}
+        return values
+
+    def authentication(self) -> dict[str, Any]:
+        """Whether clients are asked for certificates, and of whom."""
+        how = self.rng.choice(("NONE", "OPTIONAL", "MANDATORY"))
+        authority = self.rng.choice((self._authorities.first, self._authorities.bundle, None))
+        if authority is None:
+            how = "NONE"
+        lists = [self._authorities.revocations] if authority == self._authorities.first else []
+        return {
+            "client_authentication": how,
+            "client_ca_tls_container_ref": authority,
+            "client_crl_container_ref": self.rng.choice([*lists, None]),
+        }
+
+    def strictness(self) -> dict[str, Any]:
+        """HTTP Strict Transport Security, or none."""
+        age = self.rng.choice((None, 0, 3600, 31536000))
+        flags = (self.rng.random() < 0.5, self.rng.random() < 0.5) if age is not None else (False, False)
+        return {"hsts_max_age": age, "hsts_include_subdomains": flags[0], "hsts_preload": flags[1]}
+
+    def negotiation(self) -> dict[str, Any]:
+        """What TLS listeners and clients may agree to."""
+        return self.rng.choice(
+            [
+                {"tls_versions": self.rng.choice((["TLSv1.2"], ["TLSv1.3"], ["TLSv1.2", "TLSv1.3"]))},
+                {"alpn_protocols": self.rng.choice((["http/1.1"], ["http/1.0", "http/1.1"], ["h2", "http/1.1"]))},
+            ]
+        )
 
     def member(self, port: int) -> dict[str, Any]:
         """A member on a port."""

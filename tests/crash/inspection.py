@@ -38,7 +38,7 @@ class Inspector:
         self._machine = machine
         self._world = world
         self._api = api
-        self.traffic = Traffic(world, machine.certificates, ports)
+        self.traffic = Traffic(world, machine.certificates, machine.authorities, ports)
         self._database: Database = machine.installation.database()
         self._networks = LocalNetworks(self._database, machine.installation.clock)
 

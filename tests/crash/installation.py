@@ -20,9 +20,11 @@ from livia.ops.state import State
 from livia.ops.status import children
 from livia.ops.supervisor import COMMAND_PREFIX
 from tests.crash import links, members
+from tests.crash.authorities import Authorities
 from tests.crash.certificates import Certificates
 from tests.crash.databases import Database, Release
 from tests.crash.links import Link, Loop
+from tests.crash.vault import Vault
 
 _CONFIG = """
 [api_settings]
@@ -67,8 +69,8 @@ class Machine:
         _run("mount", "-t", "tmpfs", "-o", f"size={_DISK},mode=700", "livia-crash", str(self.disk))
 
     def open(self) -> None:
-        """Start it for the first time, with a network whose gateway is this machine, and with certificates. Its
-        members serve."""
+        """Start it for the first time, with a network whose gateway is this machine, and with secrets of tenants.
+        Its members serve."""
         settings = self.installation.settings
         links.relay_connections(self.loop, self.links["worker-agent"], settings.agent.bind_port)
         links.relay_datagrams(self.loop, self.links["heartbeats"], settings.health.bind_port)
@@ -78,7 +80,9 @@ class Machine:
         members.serve(self.loop)
         self.start()
         self.network = networks_command.create(self.installation, "crash", ["10.84.0.0/24"])
-        self.certificates = Certificates(self.installation)
+        vault = Vault(self.installation)
+        self.certificates = Certificates(vault)
+        self.authorities = Authorities(vault)
 
     @property
     def api_port(self) -> int:

@@ -1,19 +1,28 @@
 """Kinds of objects below a load balancer: which may be made and removed as things are, and with what values."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, TypeAlias
 
+from tests.crash.authorities import TLS_HEADERS
 from tests.crash.choices import Choices
-from tests.crash.members import DEAD_PORT, PORTS
+from tests.crash.members import APPLICATION_COOKIES, DEAD_PORT, PORTS
 from tests.crash.model import Balancer, Thing
 
 Values: TypeAlias = dict[str, Any]
 _LISTENERS = ("HTTP", "HTTP", "HTTP", "TERMINATED_HTTPS", "TERMINATED_HTTPS", "TCP", "UDP", "PROMETHEUS")
 _POOLS = ("HTTP", "HTTP", "HTTP", "TCP", "UDP")
 #: what a member may be told about the client (contract 20, section 4.1)
-INSERTED = ("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP")
+INSERTED = (
+    *("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"),
+    *("X-Forwarded-IP", "X-Client-IP", "X-Real-IP"),
+)
 #: session persistence by the protocol of pools
-_PERSISTENCE = {"HTTP": ("HTTP_COOKIE", "HTTP_COOKIE", "SOURCE_IP"), "TCP": ("SOURCE_IP",), "UDP": ("SOURCE_IP",)}
+_PERSISTENCE = {
+    "HTTP": ("HTTP_COOKIE", "HTTP_COOKIE", "APP_COOKIE", "SOURCE_IP"),
+    "TCP": ("SOURCE_IP",),
+    "UDP": ("SOURCE_IP",),
+}
 
 
 class Kind(ABC):
@@ -55,7 +64,7 @@ class Listeners(Kind):
         if protocol != "PROMETHEUS":
             values["default_pool_id"] = self._choices.pool_for(balancer, protocol)
         if protocol == "TERMINATED_HTTPS":
-            values |= self._choices.certificates()
+            values |= self._choices.termination()
         return values, None
 
     def other(self, balancer: Balancer, thing: Thing) -> Values:
@@ -69,16 +78,27 @@ class Listeners(Kind):
         if protocol != "PROMETHEUS":
             changes.append({"default_pool_id": self._choices.pool_for(balancer, protocol)})
         if protocol in ("HTTP", "TERMINATED_HTTPS"):
-            changes.append({"insert_headers": self._headers()})
+            changes.append({"insert_headers": self._headers(protocol)})
         if protocol == "TERMINATED_HTTPS":
-            both = self._choices.certificates()
-            changes += [both, {"sni_container_refs": both["sni_container_refs"]}]
-            if thing.values["sni_container_refs"]:
-                changes.append({"default_tls_container_ref": None})
+            changes += self._of_tls(thing)
         return self._rng.choice(changes)
 
-    def _headers(self) -> dict[str, str]:
-        chosen = self._rng.sample(INSERTED, self._rng.randint(0, len(INSERTED)))
+    def _of_tls(self, thing: Thing) -> Iterator[Values]:
+        choices = self._choices
+        both = choices.certificates()
+        yield from (both, {"sni_container_refs": both["sni_container_refs"]})
+        if thing.values["sni_container_refs"]:
+            yield {"default_tls_container_ref": None}
+        yield from (choices.strictness(), choices.authentication(), choices.authentication(), choices.negotiation())
+        if thing.values.get("client_ca_tls_container_ref") is not None:
+            yield {"client_authentication": self._rng.choice(("NONE", "OPTIONAL", "MANDATORY"))}
+        if thing.values.get("hsts_max_age") is not None:
+            # What else was set stays, and is of no effect.
+            yield {"hsts_max_age": None}
+
+    def _headers(self, protocol: str) -> dict[str, str]:
+        names = (*INSERTED, *TLS_HEADERS) if protocol == "TERMINATED_HTTPS" else INSERTED
+        chosen = self._rng.sample(names, self._rng.randint(0, len(names)))
         return {name: self._rng.choice(("true", "True", "false")) for name in chosen}
 
 
@@ -86,8 +106,9 @@ def persistence(choices: Choices, protocol: str) -> Values | None:
     """Session persistence of a pool of `protocol`, or none."""
     if choices.rng.random() < 0.4:
         return None
-    rest = dict.fromkeys(("cookie_name", "persistence_timeout", "persistence_granularity"))
-    return {"type": choices.rng.choice(_PERSISTENCE[protocol]), **rest}
+    values = {"type": choices.rng.choice(_PERSISTENCE[protocol])}
+    cookie = choices.rng.choice(APPLICATION_COOKIES) if values["type"] == "APP_COOKIE" else None
+    return {**values, "cookie_name": cookie, **dict.fromkeys(("persistence_timeout", "persistence_granularity"))}
 
 
 class Pools(Kind):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from tests.crash.links import Loop
@@ -14,6 +15,9 @@ DEAD_PORT = 8099
 
 #: the header of answers that has those of the request in it, as JSON
 TOLD = "X-Crash-Told"
+#: cookies that each answer sets, to a value that no other has
+APPLICATION_COOKIES = ("app", "app2")
+_NUMBERS = count()
 
 
 def _headers(head: bytes) -> dict[str, str]:
@@ -26,8 +30,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
-            told = f"{TOLD}: {json.dumps(_headers(head))}\r\n"
-            writer.write(f"HTTP/1.1 200 OK\r\n{told}Content-Length: {len(name)}\r\n\r\n{name}".encode())
+            lines = [f"{TOLD}: {json.dumps(_headers(head))}", f"Content-Length: {len(name)}"]
+            lines += [f"Set-Cookie: {cookie}={name}-{next(_NUMBERS)}; path=/" for cookie in APPLICATION_COOKIES]
+            writer.write("\r\n".join(["HTTP/1.1 200 OK", *lines, "", name]).encode())
             await writer.drain()
     writer.close()
 

@@ -1,7 +1,7 @@
 """What clients are answered, by what tenants were promised (contracts 20, 30 and 50)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -29,12 +29,15 @@ _COMPARES: dict[str, Callable[[str, str], bool]] = {
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What L7 rules can tell apart. `header` and `cookie`: values of `HEADER` and `COOKIE`."""
+    """What L7 rules can tell apart. `header` and `cookie`: values of `HEADER` and `COOKIE`; `encrypted`: whether it
+    comes over TLS, and then `client`: the name in the certificate that the client was asked for, if it showed one."""
 
     host: str = "a.crash.example"
     target: str = "/"
     header: str | None = None
     cookie: str | None = None
+    encrypted: bool = False
+    client: str | None = None
 
 
 _REQUESTS = [
@@ -68,15 +71,18 @@ def listening(balancer: Balancer, listener: Thing) -> bool:
     return bool(balancer.values.get("admin_state_up", True) and listener.values.get("admin_state_up", True))
 
 
-def requests(balancer: Balancer, listener: Thing) -> list[Request]:
-    """A plain one, and those that a listener's rules tell apart."""
+def requests(balancer: Balancer, listener: Thing, admitted: Sequence[str | None] = (None,)) -> list[Request]:
+    """A plain one by each of the clients that are admitted, and those that a listener's rules tell apart."""
     if listener.values["protocol"] not in HTTP:
         return [Request()]
+    encrypted = listener.values["protocol"] == "TERMINATED_HTTPS"
+    clients = [Request(encrypted=encrypted, client=client) for client in admitted]
     rules = [rule for policy in balancer.policies(listener.id) for rule in balancer.of("rule", parent=policy.id)]
     told_apart: dict[tuple[bool, ...], Request] = {}
-    for request in _REQUESTS:
-        told_apart.setdefault(tuple(_matches(rule.values, request) for rule in rules), request)
-    return list(told_apart.values())[:_MOST_REQUESTS]
+    for request, client in product(_REQUESTS, clients):
+        each = replace(request, encrypted=encrypted, client=client.client)
+        told_apart.setdefault(tuple(_matches(rule.values, each) for rule in rules), each)
+    return [*clients, *(each for each in told_apart.values() if each not in clients)][:_MOST_REQUESTS]
 
 
 def expected(balancer: Balancer, listener: Thing, request: Request) -> Expected:
@@ -120,6 +126,12 @@ def _texts(kind: str, request: Request) -> list[str]:
             return [each.strip() for each in (request.header or "").split(",") if each]
         case "COOKIE":
             return [request.cookie] if request.cookie is not None else []
+        case "SSL_CONN_HAS_CERT":
+            return ["true"] if request.client is not None else []
+        case "SSL_VERIFY_RESULT":
+            return ["0"] if request.encrypted else []
+        case "SSL_DN_FIELD":
+            return [request.client] if request.client is not None else []
     raise AssertionError(kind)
 
 
@@ -196,6 +208,15 @@ def _ports(members: list[dict[str, Any]]) -> frozenset[str]:
 
 def _dead(values: dict[str, Any]) -> bool:
     return bool(values["protocol_port"] == DEAD_PORT)
+
+
+def strict_transport_security(listener: Thing) -> str | None:
+    """The header of HSTS that each answer of a listener has (RFC 6797, section 6.1)."""
+    values = listener.values
+    if values.get("hsts_max_age") is None:
+        return None
+    parts = {"includeSubDomains": "hsts_include_subdomains", "preload": "hsts_preload"}
+    return "; ".join([f"max-age={values['hsts_max_age']}", *(part for part, name in parts.items() if values.get(name))])
 
 
 def inserted(listener: Thing) -> Iterator[str]:

@@ -31,6 +31,10 @@ _RULES: tuple[tuple[str, str, str | None, str], ...] = (
     ("HEADER", "REGEX", HEADER, "^(yes|maybe)$"),
     ("COOKIE", "EQUAL_TO", COOKIE, "1"),
     ("COOKIE", "STARTS_WITH", COOKIE, "2"),
+    ("SSL_CONN_HAS_CERT", "EQUAL_TO", None, "true"),
+    ("SSL_VERIFY_RESULT", "EQUAL_TO", None, "0"),
+    ("SSL_DN_FIELD", "EQUAL_TO", "CN", "ann"),
+    ("SSL_DN_FIELD", "REGEX", "CN", "^(bob|cid)$"),
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.crash.model import LAST, Balancer, Thing
-from tests.crash.prediction import HEADER, Request, expected, requests
+from tests.crash.prediction import HEADER, Request, expected, inserted, requests, strict_transport_security
 
 URL = "http://www.example.net/"
 
@@ -87,8 +87,56 @@ def test_who_matches() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "by"),
+    [
+        ({"type": "SSL_CONN_HAS_CERT", "value": "true"}, {"ann", "bob"}),
+        ({"type": "SSL_VERIFY_RESULT", "value": "0"}, {None, "ann", "bob"}),
+        ({"type": "SSL_VERIFY_RESULT", "value": "1"}, set[str]()),
+        ({"type": "SSL_DN_FIELD", "key": "CN", "value": "ann"}, {"ann"}),
+        ({"type": "SSL_DN_FIELD", "key": "CN", "value": "ann", "invert": True}, {None, "bob"}),
+    ],
+)
+def test_who_shows_which_certificate(rule: dict[str, Any], by: set[str | None]) -> None:
+    made = balancer()
+    made.things["listener"].values["protocol"] = "TERMINATED_HTTPS"
+    policy(made, "refused", "REJECT")
+    put(made, "rule", "rule", "refused", compare_type="EQUAL_TO", **rule)
+    clients = (None, "ann", "bob")
+    assert {client for client in clients if answer(made, encrypted=True, client=client) == "refused"} == by
+    asked = requests(made, made.things["listener"], clients)
+    assert [(each.target, each.client) for each in asked[:3]] == [("/", client) for client in clients]
+    decided = {expected(made, made.things["listener"], each).by.split()[1] for each in asked}
+    assert decided == ({"refused", "default"} if by else {"default"})
+    assert {each.encrypted for each in asked} == {True}
+
+
+def test_nobody_shows_a_certificate_without_tls() -> None:
+    made = balancer()
+    policy(made, "refused", "REJECT")
+    put(made, "rule", "rule", "refused", type="SSL_VERIFY_RESULT", compare_type="EQUAL_TO", value="0")
+    assert answer(made) == "default"
+    assert [each.encrypted for each in requests(made, made.things["listener"])] == [False] * 2
+
+
+def test_what_is_told_beside_the_answer() -> None:
+    listener = balancer().things["listener"]
+    assert (strict_transport_security(listener), list(inserted(listener))) == (None, [])
+    listener.values |= {"insert_headers": {"X-Real-IP": "TRUE", "X-Forwarded-For": "false"}, "hsts_max_age": 0}
+    assert (strict_transport_security(listener), list(inserted(listener))) == ("max-age=0", ["X-Real-IP"])
+    listener.values |= {"hsts_include_subdomains": True, "hsts_preload": True}
+    assert strict_transport_security(listener) == "max-age=0; includeSubDomains; preload"
+    listener.values["hsts_max_age"] = None
+    assert strict_transport_security(listener) is None
+
+
+@pytest.mark.parametrize(
     ("persistence", "members", "all_of", "same"),
-    [(None, {"1"}, True, False), ("HTTP_COOKIE", {"1"}, True, False), ("SOURCE_IP", {"1", "2", "3"}, False, True)],
+    [
+        (None, {"1"}, True, False),
+        ("HTTP_COOKIE", {"1"}, True, False),
+        ("APP_COOKIE", {"1"}, True, False),
+        ("SOURCE_IP", {"1", "2", "3"}, False, True),
+    ],
 )
 def test_who_of_a_pool_answers(persistence: str | None, members: set[str], all_of: bool, same: bool) -> None:
     made = balancer()

@@ -2,49 +2,45 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from tests.crash.asking import CLAIMED, SESSION, Seen, ask, certificate, connects, datagram, metrics
-from tests.crash.certificates import NAMES, Certificates
+from tests.crash.asking import CLAIMED, Seen, ask, connects, datagram, metrics
+from tests.crash.authorities import TLS_HEADERS, Authorities
+from tests.crash.certificates import Certificates
+from tests.crash.encryption import Encryption
 from tests.crash.kinds import INSERTED
 from tests.crash.model import Balancer, Thing, World
 from tests.crash.prediction import (
+    HTTP,
     Expected,
     Request,
     expected,
     inserted,
     listening,
-    persistence,
     requests,
-    usable,
+    strict_transport_security,
 )
+from tests.crash.sessions import AGAIN, Sessions, unlike
 
 #: requests until each member has answered one
 _ASKS = 60
-#: requests that are answered alike where a client stays at its member
-_AGAIN = 4
 #: clients that ask at once where some of them wait for a member that takes no connection
 _TOGETHER = 10
-#: persistence cookies that are kept of a listener's pool
-_KEPT = 6
 
 
 class Traffic:
-    """Clients of one machine. `ports`: where listeners of tenants can be.
+    """Clients of one machine. `ports`: where listeners of tenants can be."""
 
-    They keep the cookies that they were given, over rounds and failovers: a cookie names its member as long as that
-    stays.
-    """
-
-    def __init__(self, world: World, certificates: Certificates, ports: list[int]) -> None:
+    def __init__(self, world: World, certificates: Certificates, authorities: Authorities, ports: list[int]) -> None:
         self._world = world
-        self._certificates = certificates
+        self._authorities = authorities
         self._ports = ports
         #: what was compared, and how often
         self.compared: Counter[str] = Counter()
-        #: (listener, pool) to cookies, each with the id of the member that it was given by
-        self._sessions: dict[tuple[str, str], dict[str, str]] = {}
+        self._sessions = Sessions(self.compared)
+        self._encryption = Encryption(certificates, authorities, self.compared)
         #: pools whose clients stay where they are, to who answered first in this look
         self._homes: dict[str, str | None] = {}
 
@@ -73,9 +69,9 @@ class Traffic:
             yield from _metrics(balancer, listener)
             return
         if listener.values["protocol"] == "TERMINATED_HTTPS":
-            yield from self._names(balancer, listener)
+            yield from self._encryption.problems(balancer.vip, listener)
         known: set[str | None] = set()
-        for request in requests(balancer, listener):
+        for request in requests(balancer, listener, self._clients(listener)):
             want = expected(balancer, listener, request)
             # Who takes part in a pool is looked at once; other requests need only get to one of them.
             brief = want.pool_id in known
@@ -95,9 +91,10 @@ class Traffic:
         seen: list[Seen] = []
         self.compared["requests"] += 1
         self.compared["requests that several policies want"] += want.wanting > 1
-        for answer in _answers(balancer, listener, request, want, 1 if brief else _ASKS):
+        ask_once = partial(ask, balancer.vip, listener, request, self._authorities.context(request.client))
+        for answer in _answers(ask_once, want, 1 if brief else _ASKS):
             seen.append(answer)
-            problem = _unlike(answer, want) or _told_otherwise(listener, answer)
+            problem = unlike(answer, want) or self._told_otherwise(listener, request, answer)
             if problem is not None:
                 yield problem
                 return
@@ -110,110 +107,59 @@ class Traffic:
             home = self._homes.setdefault(want.pool_id, seen[0].who)
             if who != {home}:
                 yield f"one client was answered by {[answer.who for answer in seen]}, and before by {home}: {want}"
-        pool = balancer.things.get(want.pool_id or "")
-        if want.members and pool is not None and not brief and persistence(pool.values) == "HTTP_COOKIE":
-            yield from self._stays(balancer, listener, request, want, seen)
+        if not brief:
+            yield from self._sessions.problems(balancer, listener.id, want, seen, ask_once)
 
     @staticmethod
     def _enough(seen: list[Seen], want: Expected) -> bool:
         if not want.members:
             return True
         if want.same:
-            return len(seen) >= _AGAIN
+            return len(seen) >= AGAIN
         who = {answer.who for answer in seen} - {None}
         return who == want.members or (bool(who) and not want.all_of)
 
-    # -- session persistence -------------------------------------------------------------------------------------
+    def _told_otherwise(self, listener: Thing, request: Request, answer: Seen) -> str | None:
+        """What the client, or the member about the client, was told that is not what it should be."""
+        if listener.values["protocol"] not in HTTP:
+            return None if answer.who is None or not answer.told else _unlike_told(answer, CLAIMED)
+        strict = strict_transport_security(listener)
+        if _directives(answer.strict) != _directives(strict):
+            return f"told Strict-Transport-Security: {answer.strict}, wanted {strict}"
+        return None if answer.who is None else _unlike_told(answer, self._wanted_headers(listener, request, answer))
 
-    def _stays(
-        self, balancer: Balancer, listener: Thing, request: Request, want: Expected, seen: list[Seen]
-    ) -> Iterator[str]:
-        """Whether clients with cookies of a pool stay at their members."""
-        assert want.pool_id is not None
-        kept = self._sessions.setdefault((listener.id, want.pool_id), {})
-        members = {member.id: str(member.values["protocol_port"]) for member in usable(balancer, want.pool_id)}
-        ids = {port: key for key, port in members.items()}
-        for answer in seen:
-            if answer.who is not None and answer.session is None:
-                yield f"{answer.who} answered a client without cookie, who was given none"
-            elif answer.who is not None and answer.session is not None and answer.who in ids:
-                kept[answer.session] = ids[answer.who]
-        for session in list(kept)[:-_KEPT]:
-            del kept[session]
-        for session, member_id in list(kept.items()):
-            # More than once: by chance anybody could get it.
-            for answer in [ask(balancer.vip, listener, request, session) for _ in range(_AGAIN)]:
-                self.compared["cookies"] += 1
-                if member_id not in members:
-                    # Whoever takes clients may have this one now.
-                    kept.pop(session, None)
-                    problem = _unlike(answer, want)
-                else:
-                    problem = _astray(answer, members[member_id])
-                if problem is not None:
-                    yield f"a client with the cookie {session}: {problem}, wanted {want}"
-                    break
+    def _wanted_headers(self, listener: Thing, request: Request, answer: Seen) -> Mapping[str, str]:
+        values = {
+            **dict.fromkeys(("X-Forwarded-For", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP"), answer.source),
+            "X-Forwarded-Port": str(listener.values["protocol_port"]),
+            "X-Forwarded-Proto": "https" if request.encrypted else "http",
+            **self._authorities.told(request.client),
+        }
+        return {**CLAIMED, **{name: values[name] for name in inserted(listener)}}
 
-    # -- certificates --------------------------------------------------------------------------------------------
-
-    def _names(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
-        """Whether each name gets its certificate, and any other name the default one."""
-        references = [*listener.values["sni_container_refs"], listener.values["default_tls_container_ref"]]
-        there = [self._certificates.names[each] for each in references if each is not None]
-        default = listener.values["default_tls_container_ref"]
-        others = {self._certificates.names[default]} if default is not None else set(there)
-        for name in (None, "unknown.tls.example", *NAMES):
-            self.compared["certificates"] += 1
-            wanted = {name} if name in there else others
-            shown = certificate(balancer.vip, listener.values["protocol_port"], name)
-            whose = None if shown is None else self._certificates.whose(shown)
-            if whose not in wanted:
-                yield f"who asks for {name} is shown the certificate of {whose}, wanted {wanted} of {there}"
+    def _clients(self, listener: Thing) -> tuple[str | None, ...]:
+        """Who is admitted to a listener, by the certificate that is looked at."""
+        if listener.values["protocol"] != "TERMINATED_HTTPS":
+            return (None,)
+        return self._authorities.admitted(listener.values)
 
 
-def _astray(answer: Seen, member: str) -> str | None:
-    if answer.who != member:
-        return f"it is of {member}, and answered was {answer}"
-    return f"{member} was told it" if SESSION in answer.told.get("cookie", "") else None
-
-
-def _answers(balancer: Balancer, listener: Thing, request: Request, want: Expected, most: int) -> Iterator[Seen]:
+def _answers(ask_once: Callable[[], Seen], want: Expected, most: int) -> Iterator[Seen]:
     """Of that many clients, one after the other, or a few at a time where each may wait for seconds."""
     together = _TOGETHER if want.members and want.statuses else 1
     with ThreadPoolExecutor(together) as clients:
         for begun in range(0, most, together):
-            asked = [clients.submit(ask, balancer.vip, listener, request) for _ in range(min(together, most - begun))]
+            asked = [clients.submit(ask_once) for _ in range(min(together, most - begun))]
             yield from (client.result() for client in asked)
 
 
-def _unlike(answer: Seen, want: Expected) -> str | None:
-    if answer.who is not None:
-        return None if answer.who in want.members else f"{answer.who} answered, wanted {want}"
-    if answer.status not in want.statuses:
-        return f"answered {answer.status} {answer.location or ''}, wanted {want}"
-    if want.location is not None and answer.location != want.location:
-        return f"sent to {answer.location}, wanted {want}"
-    return None
-
-
-def _told_otherwise(listener: Thing, answer: Seen) -> str | None:
-    """What the member was told about the client, where that is not what it should be."""
-    if answer.who is None or listener.values["protocol"] == "UDP":
-        return None
-    wanted = _wanted_headers(listener, answer)
-    told = {name: answer.told.get(name.lower()) for name in INSERTED}
+def _unlike_told(answer: Seen, wanted: Mapping[str, str]) -> str | None:
+    told = {name: answer.told[name.lower()] for name in (*INSERTED, *TLS_HEADERS) if name.lower() in answer.told}
     return None if told == wanted else f"{answer.who} was told {told}, wanted {wanted}"
 
 
-def _wanted_headers(listener: Thing, answer: Seen) -> Mapping[str, str | None]:
-    values = {
-        "X-Forwarded-For": answer.source,
-        "X-Forwarded-Port": str(listener.values["protocol_port"]),
-        "X-Forwarded-Proto": "https" if listener.values["protocol"] == "TERMINATED_HTTPS" else "http",
-        "X-Real-IP": answer.source,
-    }
-    told = set(inserted(listener))
-    return {name: values[name] if name in told else CLAIMED.get(name) for name in INSERTED}
+def _directives(text: str | None) -> set[str] | None:
+    return None if text is None else {part.strip() for part in text.split(";")} - {""}
 
 
 def _metrics(balancer: Balancer, listener: Thing) -> Iterator[str]:

@@ -7,6 +7,7 @@ from threading import Event, Thread
 from typing import TypeAlias
 
 from tests.crash import kinds, refusals, switching
+from tests.crash.authorities import Authorities
 from tests.crash.balancers import Balancers
 from tests.crash.certificates import Certificates
 from tests.crash.choices import Choices
@@ -23,7 +24,7 @@ _Deed: TypeAlias = tuple[int, Callable[[Balancer], None]]
 
 class Writer:
     """One client. `number` tells its ports from those of others; `flavors`: ids to choose from;
-    `certificates`: what TLS listeners may show."""
+    `certificates`: what TLS listeners may show; `authorities`: whom they may trust."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Writer:
         flavors: list[str],
         subnet_id: str,
         certificates: Certificates,
+        authorities: Authorities,
         rng: random.Random,
     ) -> None:
         self.name = f"writer-{number}"
@@ -45,10 +47,11 @@ class Writer:
         self._number = number
         self._rng = rng
         self._certificates = certificates
+        self._authorities = authorities
         self._stop = Event()
         #: what went wrong, if something did
         self.error: Exception | None = None
-        self._choices = choices = Choices(rng, self.name, number, certificates.references)
+        self._choices = choices = Choices(rng, self.name, number, certificates.references, authorities)
         self._requests = requests = Requests(world, api, self.name, rng)
         self._kinds = [make(choices) for make in (*kinds.ALL, *switching.ALL)]
         self._balancers = Balancers(
@@ -133,6 +136,8 @@ class Writer:
             self._requests.put_members(balancer, pool, wanted, additive=self._rng.random() < 0.3)
 
     def _renew(self, _balancer: Balancer) -> None:
-        reference = self._rng.choice(self._certificates.references)
-        ended = self._certificates.renew(reference)
-        self._api.diary.note(f"{self.name} replaces {self._certificates.names[reference]} {reference}: {ended}")
+        if self._rng.random() < 0.5:
+            ended = self._authorities.renew(self._rng)
+        else:
+            ended = self._certificates.renew(self._rng.choice(self._certificates.references))
+        self._api.diary.note(f"{self.name} replaces a secret: {ended}")
