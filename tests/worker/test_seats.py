@@ -63,7 +63,7 @@ def test_what_a_deserted_seat_held_can_be_taken(tmp_path: Path) -> None:
     database.transaction(lambda connection: leases.take(connection, "key", killed, 60.0))
     assert database.transaction(lambda connection: leases.take(connection, "key", "other", 60.0)) is None
     seat = Seat(tmp_path / "seats", "host")
-    assert database.transaction(lambda connection: leases.release_all(connection, seat.owner)) == 1
+    assert database.transaction(lambda connection: leases.release_all(connection, seat.owner)) == ["key"]
     assert database.transaction(lambda connection: leases.take(connection, "key", "other", 60.0)) is not None
     seat.close()
     database.close()

@@ -4,9 +4,17 @@ from livia.store.work import Due, Priority
 from livia.worker.turns import Turns
 
 
-def _due(key: str, project: str | None, priority: Priority = Priority.USER) -> Due:
+def _due(key: str, project: str | None, priority: Priority = Priority.USER, *, crashes: int = 0) -> Due:
     return Due(
-        key=key, project_id=project, priority=priority, version=1, attempts=0, spent=0.0, late=0.0, request_id=None
+        key=key,
+        project_id=project,
+        priority=priority,
+        version=1,
+        attempts=crashes,
+        spent=0.0,
+        crashes=crashes,
+        late=0.0,
+        request_id=None,
     )
 
 
@@ -51,3 +59,12 @@ def test_what_is_stalled_costs_the_others_of_its_project_nothing_until_it_is_too
 
 def test_a_single_thread_works_for_everybody() -> None:
     assert _keys(Turns(1).take([_due("a1", "a")], {}, 1)) == ["a1"]
+
+
+def test_what_may_be_the_end_of_its_worker_is_taken_one_at_a_time_beside_all_others() -> None:
+    due = [_due("a1", "a", crashes=2), _due("a2", "a", crashes=3), _due("a3", "a", crashes=1), _due("b1", "b")]
+    due += [_due("b2", "b", crashes=2)]
+    assert _keys(Turns(8).take(due, {}, 8)) == ["a1", "b1", "a3"]
+    assert _keys(Turns(8).take(due, {"c": 1}, 8, suspected=True)) == ["a3", "b1"]
+    # One whose project has no turn now keeps nobody else's waiting.
+    assert _keys(Turns(4).take(due, {"a": 3}, 8)) == ["b1", "b2"]

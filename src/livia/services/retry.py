@@ -33,8 +33,9 @@ def _retry(connection: Connection, clock: Clock, object_id: str) -> str:
     _require_work(state, before)
     request_id = new_request_id()
     reason = None if before is None else before.reason
-    work.request(connection, state.id, project_id=state.project_id, reason=reason, request_id=request_id)
+    # First: no pause is kept of what counts as asked for now.
     work.count_anew(connection, state.id)
+    work.request(connection, state.id, project_id=state.project_id, reason=reason, request_id=request_id)
     entry = Event(
         load_balancer_id=state.id,
         object_type=kind,
@@ -59,6 +60,7 @@ def _retry_orphan(connection: Connection, amphora_id: str) -> str:
             f"Amphora {amphora_id} belongs to no load balancer, and nobody asked for anything to be done with it. "
             "To remove one in ERROR, delete it: DELETE /v2/octavia/amphorae/{id}.",
         )
+    work.count_anew(connection, amphora_id)
     work.request(connection, amphora_id, project_id=None, reason=before.reason)
     return f"Amphora {amphora_id} belongs to no load balancer and is to be removed. {_told(before)}"
 

@@ -13,11 +13,15 @@ from livia.store.tables import lease
 
 
 class Lease(Struct, frozen=True, kw_only=True):
-    """`fence` is higher than that of every earlier holder of the key."""
+    """`fence` is higher than that of every earlier holder of the key.
+
+    `deserter`: whom it was taken from, who neither renewed it nor let go of it.
+    """
 
     key: str
     owner: str
     fence: int
+    deserter: str | None = None
 
 
 _KEY: BindParameter[str] = bindparam("of_key")
@@ -30,7 +34,8 @@ _LONGEST: BindParameter[float] = bindparam("longest", type_=Double)
 #: nobody holds a lease for so long: the database's clock was set back, and by it a dead holder's would last for hours
 _ENDLESS = lease.c.expires > database_now() + _LONGEST
 # Made once, and bound: a lease is taken and let go for every change.
-_HELD = select(lease.c.fence).where(lease.c.key == _KEY)
+_HELD = select(lease.c.fence, lease.c.owner).where(lease.c.key == _KEY)
+_ALL = select(lease.c.key, lease.c.fence).where(lease.c.owner == _OWNER).order_by(lease.c.key)
 _FIRST = insert(lease).values(key=_KEY, owner=_OWNER, expires=_UNTIL, fence=1)
 _NEXT = (
     update(lease)
@@ -52,7 +57,7 @@ def take(connection: Connection, key: str, owner: str, seconds: float, *, longes
     An owner takes its own lease again: `owner` must be unique to one running process, which a caller proves by a
     lock that dies with it.
     """
-    held = connection.execute(_HELD, {"of_key": key}).scalar_one_or_none()
+    held = connection.execute(_HELD, {"of_key": key}).one_or_none()
     if held is None:
         try:
             with connection.begin_nested():
@@ -62,9 +67,10 @@ def take(connection: Connection, key: str, owner: str, seconds: float, *, longes
         return Lease(key=key, owner=owner, fence=1)
     most = 2 * seconds if longest is None else longest
     taken = connection.execute(
-        _NEXT, {"of_key": key, "of_owner": owner, "of_fence": held, "seconds": seconds, "longest": most}
+        _NEXT, {"of_key": key, "of_owner": owner, "of_fence": held.fence, "seconds": seconds, "longest": most}
     )
-    return Lease(key=key, owner=owner, fence=held + 1) if taken.rowcount == 1 else None
+    deserter = None if held.owner == owner else held.owner
+    return Lease(key=key, owner=owner, fence=held.fence + 1, deserter=deserter) if taken.rowcount == 1 else None
 
 
 def renew(connection: Connection, held: Lease, seconds: float) -> bool:
@@ -72,15 +78,17 @@ def renew(connection: Connection, held: Lease, seconds: float) -> bool:
     return connection.execute(_RENEW, {**_names(held), "seconds": seconds}).rowcount == 1
 
 
-def release(connection: Connection, held: Lease) -> None:
-    """Let others have the key. The row stays, for its fence must never go back."""
-    connection.execute(_RELEASE, _names(held))
+def release(connection: Connection, held: Lease) -> bool:
+    """Let others have the key. The row stays, for its fence must never go back. False: it was not ours any more."""
+    return connection.execute(_RELEASE, _names(held)).rowcount == 1
 
 
 def _names(held: Lease) -> dict[str, str | int]:
     return {"of_key": held.key, "of_owner": held.owner, "of_fence": held.fence}
 
 
-def release_all(connection: Connection, owner: str) -> int:
-    """Drop what an earlier life of `owner` held when it was killed. How many keys that freed."""
-    return connection.execute(update(lease).where(lease.c.owner == owner).values(owner=None, expires=0.0)).rowcount
+def release_all(connection: Connection, owner: str) -> list[str]:
+    """Drop what an earlier life of `owner` held when it was killed. The keys that this freed: each is told to one of
+    those who ask at the same time."""
+    held = [Lease(key=row.key, owner=owner, fence=row.fence) for row in connection.execute(_ALL, {"of_owner": owner})]
+    return [each.key for each in held if release(connection, each)]

@@ -27,6 +27,11 @@ from livia.store.upsert import upsert
 
 #: seconds that a key waits for another try, at most
 LONGEST_PAUSE = 30.0
+#: seconds that it waits at first
+_FIRST_PAUSE = 0.2
+#: tries in a row that ended with their worker, from which on they may be why it ended. One is nobody's fault: whatever
+#: was under way ends with its worker.
+SUSPICIOUS = 2
 
 
 class Priority(IntEnum):
@@ -45,10 +50,22 @@ class Due(Struct, frozen=True, kw_only=True):
     attempts: int
     #: seconds that tries at the oldest change that nobody has confirmed took, and the pauses between them
     spent: float
+    #: tries in a row whose worker ended in their midst
+    crashes: int
     #: seconds that it has been due
     late: float
     #: the newest request that asked for it
     request_id: str | None
+
+    @property
+    def suspect(self) -> bool:
+        """Whether trying it may be what ends workers."""
+        return self.crashes >= SUSPICIOUS
+
+
+def backoff(tries: int) -> float:
+    """Seconds before another try, after so many more than the first that came to nothing."""
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(tries, 10))
 
 
 @cache
@@ -64,7 +81,8 @@ def _request(dialect: str) -> Executable:
     }
     lesser = func.min if dialect == "sqlite" else func.least
     again = {
-        "due": database_now(),
+        # Who asks again and again must not end one worker after the other: such a pause is kept.
+        "due": case((work.c.crashes >= SUSPICIOUS, work.c.due), else_=database_now()),
         "version": work.c.version + 1,
         "attempts": 0,
         "priority": lesser(work.c.priority, bindparam("priority")),
@@ -86,7 +104,8 @@ def request(
     reason: str | None = None,
     request_id: str | None = None,
 ) -> None:
-    """Ask for a reconcile of `key`, now. Part of the caller's transaction: intent and work are stored together.
+    """Ask for a reconcile of `key`, now, or after the pause of one that workers end at (`crashed`). Part of the
+    caller's transaction: intent and work are stored together.
 
     `request_id`: the request that it follows from, for logs and events of whoever does it.
     """
@@ -110,9 +129,10 @@ def due(connection: Connection, each: int, limit: int, *, owner: str = "") -> li
 
 
 def _columns() -> tuple[ColumnElement[Any], ...]:
-    named = (work.c.key, work.c.project_id, work.c.priority, work.c.version, work.c.attempts, work.c.spent)
+    named = (work.c.key, work.c.project_id, work.c.priority, work.c.version)
+    counted = (work.c.attempts, work.c.spent, work.c.crashes)
     late = (database_now() - work.c.due).label("late")
-    return *named, late, work.c.request_id
+    return *named, *counted, late, work.c.request_id
 
 
 def _waiting() -> Executable:
@@ -138,8 +158,13 @@ def _waiting() -> Executable:
 
 _DUE = _waiting()
 _DONE = delete(work).where(work.c.key == bindparam("key"), work.c.version == bindparam("version"))
-_SPENT = update(work).where(work.c.key == bindparam("of")).values(spent=work.c.spent + bindparam("took"))
-_COUNTED_ANEW = update(work).where(work.c.key == bindparam("of")).values(since=database_now(), spent=0.0)
+_SPENT = update(work).where(work.c.key == bindparam("of")).values(spent=work.c.spent + bindparam("took"), crashes=0)
+_GOES_ON = (
+    update(work)
+    .where(work.c.key == bindparam("of"), work.c.since.is_not(None))
+    .values(spent=work.c.spent + bindparam("took"))
+)
+_COUNTED_ANEW = update(work).where(work.c.key == bindparam("of")).values(since=database_now(), spent=0.0, crashes=0)
 _NEXT = select(func.min(work.c.due) - database_now())
 _ONE = select(*_columns()).where(work.c.key == bindparam("key"))
 
@@ -185,6 +210,7 @@ def again(
         (work.c.spent, 0.0 if settled else work.c.spent + took + pause),
         (work.c.reason, reason[:1024]),
         (work.c.attempts, case((work.c.since.is_not(None), 1), else_=again) if settled else again),
+        (work.c.crashes, 0),
     ]
     if settled:
         # After `attempts`: MariaDB sets one column after the other, and shows what it has set.
@@ -196,6 +222,35 @@ def again(
 def spend(connection: Connection, key: str, took: float) -> None:
     """A try of `took` seconds confirmed nothing, and more was asked for meanwhile."""
     connection.execute(_SPENT, {"of": key, "took": took})
+
+
+def goes_on(connection: Connection, key: str, took: float) -> None:
+    """The try that is under way took `took` seconds more: they count, however it ends, unless only rests remain."""
+    connection.execute(_GOES_ON, {"of": key, "took": took})
+
+
+def crashed(connection: Connection, key: str) -> None:
+    """The worker that was at `key` ended in the midst of it, or stood still until its lease ended: that was a try.
+
+    The first of such tries in a row delays nothing, as most of what a worker was at has nothing to do with its end.
+    From the second on there are pauses, which count as other pauses do: by them a deadline passes that no try lives to
+    see. The seconds of the try itself count as far as they are known (`goes_on`).
+    """
+    before = connection.execute(select(work.c.crashes).where(work.c.key == key)).scalar_one_or_none()
+    if before is None:
+        return
+    crashes = before + 1
+    values: dict[str, Any] = {"attempts": work.c.attempts + 1, "crashes": crashes, "reason": crash_reason(crashes)}
+    if crashes >= SUSPICIOUS:
+        pause = backoff(crashes)
+        values["due"] = database_now() + pause
+        values["spent"] = case((work.c.since.is_not(None), work.c.spent + pause), else_=work.c.spent)
+    connection.execute(update(work).where(work.c.key == key).values(values))
+
+
+def crash_reason(crashes: int) -> str:
+    """Why it is not done, after so many tries in a row that ended with their worker."""
+    return f"its worker ended in the midst of it{'' if crashes == 1 else f', {crashes} times in a row'}"
 
 
 def count_anew(connection: Connection, key: str) -> None:

@@ -40,6 +40,11 @@ class Metrics:
             "Reconciles that hung until their deadline: the lease was let go, and the thread given up.",
             registry=registry,
         )
+        self.crashed = Counter(
+            "livia_reconciles_crashed",
+            "Reconciles that this worker goes on with after the worker that was at them ended in their midst.",
+            registry=registry,
+        )
         self.leases_lost = Counter(
             "livia_leases_lost", "Leases that another worker took while they were in use.", registry=registry
         )

@@ -104,6 +104,13 @@ class Reconciler:
         if tree is not None:
             self._verdicts(0, request_id).failed(tree, reason)
 
+    def fail_first(self, key: str, reason: str, request_id: str | None) -> None:
+        """Workers end at `key`, past its deadline: what is pending shows ERROR before another one tries."""
+        with self._database.read() as connection:
+            tree = trees.load(connection, key)
+        if tree is not None:
+            self._verdicts(0, request_id).failed_already(tree, reason)
+
     def _verdicts(self, attempts: int, request_id: str | None) -> Verdicts:
         return Verdicts(self._database, self._clock, deadline=self._deadline, attempts=attempts, request_id=request_id)
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from uuid import uuid4
@@ -51,7 +50,11 @@ class HeldLease:
         #: the work row's, as it was when the reconcile began
         self.version: int | None = None
         self.request_id: str | None = None
+        #: this reconcile may end its worker
+        self.suspect = False
         self._since = monotonic()
+        #: seconds of `held_for` that the work row knows of already
+        self.counted = 0.0
         #: what the reconcile is at
         self.doing = "nothing was begun"
         #: what had been asked for was confirmed under it
@@ -65,6 +68,11 @@ class HeldLease:
     def held_for(self) -> float:
         """Seconds."""
         return monotonic() - self._since
+
+    @property
+    def uncounted(self) -> float:
+        """Seconds that the work row does not know of."""
+        return self.held_for - self.counted
 
     def valid(self) -> bool:
         return not self._lost
@@ -158,6 +166,7 @@ class Worker:
         """Hand out what is due, as far as threads are free. Seconds until the next look."""
         with self._idle:
             stalled = Counter(held.project_id for held in self._running.values() if held.held_for > _STALLED)
+            suspected = any(held.suspect and held.held_for <= _STALLED for held in self._running.values())
             running = Counter(held.project_id for held in self._running.values()) - stalled
             free = min(self._threads - running.total(), _DEPTH * self._threads - len(self._running))
             # Full: a thread that gets free wakes us.
@@ -171,7 +180,7 @@ class Worker:
             due = work.due(connection, self._threads + max(stalled.values(), default=0), _BATCH, owner=self._owner)
         # A key that is about to be let go may be due again already: its thread tells when it is.
         ready = [entry for entry in due if entry.key not in keys]
-        chosen = self._turns.take(ready, running, free, stalled)
+        chosen = self._turns.take(ready, running, free, stalled, suspected=suspected)
         for held, entry in self._lease(chosen):
             self._start(held, entry)
         if len(chosen) == free:
@@ -185,25 +194,35 @@ class Worker:
         """What of these is ours now, in one transaction; with the work rows as they are under the lease: what was asked
         for since they were picked is part of this run."""
 
-        def take(connection: Connection) -> list[tuple[HeldLease, Due]]:
-            taken = []
+        def take(connection: Connection) -> tuple[list[tuple[HeldLease, Due]], int]:
+            taken, crashes = [], 0
             # In one order everywhere: workers that lease the same keys must not wait for each other in a circle.
             for key in sorted(entry.key for entry in chosen):
                 lease = leases.take(connection, key, self._owner, LEASE_SECONDS)
-                entry = None if lease is None else work.one(connection, key)
-                if lease is not None and entry is not None:
-                    taken.append((HeldLease(lease, entry.project_id), entry))
-                elif lease is not None:
+                if lease is None:
+                    continue
+                if lease.deserter is not None:
+                    work.crashed(connection, key)
+                    crashes += 1
+                entry = work.one(connection, key)
+                if entry is None or (lease.deserter is not None and entry.suspect):
+                    # Nothing is left to do, or there is a pause now.
                     leases.release(connection, lease)
-            return taken
+                else:
+                    taken.append((HeldLease(lease, entry.project_id), entry))
+            return taken, crashes
 
-        return self._database.transaction(take) if chosen else []
+        if not chosen:
+            return []
+        taken, crashes = self._database.transaction(take)
+        self._metrics.crashed.inc(crashes)
+        return taken
 
     def _start(self, held: HeldLease, entry: Due) -> None:
         if entry.attempts == 0:
             self._metrics.found.labels("hint" if self._hinted else "poll").inc()
             self._metrics.start_delay.observe(max(0.0, entry.late))
-        held.version, held.request_id = entry.version, entry.request_id
+        held.version, held.request_id, held.suspect = entry.version, entry.request_id, entry.suspect
         with self._lock:
             self._running[entry.key] = held
             self._metrics.running.set(len(self._running))
@@ -239,6 +258,9 @@ class Worker:
         self._metrics.attempts.observe(entry.attempts)
         ids = {} if entry.request_id is None else {"request_id": entry.request_id}
         with bound_contextvars(**ids):
+            if entry.suspect and entry.spent >= self._deadline:
+                reason = f"not done within {self._deadline:.0f} s: {work.crash_reason(entry.crashes)}"
+                self._reconciler.fail_first(entry.key, reason, entry.request_id)
             outcome = self._reconciler.reconcile(
                 held, attempts=entry.attempts, spent=entry.spent, request_id=entry.request_id
             )
@@ -250,25 +272,32 @@ class Worker:
         """Record the outcome and let go of the key, in one transaction. What was lost is another's to settle."""
         if not held.valid():
             return
-        held.over, took = True, held.held_for
+        held.over, took = True, held.uncounted
 
         def record(connection: Connection) -> bool:
-            finished = False
+            # The lease before the work, as everywhere: two who change both must not wait for each other in a circle.
+            if not leases.release(connection, held.lease):
+                return False
             if result is None:
                 work.again(connection, held.lease.key, None, _BROKEN_OFF_PAUSE, "the last try broke off", took=took)
-            else:
-                finished = settle(connection, *result, took=took, confirmed=held.confirmed)
-            leases.release(connection, held.lease)
-            return finished
+                return False
+            return settle(connection, *result, took=took, confirmed=held.confirmed)
 
         if not self._database.transaction(record):
             # More is to be done, perhaps at once: the dispatcher looks again instead of sleeping on.
             self._wake.hint(held.lease.key)
 
     def _take_back(self, owner: str) -> None:
-        freed = self._database.transaction(partial(leases.release_all, owner=owner))
+        def free(connection: Connection) -> int:
+            freed = leases.release_all(connection, owner)
+            for key in freed:
+                work.crashed(connection, key)
+            return len(freed)
+
+        freed = self._database.transaction(free)
         if freed:
             log.warning("a worker was killed: its work goes on here", owner=owner, leases=freed)
+            self._metrics.crashed.inc(freed)
             self._wake.hint(owner)
 
     def _inherit(self) -> None:
@@ -288,13 +317,27 @@ class Worker:
                     if not held.over and held.held_for > self._deadline:
                         self._give_up(held)
                         continue
-                    kept = self._database.transaction(partial(leases.renew, held=held.lease, seconds=LEASE_SECONDS))
+                    kept = self._keep(held)
                 except SQLAlchemyError:
                     continue
                 if not kept and not held.over:
                     log.warning("lease lost", load_balancer=held.lease.key)
                     self._metrics.leases_lost.inc()
                     held.lose()
+
+    def _keep(self, held: HeldLease) -> bool:
+        """Renew the lease, and note how long it is in use: whoever finds it deserted knows at least that."""
+        took = held.uncounted
+
+        def keep(connection: Connection) -> bool:
+            kept = leases.renew(connection, held.lease, LEASE_SECONDS)
+            if kept:
+                work.goes_on(connection, held.lease.key, took)
+            return kept
+
+        kept = self._database.transaction(keep)
+        held.counted += took
+        return kept
 
     def _give_up(self, held: HeldLease) -> None:
         """Take the key from a reconcile that hangs: ERROR with the reason, lease free, another try later."""
@@ -305,8 +348,8 @@ class Worker:
         self._begin_afresh()
 
         def record(connection: Connection) -> None:
-            work.again(connection, key, held.version, LONGEST_PAUSE, reason, took=held.held_for)
             leases.release(connection, held.lease)
+            work.again(connection, key, held.version, LONGEST_PAUSE, reason, took=held.uncounted)
 
         try:
             self._reconciler.give_up(key, reason, held.request_id)

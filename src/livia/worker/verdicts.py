@@ -5,14 +5,15 @@ from sqlalchemy import Connection
 from livia.core.clock import Clock
 from livia.core.drivers import DriverError, Unreachable
 from livia.core.model.event import Event, Severity
+from livia.core.model.status import PENDING, Provisioning
 from livia.core.model.tree import LoadBalancerTree
 from livia.store import confirmation, events
 from livia.store.engine import Database
-from livia.store.work import LONGEST_PAUSE
+from livia.store.work import LONGEST_PAUSE, backoff
 from livia.worker.attempt import FINAL_REFUSALS, STALE_FENCE
 from livia.worker.outcome import Again, Failed, Outcome
 
-_BACKOFF_FIRST = 0.2
+_ERROR = "load_balancer.error"
 
 
 class Verdicts:
@@ -27,12 +28,12 @@ class Verdicts:
         self._clock = clock
         self._deadline = deadline
         #: seconds before another try
-        self.pause = min(LONGEST_PAUSE, _BACKOFF_FIRST * 2.0 ** min(attempts, 10))
+        self.pause = backoff(attempts)
         self._request_id = request_id
 
     def begin_anew(self) -> None:
         """What was tried is done: another try at what remains is the first."""
-        self.pause = _BACKOFF_FIRST
+        self.pause = backoff(0)
 
     def after_problem(
         self, tree: LoadBalancerTree, problem: DriverError, spent: float, *, settled: bool = False
@@ -60,10 +61,23 @@ class Verdicts:
         def fail(connection: Connection) -> None:
             confirmation.fail(connection, tree.load_balancer.id, self._clock.now())
             # Together: who sees ERROR asks why, and must find it.
-            self._tell(connection, tree, "load_balancer.error", reason, Severity.ERROR)
+            self._tell(connection, tree, _ERROR, reason, Severity.ERROR)
 
         self._database.transaction(fail)
         return Failed(after=max(after, LONGEST_PAUSE), reason=reason)
+
+    def failed_already(self, tree: LoadBalancerTree, reason: str) -> None:
+        """Before a try that may not come to an end: what is pending shows ERROR. What is being deleted stays so, and
+        says why once: `reason` may be another for each try."""
+        status, key = tree.load_balancer.provisioning_status, tree.load_balancer.id
+        if status not in PENDING:
+            return
+        if status is Provisioning.PENDING_DELETE:
+            with self._database.read() as connection:
+                last = events.of_load_balancer(connection, key, limit=1)
+            if last and last[-1][0].code == _ERROR:
+                return
+        self.failed(tree, reason)
 
     def _tell(
         self,

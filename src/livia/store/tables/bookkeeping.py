@@ -24,6 +24,8 @@ work = Table(
     # Seconds that tries at the present change and the pauses between them took, by the clocks of those who tried:
     # the overall deadline counts these, as the database's clock may be set to another day meanwhile.
     Column("spent", Double, nullable=False, server_default=text("0")),
+    # Tries in a row whose worker ended in their midst: any that comes to an end, good or bad, sets it to 0.
+    Column("crashes", Integer, nullable=False, server_default=text("0")),
     Index("ix_work_due", "due"),
 )
 
