@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, String, bindparam, case, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, String, bindparam, case, delete, false, insert, select, update
 
 from livia.core.model.amphora import Amphora, Role
 from livia.core.model.load_balancer import LoadBalancer
@@ -15,7 +15,9 @@ from livia.core.report import Applied
 from livia.core.spec import PRIORITY
 from livia.store import rows
 from livia.store.aggregates import iso_time
+from livia.store.literals import word, words
 from livia.store.tables import amphora, amphora_health, amphora_member_port, listener_statistics, load_balancer
+from livia.store.upsert import upsert
 from livia.store.view import View
 
 _LIVE = amphora.c.status != AmphoraStatus.DELETED
@@ -57,13 +59,9 @@ VIEW = View(
 
 
 def add(connection: Connection, amphora_id: str, owner: LoadBalancer, role: Role, now: datetime) -> None:
-    """Insert the row of an amphora that is to be built. Doing it again changes nothing."""
+    """Insert the row of an amphora that is to be built."""
     row = {"id": amphora_id, "cached_zone": owner.availability_zone, "created_at": now, **assignment(owner, role, now)}
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(amphora).values(row))
-    except IntegrityError:
-        return
+    connection.execute(_ADD, row)
 
 
 def assignment(owner: LoadBalancer, role: Role, now: datetime) -> dict[str, object]:
@@ -84,26 +82,31 @@ def assignment(owner: LoadBalancer, role: Role, now: datetime) -> dict[str, obje
 
 def record(connection: Connection, amphora_id: str, now: datetime, **values: object) -> None:
     """Write what is now known of an amphora: column names and values of table `amphora`."""
-    connection.execute(update(amphora).where(amphora.c.id == amphora_id).values(updated_at=now, **values))
+    connection.execute(_RECORD, {"of_id": amphora_id, "updated_at": now, **values})
 
 
-_FRESH = amphora.c.status.in_((AmphoraStatus.PENDING_CREATE, AmphoraStatus.BOOTING))
+_FRESH = amphora.c.status.in_(words((AmphoraStatus.PENDING_CREATE, AmphoraStatus.BOOTING)))
 # Made once, and bound: they are part of every change.
+_ADD = insert(amphora)
+#: of one amphora, the columns that are given
+_RECORD = update(amphora).where(amphora.c.id == bindparam("of_id"))
 _APPLIED = (
     update(amphora)
     .where(amphora.c.id == bindparam("of_id"))
     .values(
-        status=case((_FRESH, str(AmphoraStatus.ALLOCATED)), else_=amphora.c.status),
+        status=case((_FRESH, word(AmphoraStatus.ALLOCATED)), else_=amphora.c.status),
         applied_generation=bindparam("confirmed"),
         applied_digest=bindparam("digest"),
         holds_vip=bindparam("holds"),
         updated_at=bindparam("now"),
     )
 )
-_HEARD = (
-    update(amphora_health).where(amphora_health.c.amphora_id == bindparam("of_id")).values(last_update=bindparam("now"))
-)
-_FIRST_HEARD = insert(amphora_health).values(amphora_id=bindparam("of_id"), last_update=bindparam("now"), busy=False)
+
+
+@cache
+def _heard(dialect: str) -> Executable:
+    row = {"amphora_id": bindparam("of_id"), "last_update": bindparam("now"), "busy": false()}
+    return upsert(dialect, amphora_health, row, {"last_update": bindparam("now")})
 
 
 def record_applied(connection: Connection, applied: Applied, now: datetime) -> None:
@@ -111,8 +114,7 @@ def record_applied(connection: Connection, applied: Applied, now: datetime) -> N
     key = {"of_id": applied.amphora_id, "now": now}
     said = {"confirmed": applied.generation, "digest": applied.digest, "holds": applied.holds_vip}
     connection.execute(_APPLIED, {**key, **said})
-    if not connection.execute(_HEARD, key).rowcount:
-        connection.execute(_FIRST_HEARD, key)
+    connection.execute(_heard(connection.dialect.name), key)
 
 
 def request_failover(connection: Connection, load_balancer_id: str, now: datetime) -> int:
