@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
+    exists,
     insert,
     select,
     union_all,
@@ -100,10 +101,15 @@ def _row(load_balancer_id: str, named: Named, sealed: bytes, now: datetime) -> d
     }
 
 
+def any_of(load_balancer_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether anything is bound to a load balancer."""
+    return exists().where(_B.c.load_balancer_id == load_balancer_id)
+
+
 def drop_unnamed(connection: Connection, load_balancer_id: str) -> None:
     """Forget what no listener and no pool of the load balancer names any more. Its row must be locked."""
     present = set(connection.execute(_PRESENT, {"load_balancer_id": load_balancer_id}).scalars())
-    gone = present - _named(connection, load_balancer_id) if present else ()
+    gone = present - _named(connection, load_balancer_id)
     if gone:
         connection.execute(delete(_B).where(_B.c.load_balancer_id == load_balancer_id, _B.c.name.in_(sorted(gone))))
 

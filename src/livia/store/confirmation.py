@@ -6,6 +6,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    String,
     Table,
     and_,
     bindparam,
@@ -19,55 +20,62 @@ from sqlalchemy import (
 from livia.core.model.status import PENDING, Operating, Provisioning
 from livia.store import bindings, l7policies
 from livia.store import tables as t
+from livia.store.literals import word, words
 from livia.store.removal import drop
 
 _CHILDREN = (t.l7rule, t.l7policy, t.member, t.health_monitor, t.listener, t.pool)
-_DELETING = str(Provisioning.PENDING_DELETE)
-_SETTLED = [str(status) for status in (*PENDING, Provisioning.ERROR) if status is not Provisioning.PENDING_DELETE]
+_ACTIVE = word(Provisioning.ACTIVE)
+_DELETING = word(Provisioning.PENDING_DELETE)
+_SETTLED = words(status for status in (*PENDING, Provisioning.ERROR) if status is not Provisioning.PENDING_DELETE)
 #: objects that work as soon as they are configured, whatever the data plane reports (contracts 40 and 50)
 _ONLINE_WHEN_ACTIVE = (t.health_monitor, t.l7policy, t.l7rule)
 
 
+_OWNER: BindParameter[str] = bindparam("owner", type_=String)
 _REACHED: BindParameter[int] = bindparam("reached")
+_LB = t.load_balancer.c
+_NOW: BindParameter[datetime] = bindparam("now", type_=_LB.updated_at.type)
 
 
 def _reached(table: Table) -> ColumnElement[bool]:
-    return and_(table.c.load_balancer_id == bindparam("owner"), table.c.generation <= _REACHED)
+    return and_(table.c.load_balancer_id == _OWNER, table.c.generation <= _REACHED)
 
 
 def _active(table: Table) -> dict[str, object]:
-    values: dict[str, object] = {"provisioning_status": str(Provisioning.ACTIVE), "updated_at": bindparam("now")}
+    values: dict[str, object] = {"provisioning_status": _ACTIVE, "updated_at": _NOW}
     if table in _ONLINE_WHEN_ACTIVE:
         values["operating_status"] = case((table.c.enabled, str(Operating.ONLINE)), else_=str(Operating.OFFLINE))
     return values
 
 
-def _some(table: Table, statuses: list[str]) -> ColumnElement[bool]:
+def _some(table: Table, statuses: list[ColumnElement[str]]) -> ColumnElement[bool]:
     return exists().where(_reached(table), table.c.provisioning_status.in_(statuses))
 
 
 # Statements are made once, and bound: they are part of every change.
 #: of each kind of children, whether a confirmation changes or drops any: most changes are of one kind, or of none
-_CHANGES = select(*(_some(table, _SETTLED).label(table.name) for table in _CHILDREN))
-_DROPS = select(*(_some(table, [_DELETING]).label(table.name) for table in _CHILDREN))
+_CHANGES = [_some(table, _SETTLED) for table in _CHILDREN]
+_DROPS = [_some(table, [_DELETING]) for table in _CHILDREN]
+_IS_ACTIVE = exists().where(_LB.id == _OWNER, _LB.generation == _REACHED, _LB.provisioning_status == _ACTIVE)
+#: what there is to do, in one question; the load balancer's row is written by then
+_CONCERNED = select(_IS_ACTIVE, bindings.any_of(_OWNER), *_DROPS, *_CHANGES)
 _SETTLE = {
     table: update(table).where(_reached(table), table.c.provisioning_status.in_(_SETTLED)).values(**_active(table))
     for table in _CHILDREN
 }
-_CONFIRMED_GENERATION = t.load_balancer.c.confirmed_generation
+_NEWEST = and_(_LB.generation == _REACHED, _LB.provisioning_status != _DELETING)
 _CONFIRMED = (
     update(t.load_balancer)
-    .where(t.load_balancer.c.id == bindparam("owner"))
-    .values(confirmed_generation=case((_CONFIRMED_GENERATION < _REACHED, _REACHED), else_=_CONFIRMED_GENERATION))
-)
-_NEWEST = (
-    update(t.load_balancer)
-    .where(
-        t.load_balancer.c.id == bindparam("owner"),
-        t.load_balancer.c.generation == _REACHED,
-        t.load_balancer.c.provisioning_status != _DELETING,
+    .where(_LB.id == _OWNER)
+    .ordered_values(
+        (
+            _LB.confirmed_generation,
+            case((_LB.confirmed_generation < _REACHED, _REACHED), else_=_LB.confirmed_generation),
+        ),
+        (_LB.updated_at, case((_NEWEST, _NOW), else_=_LB.updated_at)),
+        # The last: MariaDB sets one column after the other, and shows what it has set.
+        (_LB.provisioning_status, case((_NEWEST, _ACTIVE), else_=_LB.provisioning_status)),
     )
-    .values(provisioning_status=str(Provisioning.ACTIVE), updated_at=bindparam("now"))
 )
 
 
@@ -79,14 +87,16 @@ def confirm(connection: Connection, load_balancer_id: str, generation: int, now:
     key = {"owner": load_balancer_id, "reached": generation, "now": now}
     # The load balancer's row first, as in every change: positions are renumbered while nobody inserts one.
     connection.execute(_CONFIRMED, key)
-    for table, some in zip(_CHILDREN, connection.execute(_DROPS, key).one(), strict=True):
+    active, bound, *concerned = connection.execute(_CONCERNED, key).one()
+    for table, some in zip(_CHILDREN, concerned[: len(_CHILDREN)], strict=True):
         if some:
             _drop(connection, table, load_balancer_id, generation)
-    for table, some in zip(_CHILDREN, connection.execute(_CHANGES, key).one(), strict=True):
+    for table, some in zip(_CHILDREN, concerned[len(_CHILDREN) :], strict=True):
         if some:
             connection.execute(_SETTLE[table], key)
-    bindings.drop_unnamed(connection, load_balancer_id)
-    return connection.execute(_NEWEST, key).rowcount == 1
+    if bound:
+        bindings.drop_unnamed(connection, load_balancer_id)
+    return bool(active)
 
 
 def _drop(connection: Connection, table: Table, load_balancer_id: str, generation: int) -> None:
