@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, create_engine, delete, insert, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from livia.store import tables as t
@@ -142,3 +143,19 @@ def _put_children(connection: Connection, common: dict[str, object]) -> None:
     member = {"pool_id": pool_id, "ip_address": "10.0.0.21", "protocol_port": 80, "weight": 1, "backup": False}
     unwatched = {**common, "operating_status": "NO_MONITOR"}
     connection.execute(insert(t.member).values(id=str(uuid4()), **member, **unwatched))
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL statements of the block, of all threads; what begins a transaction is none."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

@@ -1,30 +1,13 @@
 """How often a request asks the database: reads once, writes a fixed number of times, however much they touch."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from tests.api.client import Answer
 from tests.api.harness import SUBNET, Harness, Tree
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL statements of the block; what begins a transaction is none."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+from tests.database import statements
 
 
 def cost(act: Callable[[], Answer]) -> int:
@@ -75,6 +58,11 @@ def test_a_write_is_a_few(harness: Harness, tree: Tree) -> None:
     assert cost(lambda: client.post("/listeners", {"listener": listener})) == 8
     changed = {"listener": {"name": "changed"}}
     assert cost(lambda: client.put(tree.paths["listener"], changed)) <= 12
+
+
+def test_a_creation_is_a_few(harness: Harness) -> None:
+    # The project's limits; the load balancer, its VIP, an event, work; and the answer.
+    assert cost(lambda: harness.client.post("/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}})) == 6
 
 
 def test_a_tree_costs_no_more_statements_for_being_large(harness: Harness) -> None:

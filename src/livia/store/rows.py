@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -27,7 +27,41 @@ from livia.core.model.status import AmphoraStatus, Operating, Provisioning
 _PROVISIONING = {str(status): status for status in Provisioning}
 _OPERATING = {str(status): status for status in Operating}
 
-#: there are as many of nothing as of members: no column is read that nobody uses
+# No column is read that nobody uses.
+LOAD_BALANCER_COLUMNS = (
+    "id",
+    "project_id",
+    "name",
+    "description",
+    "enabled",
+    "provisioning_status",
+    "operating_status",
+    "topology",
+    "provider",
+    "flavor_id",
+    "availability_zone",
+    "generation",
+    "confirmed_generation",
+)
+VIP_COLUMNS = ("ip_address", "port_id", "subnet_id", "network_id", "qos_policy_id", "octavia_owned", "vnic_type")
+AMPHORA_COLUMNS = (
+    "id",
+    "load_balancer_id",
+    "role",
+    "status",
+    "compute_id",
+    "lb_network_ip",
+    "agent_port",
+    "vrrp_ip",
+    "vrrp_port_id",
+    "vrrp_priority",
+    "applied_generation",
+    "holds_vip",
+    "replace_requested",
+)
+#: beside an amphora's own columns, where its host is known
+DRAINING = "host_draining"
+#: there are as many of nothing as of members
 MEMBER_COLUMNS = (
     "id",
     "pool_id",
@@ -260,8 +294,8 @@ def monitor(row: RowMapping) -> HealthMonitor:
     )
 
 
-def amphora(row: RowMapping) -> Amphora:
-    """From a row of amphorae."""
+def amphora(row: RowMapping | Mapping[str, Any]) -> Amphora:
+    """From a row of amphorae, with `DRAINING` or without."""
     return Amphora(
         id=row["id"],
         load_balancer_id=row["load_balancer_id"],
@@ -276,7 +310,7 @@ def amphora(row: RowMapping) -> Amphora:
         applied_generation=row["applied_generation"],
         holds_vip=row["holds_vip"],
         replace_requested=row["replace_requested"],
-        host_draining=bool(row.get("host_draining")),
+        host_draining=bool(row.get(DRAINING)),
     )
 
 
