@@ -14,7 +14,6 @@ from livia.services.change import Change, leaving, own_objection, perform, place
 from livia.services.context import Context, Deps, refuse, require
 from livia.services.graph import Graph
 from livia.store import load_balancers, tags
-from livia.store import quotas as quota_store
 from livia.store.load_balancers import NewVip
 
 _COLUMNS = {"admin_state_up": "enabled", "name": "name", "description": "description"}
@@ -39,7 +38,7 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     }
     with deps.database.read() as connection:
         # Refused before a port is made for nothing; it is counted again under the lock.
-        quotas.check(deps, connection, project_id, graph.growth(wanted))
+        limits = quotas.check(deps, connection, project_id, graph.growth(wanted))
     granted = choices.check(deps, provider, chosen)
     vips.check_network(deps, found, provider, granted.vip_networks(deps.settings.valid_vip_networks))
     _check_vnic_type(deps, provider, granted.vnic_type, values)
@@ -49,8 +48,9 @@ def create(deps: Deps, context: Context, project_id: str, values: Mapping[str, A
     vip = vips.book(deps, context, load_balancer_id, project_id, found, values)
     vip = replace(vip, vnic_type=str(granted.vnic_type))
     with deps.database.undoing(lambda: vips.release(deps, context, load_balancer_id, vip)):
+        state = load_balancers.new_state(load_balancer_id, columns, limits)
         deps.database.transaction(
-            lambda connection: _store(deps, context, connection, load_balancer_id, columns, vip, values["tags"], wanted)
+            lambda connection: _store(Change(deps, context, connection, state), columns, vip, values["tags"], wanted)
         )
     deps.wake.hint(load_balancer_id)
     return load_balancer_id
@@ -63,21 +63,10 @@ def _check_vnic_type(deps: Deps, provider: str, vnic_type: str, values: Mapping[
     )
 
 
-def _store(
-    deps: Deps,
-    context: Context,
-    connection: Connection,
-    load_balancer_id: str,
-    columns: Mapping[str, Any],
-    vip: NewVip,
-    wanted_tags: Sequence[str],
-    wanted: Graph,
-) -> None:
-    limits = quota_store.limits(connection, columns["project_id"])
-    state = load_balancers.new_state(load_balancer_id, columns, limits)
-    change = Change(deps, context, connection, state)
+def _store(change: Change, columns: Mapping[str, Any], vip: NewVip, wanted_tags: Sequence[str], wanted: Graph) -> None:
     quotas.take(change, graph.growth(wanted))
-    load_balancers.add(change.new, state, columns, vip, change.now)
+    load_balancer_id = change.state.id
+    load_balancers.add(change.new, change.state, columns, vip, change.now)
     tags.add(change.new, load_balancer_id, wanted_tags)
     name = f"{columns['name']} " if columns["name"] else ""
     change.tell(

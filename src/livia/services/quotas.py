@@ -27,13 +27,17 @@ def reset(deps: Deps, project_id: str) -> None:
     deps.database.transaction(lambda connection: quotas.reset(connection, project_id))
 
 
-def check(deps: Deps, connection: Connection, project_id: str, growth: Mapping[str, int]) -> None:
-    """Raise the 403 when a project would have more than it may. `growth`: kind to the number of new objects."""
+def check(
+    deps: Deps, connection: Connection, project_id: str, growth: Mapping[str, int]
+) -> Mapping[str, int | None] | None:
+    """Raise the 403 when a project would have more than it may. `growth`: kind to the number of new objects. The
+    project's own limits, as `quotas.limits` has them, where it grows."""
     growing = _growing(growth)
     own = quotas.limits(connection, project_id) if growing else None
     for kind, limit in _limited(deps, own, growing).items():
         if quotas.used(connection, project_id, kind) + growth[kind] > limit:
             raise refuse(quota_met(kind))
+    return own
 
 
 def take(change: Change, growth: Mapping[str, int]) -> None:
