@@ -1,11 +1,20 @@
 """What keeps a load balancer from becoming ACTIVE is told in a sentence, and it goes on when that is gone."""
 
+from itertools import count
 from pathlib import Path
 
+import pytest
+
+from livia.core.drivers import DriverError, Placement
+from livia.core.report import Applied
+from livia.core.spec import Assignment
+from livia.drivers.amphora.noop import NoopAmphorae
 from livia.drivers.compute.host import Hosts
 from livia.store import events, trees
 from livia.worker.outcome import Again, Failed
 from tests.worker.world import World
+
+NUMBERS = count(4711)
 
 
 def told(world: World, key: str) -> list[tuple[str, str]]:
@@ -54,3 +63,35 @@ def test_no_amphora_host(tmp_path: Path) -> None:
     assert told(world, key) == [("no_capacity", outcome.reason)]
     world.reconcile(key)
     assert status(world, key) == "ACTIVE"
+
+
+class Refusing(NoopAmphorae):
+    """An agent whose HAProxy takes nothing, and says so in other words each time."""
+
+    def apply(self, placement: Placement, assignment: Assignment) -> Applied:
+        said = f"HAProxy refuses the configuration. [ALERT]    ({next(NUMBERS)}) : config : unknown keyword"
+        raise DriverError(said, code=self.code)
+
+    code = "haproxy_refused"
+
+
+class Failing(Refusing):
+    """Whose network cannot be made, which may be otherwise at the next try."""
+
+    code = "plumbing_failed"
+
+
+@pytest.mark.parametrize("agents", [Refusing(), Failing()])
+def test_what_is_tried_for_weeks_adds_no_events_without_an_end(tmp_path: Path, agents: NoopAmphorae) -> None:
+    world = World(tmp_path)
+    key = world.load_balancer("SINGLE")
+    for _try in range(2):
+        assert isinstance(world.attempt(key, agents=agents, spent=301.0), Failed)
+    known = told(world, key)
+    assert known[-1][0] == "load_balancer.error"
+    for _try in range(5):
+        world.attempt(key, agents=agents, spent=301.0)
+    assert told(world, key) == known
+    # Who asks anew is told anew.
+    world.attempt(key, agents=agents, spent=301.0, request_id="req-2")
+    assert told(world, key)[len(known) :][-1][0] == "load_balancer.error"

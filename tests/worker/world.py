@@ -71,6 +71,7 @@ class World:
         compute: ComputeDriver | None = None,
         agents: AmphoraDriver | None = None,
         removals: Executor | None = None,
+        request_id: str | None = None,
     ) -> Outcome:
         """One look of a worker at a change that was tried `attempts` times, for `spent` seconds."""
         drivers = replace(
@@ -88,7 +89,7 @@ class World:
                 before=before,
                 metrics=self.metrics,
             )
-            return reconciler.reconcile(HeldLease(lease), attempts=attempts, spent=spent)
+            return reconciler.reconcile(HeldLease(lease), attempts=attempts, spent=spent, request_id=request_id)
 
     def ports(self) -> list[str]:
         return sorted(port.name for port in self.network.ports())

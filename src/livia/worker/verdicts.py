@@ -1,5 +1,7 @@
 """What it means that a load balancer is not as wanted: another try, or ERROR too; its events say why."""
 
+import re
+
 from sqlalchemy import Connection
 
 from livia.core.clock import Clock
@@ -14,6 +16,10 @@ from livia.worker.attempt import FINAL_REFUSALS, STALE_FENCE
 from livia.worker.outcome import Again, Failed, Outcome
 
 _ERROR = "load_balancer.error"
+#: events that are looked through for what is to be told: of one request, a change meets few obstacles in turn
+_LOOKED_THROUGH = 10
+#: what differs in what is said of the same obstacle: process ids, durations, addresses of Python's objects
+_NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
 
 class Verdicts:
@@ -87,10 +93,11 @@ class Verdicts:
         message: str,
         severity: Severity = Severity.WARNING,
     ) -> None:
-        """Add an event, unless the last one said the same."""
+        """Add an event, unless one of the same request said so: what is tried for weeks has no more than a few."""
         key = tree.load_balancer.id
-        last = events.of_load_balancer(connection, key, limit=1)
-        if last and last[-1][0].message == message:
+        last = events.of_load_balancer(connection, key, limit=_LOOKED_THROUGH)
+        ours = (each.message for each, _when in last if each.request_id == self._request_id)
+        if _NUMBER.sub("", message) in {_NUMBER.sub("", each) for each in ours}:
             return
         entry = Event(
             load_balancer_id=key,
