@@ -1,10 +1,17 @@
 """What an agent says by itself, read with an independent decoder."""
 
+import socket
 import subprocess
+import time
 from contextlib import suppress
+from uuid import uuid4
 
+import pytest
+
+from livia.agent.heartbeat import Sender
 from livia.agent.plumbing import kernel
-from tests.agent.lab import VIP, Lab, member, monitor, pair, pool, single
+from livia.core.report import Heartbeat, PoolReport
+from tests.agent.lab import KEY, VIP, Lab, decode, member, monitor, pair, pool, single
 
 
 def test_a_beat_says_all_that_the_contract_asks_for(running: Lab) -> None:
@@ -65,6 +72,25 @@ def test_counters_outlive_the_agent(running: Lab) -> None:
     running.get(client, VIP)
     running.hear(count)
     assert total == 4
+
+
+@pytest.mark.parametrize(("members", "reports"), [(100, 3), (2500, 1)])
+def test_a_pool_of_thousands_that_several_listeners_use_fits_into_a_datagram(members: int, reports: int) -> None:
+    """65,507 bytes are all that one has, and who does not fit would be silent for good."""
+    report = PoolReport(status="UP", members={str(uuid4()): "UP" for _ in range(members)})
+    pool, other = str(uuid4()), f"{uuid4()}:{uuid4()}"
+    pools = {other: PoolReport(status="DOWN"), **{f"{pool}:{uuid4()}": report for _ in range(3)}}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as controller:
+        controller.bind(("127.0.0.1", 0))
+        controller.settimeout(5)
+        sender = Sender(KEY, (("127.0.0.1", controller.getsockname()[1]),), time.time)
+        try:
+            sender.send(Heartbeat(id="amphora-1", seq=0, pools=pools))
+        finally:
+            sender.close()
+        told = decode(controller.recv(65536))["pools"]
+    assert told.pop(other)["status"] == "DOWN"
+    assert [(name.partition(":")[0], len(each["members"])) for name, each in told.items()] == [(pool, members)] * reports
 
 
 def test_an_amphora_that_cannot_work_is_silent(running: Lab) -> None:

@@ -17,7 +17,7 @@ from livia.agent.amphora import Amphora
 from livia.agent.host import Host
 from livia.agent.observation import Observation, Observer
 from livia.agent.registry import Registry
-from livia.core.report import Heartbeat, HostFacts
+from livia.core.report import Heartbeat, HostFacts, PoolReport
 
 log = structlog.get_logger()
 
@@ -61,6 +61,9 @@ class Sender:
             beat, seq=self._sequence, boot=self._boot, sent=self._now(), nth=self._sent[turn]
         )
         payload = _compressed(msgspec.json.encode(numbered))
+        if len(payload) > _LARGEST:
+            numbered = msgspec.structs.replace(numbered, pools=_each_once(numbered.pools))
+            payload = _compressed(msgspec.json.encode(numbered))
         mac = self._mac.copy()
         mac.update(payload)
         controller = self._controllers[turn]
@@ -87,6 +90,14 @@ def _compressed(text: bytes) -> bytes:
     level (contract 95) a thousand of them take five times as long for a twentieth less."""
     quickly = zlib.compress(text, 1)
     return quickly if len(quickly) <= _LARGEST else zlib.compress(text, 9)
+
+
+def _each_once(pools: dict[str, PoolReport]) -> dict[str, PoolReport]:
+    """Each pool for one of the listeners that use it. What is told of it for the others is the same."""
+    first: dict[str, str] = {}
+    for name in pools:
+        first.setdefault(name.partition(":")[0], name)
+    return {name: pools[name] for name in first.values()}
 
 
 class _Told(Struct):
