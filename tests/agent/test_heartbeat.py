@@ -90,7 +90,9 @@ def test_a_pool_of_thousands_that_several_listeners_use_fits_into_a_datagram(mem
             sender.close()
         told = decode(controller.recv(65536))["pools"]
     assert told.pop(other)["status"] == "DOWN"
-    assert [(name.partition(":")[0], len(each["members"])) for name, each in told.items()] == [(pool, members)] * reports
+    assert [(name.partition(":")[0], len(each["members"])) for name, each in told.items()] == [
+        (pool, members)
+    ] * reports
 
 
 def test_an_amphora_that_cannot_work_is_silent(running: Lab) -> None:

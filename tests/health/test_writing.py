@@ -177,6 +177,20 @@ def test_hosts_register_by_heartbeat(scene: Scene) -> None:
     assert age < 60
 
 
+def test_a_host_that_no_row_has_room_for_keeps_nobody_else_from_being_written(everywhere: Scene) -> None:
+    """Its name is longer than those of PostgreSQL's and MariaDB's rows may be; SQLite takes any."""
+    scene = everywhere
+    facts = HostFacts(address="192.0.2.7", agent_port=9443, capacity=50, amphorae=0)
+    names = ("host-1", "x" * 37, "host-2")
+    scene.manager.fleet.hear([Heartbeat(id=name, seq=1, host=facts) for name in names], scene.clock.seconds)
+    scene.beat("a1", member="DOWN", pool="DOWN")
+    assert scene.manager.outages == 0
+    assert scene.statuses() == ("ERROR", "ONLINE", "ERROR", "ERROR")
+    with scene.database.read() as connection:
+        known = {host.id for host, _age in hosts.every(connection)}
+    assert {"host-1", "host-2"} <= known
+
+
 def test_a_host_that_appears_or_comes_back_is_room_for_those_that_wait_for_it(everywhere: Scene) -> None:
     scene = everywhere
     no_place = choose((), Wanted())

@@ -1,16 +1,17 @@
 """Writes what changed, in batches; nothing of it is on the path of a heartbeat (design, section 9)."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Event
 
 import structlog
 from msgspec import structs
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from livia.core.clock import Clock
+from livia.core.report import HostFacts
 from livia.health.fleet import Changes, Counts, Fleet
 from livia.health.metrics import Writing
 from livia.health.settling import look_again, settle
@@ -199,14 +200,24 @@ class Writer:
         if not tell:
             return
 
+        self._register(tell, room=room)
+        self._hosts |= {host_id: (structs.replace(facts, amphorae=0), now) for host_id, facts in tell.items()}
+
+    def _register(self, tell: Mapping[str, HostFacts], *, room: bool) -> None:
         def write(connection: Connection) -> None:
             for host_id in sorted(tell):
                 hosts.seen(connection, host_id, tell[host_id])
             if room:
                 hosts.offer_room(connection)
 
-        self._database.transaction(write)
-        self._hosts |= {host_id: (structs.replace(facts, amphorae=0), now) for host_id, facts in tell.items()}
+        try:
+            self._database.transaction(write)
+        except DataError as error:
+            # One that no row has room for, e.g. for its name, must not keep all others and every status from theirs.
+            for host_id, facts in tell.items() if len(tell) > 1 else ():
+                self._register({host_id: facts}, room=room)
+            if len(tell) == 1:
+                log.error("a host cannot be registered", hosts=list(tell), error=str(error.orig))
 
 
 def _groups(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -18,6 +18,8 @@ CONTROLLER_NAME = "livia-controller"
 #: contract 90, [house_keeping] cert_expiry_buffer
 _BUFFER = timedelta(days=14)
 _SYSTEM = SystemClock()
+#: characters of the machine's name in that of its amphora host: rows of hosts have 36, and certificates 64
+_LONGEST = 29
 
 
 class AlreadyRunningError(Exception):
@@ -117,7 +119,8 @@ class State:
         self.directory.chmod(0o700)
         self.log_directory.mkdir(exist_ok=True)
         if not (self.directory / "host").exists():
-            write_private(self.directory / "host", f"{socket.gethostname()}-{secrets.token_hex(3)}\n".encode())
+            name = socket.gethostname()[:_LONGEST].rstrip(".-")
+            write_private(self.directory / "host", f"{name}-{secrets.token_hex(3)}\n".encode())
         if not (self.directory / "heartbeat.key").exists():
             write_private(self.directory / "heartbeat.key", secrets.token_hex(32).encode())
         if not self.vault_key.exists():
