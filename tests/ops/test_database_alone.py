@@ -6,7 +6,7 @@ import pytest
 
 from livia.core.report import HostFacts
 from livia.ops import cli
-from livia.store import hosts
+from livia.store import hosts, schema
 from livia.store.engine import Database
 from tests.database import fresh, put_load_balancer
 
@@ -15,6 +15,7 @@ from tests.database import fresh, put_load_balancer
 def database(tmp_path: Path) -> Database:
     """With two hosts and a load balancer."""
     found = fresh(tmp_path)
+    schema.stamp(found, "head")
     facts = HostFacts(address="192.0.2.1", agent_port=9443, capacity=10, amphorae=0)
     with found.write() as connection:
         for name in ("host-a", "host-b"):

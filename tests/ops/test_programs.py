@@ -172,7 +172,7 @@ BAD: list[tuple[str, Any, str]] = [
     (
         "[database]\nconnection = mysql+pymysql://u:secret@127.0.0.1:1/d\n",
         programs.api,
-        "@127.0.0.1:1/d cannot be read",
+        "@127.0.0.1:1/d cannot be used: ",
     ),
     ("[api_settings]\nauth_strategy = keystone\n", programs.api, "auth_strategy = keystone cannot be used"),
     ("[api_settings]\nbind_port = many\n", programs.api, "bind_port = 'many'"),

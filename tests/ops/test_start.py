@@ -1,6 +1,5 @@
 """What a person meets who starts Livia wrongly, or on a machine that is not ready: one sentence each."""
 
-import os
 import socket
 import stat
 import subprocess
@@ -38,22 +37,6 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert not ended.stdout
 
 
-def test_not_root_is_told_so() -> None:
-    # The interpreter may lie where nobody else can read: fork from here instead of starting it anew.
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.setgroups([])
-        os.setuid(65534)
-        os.write(writer, "\n".join(preflight.problems(EMBEDDED)).encode())
-        os._exit(0)
-    os.waitpid(pid, 0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        sentences = pipe.read().splitlines()
-    assert any("must be run by root" in sentence for sentence in sentences)
-
-
 def test_missing_programs_are_named_with_their_packages() -> None:
     (sentence,) = preflight.missing_programs("/nonexistent")
     assert sentence.startswith("Not installed: haproxy, keepalived")
@@ -71,7 +54,7 @@ def test_an_open_address_needs_an_auth_strategy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url, sentence",
     [
-        ("postgresql+psycopg://livia:s3cret@127.0.0.1:{}/livia", "The database does not answer: "),
+        ("postgresql+psycopg://livia:s3cret@127.0.0.1:{}/livia", "The database postgresql+psycopg://livia:***@"),
         ("nowhere://livia:s3cret@127.0.0.1/livia", "[database] connection cannot be used: "),
         ("mysql+oursql://livia:s3cret@127.0.0.1/livia", "[database] connection cannot be used: "),
         ("livia:s3cret", "[database] connection cannot be used: "),

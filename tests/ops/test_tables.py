@@ -11,7 +11,7 @@ from rich.console import Console
 
 from livia.core.report import HostFacts
 from livia.ops.tables import listing
-from livia.store import hosts
+from livia.store import hosts, schema
 from tests import database as rows
 
 
@@ -27,6 +27,7 @@ def test_a_narrow_terminal_shows_whole_ids() -> None:
 
 def test_what_goes_into_a_pipe_is_one_line_a_thing(tmp_path: Path) -> None:
     database = rows.fresh(tmp_path)
+    schema.stamp(database, "head")
     name = f"amphora-host-{uuid4()}"
     facts = HostFacts(address="192.0.2.1", agent_port=9443, capacity=1000, amphorae=0, availability_zone="zone-east")
     with database.write() as connection:

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from livia.ops.commands import ca, host, lifecycle, network, secret, trials, upkeep, user
-from livia.ops.commands.outcome import fail
+from livia.ops.commands.outcome import INTERRUPTED, about_file, fail
+from livia.ops.commands.parsing import command
 from livia.ops.settings import SettingsError, load
 from livia.ops.state import DEFAULT_STATE_DIRECTORY, State
 
@@ -33,7 +35,7 @@ _COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings, warnings = load(options.config_file)
     except SettingsError as error:
@@ -41,30 +43,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # Imported only now: `livia --help` and a mistyped command answer at once.
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import SQLAlchemyError
 
     from livia.ops.services import Installation
 
     installation = Installation(State(options.state_directory), settings)
     try:
         status: int = options.run(installation, options)
-    except OperationalError as error:
-        return fail(f"The database does not answer: {' '.join(str(error.orig).split())}")
+    except SQLAlchemyError as error:
+        return fail(installation.database().about(error))
     except SettingsError as error:
         return fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return fail(about_file(installation, error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="livia", description="Load balancing as a service.")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Of every command."""
+    found = argparse.ArgumentParser(prog="livia", description="Load balancing as a service.")
+    found.add_argument("--version", action="version", version=f"livia {version('livia')}")
+    found.add_argument(
         "--state-directory",
         type=Path,
         default=DEFAULT_STATE_DIRECTORY,
         metavar="DIRECTORY",
         help="where everything is kept (default: %(default)s)",
     )
-    parser.add_argument(
+    found.add_argument(
         "--config-file",
         type=Path,
         action="append",
@@ -72,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="an octavia.conf; may be given several times",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = found.add_subparsers(required=True, metavar="COMMAND")
     for name, about, add in _COMMANDS:
-        add(commands.add_parser(name, help=about))
-    return parser
+        add(command(commands, name, about))
+    return found
 
 
 if __name__ == "__main__":

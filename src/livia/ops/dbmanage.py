@@ -49,7 +49,7 @@ def _manage(settings: Settings, options: argparse.Namespace) -> None:
     try:
         act(database, options)
     except SQLAlchemyError as error:
-        raise CannotRunError(f"The database {database.url!r} does not do this: {error}") from error
+        raise CannotRunError(database.about(error)) from error
     finally:
         database.close()
 

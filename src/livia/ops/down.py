@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from livia.agent.main import down as remove_data_plane
-from livia.ops import leftovers
+from livia.ops import leftovers, preflight
 from livia.ops.services import Installation
 from livia.ops.state import AlreadyRunningError
 
@@ -16,18 +17,20 @@ _GRACE = 20.0
 _POLL = 0.05
 
 
-class StillRunningError(Exception):
-    """The supervisor did not end."""
+class CannotEndError(Exception):
+    """Why not, in sentences for the person at the terminal."""
 
 
 def down(installation: Installation, *, purge: bool) -> None:
     """Stop and remove. With `purge` the state directory goes too: load balancers, keys, logs.
 
-    Without it the load balancers stay known: the next `livia up` brings them back. Raises StillRunningError.
+    Without it the load balancers stay known: the next `livia up` brings them back. Raises CannotEndError.
     """
     state = installation.state
     if not state.exists():
         return
+    if problems := preflight.not_root():
+        raise CannotEndError("\n".join(problems))
     _end_supervisor(installation)
     remove_data_plane(installation.agent_config())
     if purge:
@@ -58,11 +61,11 @@ def _end_supervisor(installation: Installation) -> None:
             time.sleep(_POLL)
         else:
             return
-    raise StillRunningError(f"The livia up on {state.directory} does not end: see {state.pid_path} for its process id.")
+    raise CannotEndError(f"The livia up on {state.directory} does not end: see {state.pid_path} for its process id.")
 
 
 def _terminate(installation: Installation) -> None:
-    try:
-        os.kill(int(installation.state.pid_path.read_text()), signal.SIGTERM)
-    except (OSError, ValueError):
-        return
+    parent = installation.state.supervisor()
+    if parent is not None:
+        with suppress(ProcessLookupError):
+            os.kill(parent, signal.SIGTERM)

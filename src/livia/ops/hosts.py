@@ -33,28 +33,31 @@ def undrain(installation: Installation, host_id: str) -> str:
 def remove(installation: Installation, host_id: str) -> str:
     """Forget a host; what to tell. Raises HostError."""
     with closing(_wake(installation)) as wake:
-        count = hosts.remove(installation.database(), wake, installation.clock, host_id, _silence(installation))
+        count = hosts.remove(installation.database(), wake, installation.clock, host_id, silence(installation))
     return f"Host {host_id} is forgotten." + (f" {_amphorae(count).capitalize()} will be replaced." if count else "")
 
 
 def show_all(installation: Installation, console: Console) -> None:
     """Print every host, and what the loss of the worst would cost."""
-    found = hosts.view(installation.database(), _silence(installation))
+    found = hosts.view(installation.database(), silence(installation))
     table = listing("Host", "Agent", "Zone", "Amphorae", "State", "Last heard", "At its loss: down", "interrupted")
     for each in found:
-        host = each.host
-        table.add_row(
-            host.id,
-            f"{host.address}:{host.agent_port}",
-            host.availability_zone or "-",
-            f"{host.amphora_count} of {host.capacity}",
-            each.state,
-            f"{each.age:.0f} s ago",
-            str(each.loss.down),
-            str(each.loss.interrupted),
-        )
+        table.add_row(*columns(each), str(each.loss.down), str(each.loss.interrupted))
     console.print(table)
     console.print(worst(found))
+
+
+def columns(view: HostView) -> tuple[str, ...]:
+    """Name, agent, zone, amphorae, state and age, as tables show them."""
+    host = view.host
+    return (
+        host.id,
+        f"{host.address}:{host.agent_port}",
+        host.availability_zone or "-",
+        f"{host.amphora_count} of {host.capacity}",
+        view.state,
+        f"{view.age:.0f} s ago",
+    )
 
 
 def worst(found: tuple[HostView, ...]) -> str:
@@ -73,7 +76,7 @@ def _amphorae(count: int) -> str:
     return "1 amphora" if count == 1 else f"{count} amphorae"
 
 
-def _silence(installation: Installation) -> float:
+def silence(installation: Installation) -> float:
     """Seconds after which a host counts as lost. Agents that are not of a `livia up` report as octavia.conf says, or
     else as seldom as it does without a word."""
     ours = drivers.host_silence(installation.settings)

@@ -20,7 +20,6 @@ _PROGRAMS = {
 def problems(settings: Settings) -> list[str]:
     """Why `livia up` cannot start now with complete settings; empty when it can."""
     found = [
-        *_not_root(),
         *missing_programs(_search_path()),
         *access.problems(settings),
         *access.open_without_authentication(settings),
@@ -43,7 +42,8 @@ def taken_api_port(settings: Settings) -> list[str]:
     return _taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port")
 
 
-def _not_root() -> list[str]:
+def not_root() -> list[str]:
+    """One sentence to who is not: of the state directory, too, another could read nothing."""
     if os.geteuid() == 0:
         return []
     return ["Livia makes network namespaces, and so must be run by root: run the same command with sudo."]

@@ -213,7 +213,7 @@ def _check_schema(settings: Settings) -> None:
     try:
         schema.check(database)
     except SQLAlchemyError as error:
-        raise CannotRunError(f"The database {database.url!r} cannot be read: {error}") from error
+        raise CannotRunError(database.about(error)) from error
     finally:
         # Connections must not cross a fork.
         database.close()

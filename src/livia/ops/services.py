@@ -19,6 +19,9 @@ from livia.ops.state import State
 from livia.ops.supervisor import Service
 from livia.store.engine import Database
 
+#: what every `livia up` starts, in this order
+SERVICES = ("agent", "health", "worker", "api", "house")
+
 
 class Installation:
     """One state directory and its settings."""

@@ -101,6 +101,13 @@ class State:
     def vault_key(self) -> Path:
         return self.directory / "vault.key"
 
+    def supervisor(self) -> int | None:
+        """The process id of the `livia up` that holds the lock; None while it starts."""
+        try:
+            return int(self.pid_path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def exists(self) -> bool:
         """Whether a `livia up` has ever run here."""
         return (self.directory / "host").exists()
@@ -143,5 +150,7 @@ class State:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.close()
-            raise AlreadyRunningError(f"A livia up is running on {self.directory} already.") from error
+            raise AlreadyRunningError(
+                f"A livia up is running on {self.directory} already: 'livia status' shows it, 'livia down' ends it."
+            ) from error
         return file

@@ -6,12 +6,16 @@ from pathlib import Path
 from rich.console import Console
 from sqlalchemy import Connection, RowMapping, select
 
+from livia.agent.names import Names
+from livia.agent.plumbing import kernel
 from livia.core.model.status import AmphoraStatus, Provisioning
-from livia.ops.services import Installation
-from livia.ops.state import AlreadyRunningError
+from livia.ops.hosts import columns, silence
+from livia.ops.services import SERVICES, Installation
+from livia.ops.state import AlreadyRunningError, State
 from livia.ops.supervisor import COMMAND_PREFIX
 from livia.ops.tables import listing
-from livia.store import hosts, standing
+from livia.services import hosts
+from livia.store import standing
 from livia.store import tables as t
 from livia.store.standing import Standing
 
@@ -22,26 +26,42 @@ _BAD = {"ERROR", "DEGRADED"}
 def show(installation: Installation, console: Console) -> bool:
     """Print the state of the installation; whether its services run, where they are a `livia up`'s."""
     running = _show_services(installation, console) if installation.state.exists() else True
+    _show_hosts(installation, console)
     with installation.database().read() as connection:
-        _show_hosts(connection, console)
         show_load_balancers(connection, console)
         _show_amphorae(connection, console, installation.clock.now())
     return running
 
 
 def _show_services(installation: Installation, console: Console) -> bool:
+    state = installation.state
     try:
-        installation.state.lock().close()
+        state.lock().close()
     except AlreadyRunningError:
-        parent = int(installation.state.pid_path.read_text())
-        table = listing("Service", "Process", "Memory (PSS)", title="Services")
-        table.add_row("supervisor", str(parent), _pss(parent))
-        for pid in sorted(children(parent)):
-            table.add_row(_service_name(pid), str(pid), _pss_of_family(pid))
-        console.print(table)
-        return True
-    console.print(f"No livia up runs on {installation.state.directory}; load balancers go on without it.")
+        parent = state.supervisor()
+        if parent is not None:
+            return _show_running(state, parent, console)
+        console.print(f"A livia up is starting on {state.directory}.")
+        return False
+    if kernel.named(f"{Names(state.agent_directory).prefix}-"):
+        console.print(f"No livia up runs on {state.directory}; load balancers go on without it.")
+    else:
+        console.print(f"No livia up runs on {state.directory}, and nothing of it serves: 'livia up' brings it back.")
     return False
+
+
+def _show_running(state: State, parent: int, console: Console) -> bool:
+    """Print the supervisor's services; whether all are there that every `livia up` has."""
+    table = listing("Service", "Process", "Memory (PSS)", title="Services")
+    table.add_row("supervisor", str(parent), _pss(parent))
+    running = {_service_name(pid): pid for pid in sorted(children(parent))}
+    for name, pid in running.items():
+        table.add_row(name, str(pid), _pss_of_family(pid))
+    missing = [name for name in SERVICES if name not in running]
+    for name in missing:
+        table.add_row(name, f"[red]none: see {state.log_directory / name}.log[/red]", "-")
+    console.print(table)
+    return not missing
 
 
 def _service_name(pid: int) -> str:
@@ -78,16 +98,10 @@ def _pss_of_family(pid: int) -> str:
     return f"{total / 1024:.1f} MB"
 
 
-def _show_hosts(connection: Connection, console: Console) -> None:
-    table = listing("Host", "Agent", "Zone", "Amphorae", "Last heard", title="Amphora hosts")
-    for host, age in hosts.every(connection):
-        table.add_row(
-            host.id,
-            f"{host.address}:{host.agent_port}",
-            host.availability_zone or "-",
-            f"{host.amphora_count} of {host.capacity}",
-            f"{age:.0f} s ago",
-        )
+def _show_hosts(installation: Installation, console: Console) -> None:
+    table = listing("Host", "Agent", "Zone", "Amphorae", "State", "Last heard", title="Amphora hosts")
+    for each in hosts.view(installation.database(), silence(installation)):
+        table.add_row(*columns(each))
     console.print(table)
 
 

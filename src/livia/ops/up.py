@@ -4,6 +4,7 @@ import http.client
 import os
 import sys
 import time
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -29,29 +30,41 @@ class CannotStartError(Exception):
 
 
 def up(installation: Installation) -> None:
-    """Start everything and stay until SIGTERM or Ctrl-C. Raises CannotStartError."""
+    """Start everything and stay until SIGTERM or Ctrl-C. Raises CannotStartError, OSError."""
     state = installation.state
+    _require(preflight.not_root())
     try:
         validity = housekeeping.validity(installation.settings)
         supplied = housekeeping.usable_authority(installation.settings, installation.clock)
         state.prepare(life=validity.life, buffer=validity.buffer, supplied=supplied)
         leftovers.end(state)
         lock = state.lock()
-    except (AlreadyRunningError, AuthorityError, OSError) as error:
+    except (AlreadyRunningError, AuthorityError) as error:
         raise CannotStartError(str(error)) from error
     with lock:
-        problems = preflight.problems(installation.complete_settings)
-        if problems:
-            raise CannotStartError("\n".join(problems))
-        for warning in drivers.about_secrets(installation.complete_settings):
-            print(f"warning: {warning}", file=sys.stderr)
-        _prepare_database(installation)
-        level = logs.level(debug=installation.settings.common.debug)
-        logs.configure(json=False, level=level)
+        # At once: until then the file may name a process of long ago, which others would ask to end.
         write_private(state.pid_path, f"{os.getpid()}\n".encode())
-        listen = installation.settings.server
-        with serving.listen(listen.bind_host, listen.bind_port) as api:
-            _stay(installation, Supervisor(installation.services(api), state.log_directory, level=level))
+        try:
+            _start(installation)
+        finally:
+            state.pid_path.unlink(missing_ok=True)
+
+
+def _start(installation: Installation) -> None:
+    _require(preflight.problems(installation.complete_settings))
+    for warning in drivers.about_secrets(installation.complete_settings):
+        print(f"warning: {warning}", file=sys.stderr)
+    _prepare_database(installation)
+    level = logs.level(debug=installation.settings.common.debug)
+    logs.configure(json=False, level=level)
+    listen = installation.settings.server
+    with serving.listen(listen.bind_host, listen.bind_port) as api:
+        _stay(installation, Supervisor(installation.services(api), installation.state.log_directory, level=level))
+
+
+def _require(problems: Sequence[str]) -> None:
+    if problems:
+        raise CannotStartError("\n".join(problems))
 
 
 def _stay(installation: Installation, supervisor: Supervisor) -> None:
@@ -63,7 +76,6 @@ def _stay(installation: Installation, supervisor: Supervisor) -> None:
         supervisor.run()
     finally:
         supervisor.stop()
-        installation.state.pid_path.unlink(missing_ok=True)
 
 
 def _prepare_database(installation: Installation) -> None:

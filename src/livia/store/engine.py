@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
@@ -272,6 +272,11 @@ class Database:
         # One for both, or one each.
         for dialect in {self.engine.dialect, self._reader.dialect}:
             event.listen(dialect, "handle_error", told)
+
+    def about(self, error: SQLAlchemyError) -> str:
+        """What it said that it could not do, in one line: without the statement, which may hold what is private."""
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        return f"The database {self.url!r} cannot be used: {said}"
 
     def close(self) -> None:
         """Close all connections that rest, e.g. before a fork. What is asked next opens new ones."""

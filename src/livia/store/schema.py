@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: the newest revision; a database that has it needs no Alembic at start
 HEAD = "0013"
-_REMEDY = "Run: octavia-db-manage upgrade head"
+#: what an operator does about a database that is not at it
+REMEDY = "Run: octavia-db-manage upgrade head"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -69,17 +70,17 @@ def history() -> list[tuple[str, str]]:
     return [(each.revision, each.doc) for each in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
-def check(database: Database) -> None:
-    """Raise SchemaError, with the command that helps, unless the database is at the newest revision."""
+def check(database: Database, remedy: str = REMEDY) -> None:
+    """Raise SchemaError, with what helps, unless the database is at the newest revision."""
     path = database.url.database
     if database.url.get_backend_name() == "sqlite" and not (path and Path(path).exists()):
         # Connecting would make an empty file.
-        raise SchemaError(f"The database {database.url!r} does not exist. {_REMEDY}")
+        raise SchemaError(f"The database {database.url!r} does not exist. {remedy}")
     revision = _revision(database)
     if revision is None:
-        raise SchemaError(f"The database {database.url!r} is empty. {_REMEDY}")
+        raise SchemaError(f"The database {database.url!r} is empty. {remedy}")
     if revision != HEAD:
-        raise SchemaError(f"The database {database.url!r} is at revision {revision}, and {HEAD} is needed. {_REMEDY}")
+        raise SchemaError(f"The database {database.url!r} is at revision {revision}, and {HEAD} is needed. {remedy}")
 
 
 def _revision(database: Database) -> str | None:

@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import fail, nothing_in
+from livia.ops.commands.outcome import fail, without_livia
+from livia.ops.commands.parsing import command
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -13,8 +14,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with them."""
     parser.set_defaults(run=_ca)
     actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
-    actions.add_parser("show", help="show authorities and certificates, and when they end")
-    actions.add_parser("rotate", help="have new authorities take the place of the present ones, without interruption")
+    command(actions, "show", "show authorities and certificates, and when they end")
+    command(actions, "rotate", "have new authorities take the place of the present ones, without interruption")
 
 
 def _ca(installation: "Installation", options: argparse.Namespace) -> int:
@@ -22,8 +23,8 @@ def _ca(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops.tables import console
     from livia.pki.authority import AuthorityError
 
-    if not installation.state.exists():
-        return nothing_in(installation)
+    if lacking := without_livia(installation):
+        return fail(lacking)
     try:
         if options.action == "rotate":
             print("\n".join(ca.rotate(installation)))

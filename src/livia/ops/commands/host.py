@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import fail, known, nothing_in
+from livia.ops.commands.outcome import fail, without_database
+from livia.ops.commands.parsing import command
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -13,15 +14,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with hosts."""
     parser.set_defaults(run=_host)
     actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
-    actions.add_parser(
-        "list", help="show all hosts, what is left on drained ones, and what the loss of each would cost"
-    )
+    command(actions, "list", "show all hosts, what is left on drained ones, and what the loss of each would cost")
     for name, about in (
         ("drain", "place nothing there any more, and replace what is there, one amphora of a load balancer at a time"),
         ("undrain", "take it into service again; what has not left stays"),
         ("remove", "forget a host that is lost, or drained and ended; what was on it is replaced"),
     ):
-        actions.add_parser(name, help=about).add_argument("host", help="name, as in 'livia host list'")
+        command(actions, name, about).add_argument("host", help="name, as in 'livia host list'")
 
 
 def _host(installation: "Installation", options: argparse.Namespace) -> int:
@@ -29,8 +28,8 @@ def _host(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops.tables import console
     from livia.services.hosts import HostError
 
-    if not known(installation):
-        return nothing_in(installation)
+    if lacking := without_database(installation):
+        return fail(lacking)
     acts = {"drain": hosts.drain, "undrain": hosts.undrain, "remove": hosts.remove}
     try:
         if options.action == "list":

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import FAILED, fail, known, nothing_in
+from livia.ops.commands.outcome import FAILED, fail, without_database, without_livia
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -38,10 +38,19 @@ def _up(installation: "Installation", _options: argparse.Namespace) -> int:
 def _down(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops import down
 
+    if lacking := without_livia(installation):
+        # Nothing is what was asked for.
+        print(lacking)
+        return 0
     try:
         down.down(installation, purge=options.purge)
-    except down.StillRunningError as error:
+    except down.CannotEndError as error:
         return fail(str(error))
+    directory = installation.state.directory
+    if options.purge:
+        print(f"Livia in {directory} is gone, with its load balancers, keys and logs.")
+    else:
+        print(f"Livia in {directory} has ended and serves no traffic: 'livia up' brings its load balancers back.")
     return 0
 
 
@@ -49,6 +58,6 @@ def _status(installation: "Installation", _options: argparse.Namespace) -> int:
     from livia.ops import status
     from livia.ops.tables import console
 
-    if not known(installation):
-        return nothing_in(installation)
+    if lacking := without_database(installation):
+        return fail(lacking)
     return 0 if status.show(installation, console()) else FAILED

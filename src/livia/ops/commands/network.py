@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import fail, nothing_in
+from livia.ops.commands.outcome import fail, without_database, without_livia
+from livia.ops.commands.parsing import command
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -13,10 +14,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with networks. Whatever is done, all that are there are shown afterwards."""
     parser.set_defaults(run=_network, show=_show_networks)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="show all networks").set_defaults(change=None)
-    create = actions.add_parser("create", help="a network with its subnets; this machine is their gateway")
+    command(actions, "list", "show all networks").set_defaults(change=None)
+    create = command(actions, "create", "a network with its subnets; this machine is their gateway")
     create.set_defaults(change=_create_network)
-    create.add_argument("name")
+    create.add_argument("name", help="what it is to be called")
     create.add_argument(
         "subnet", nargs="+", metavar="CIDR", help="e.g. 10.77.0.0/24, or 10.77.0.0/24 fd00:77::/64 for both IP versions"
     )
@@ -27,25 +28,25 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="this machine's address on a subnet; once for each (default: the first address)",
     )
     create.add_argument("--mtu", type=int, default=1500, help="largest packet, bytes (default: %(default)s)")
-    delete = actions.add_parser("delete", help="remove a network without ports")
+    delete = command(actions, "delete", "remove a network without ports")
     delete.set_defaults(change=_delete_network)
     delete.add_argument("name", help="name or id")
-    _add_ports(actions.add_parser("port", help="ports for VIPs (vip_port_id)"))
-    _add_qos_policies(actions.add_parser("qos", help="QoS policies for VIPs (vip_qos_policy_id)"))
+    _add_ports(command(actions, "port", "ports for VIPs (vip_port_id)"))
+    _add_qos_policies(command(actions, "qos", "QoS policies for VIPs (vip_qos_policy_id)"))
 
 
 def _add_ports(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(show=_show_ports)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="show all ports").set_defaults(change=None)
-    create = actions.add_parser("create", help="a port that outlives the load balancer it is given to")
+    command(actions, "list", "show all ports").set_defaults(change=None)
+    create = command(actions, "create", "a port that outlives the load balancer it is given to")
     create.set_defaults(change=_create_port)
-    create.add_argument("name")
+    create.add_argument("name", help="what it is to be called")
     create.add_argument("network", help="name or id")
     create.add_argument(
         "--address", action="append", default=[], help="several times (default: a free one of the first subnet)"
     )
-    delete = actions.add_parser("delete", help="remove a port that nothing uses")
+    delete = command(actions, "delete", "remove a port that nothing uses")
     delete.set_defaults(change=_delete_port)
     delete.add_argument("name", help="name or id")
 
@@ -53,10 +54,10 @@ def _add_ports(parser: argparse.ArgumentParser) -> None:
 def _add_qos_policies(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(show=_show_qos_policies)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="show all policies").set_defaults(change=None)
-    create = actions.add_parser("create", help="limit the traffic of the VIPs that name the policy, each by itself")
+    command(actions, "list", "show all policies").set_defaults(change=None)
+    create = command(actions, "create", "limit the traffic of the VIPs that name the policy, each by itself")
     create.set_defaults(change=_create_qos_policy)
-    create.add_argument("name")
+    create.add_argument("name", help="what it is to be called")
     create.add_argument("--max-kbps", type=int, required=True, metavar="N", help="kilobits per second")
     create.add_argument(
         "--burst-kb", type=int, default=0, metavar="N", help="kilobits that may go at once (default: those of 0.8 s)"
@@ -67,7 +68,7 @@ def _add_qos_policies(parser: argparse.ArgumentParser) -> None:
         default="egress",
         help="egress: what VIPs send; ingress: what is sent to them (default: %(default)s)",
     )
-    delete = actions.add_parser("delete", help="remove a policy that no VIP has")
+    delete = command(actions, "delete", "remove a policy that no VIP has")
     delete.set_defaults(change=_delete_qos_policy)
     delete.add_argument("name", help="name or id")
 
@@ -75,8 +76,8 @@ def _add_qos_policies(parser: argparse.ArgumentParser) -> None:
 def _network(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops.network import NetworkError
 
-    if not installation.state.exists():
-        return nothing_in(installation)
+    if lacking := without_livia(installation) or without_database(installation):
+        return fail(lacking)
     try:
         if options.change is not None:
             options.change(installation, options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livia.ops.commands.outcome import fail
+from livia.ops.commands.parsing import command
 
 if TYPE_CHECKING:
     from livia.ops.secrets import Files
@@ -20,11 +21,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with secrets."""
     parser.set_defaults(run=_secret)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="show all secrets, until when they hold, and who uses them")
+    listing = command(actions, "list", "show all secrets, until when they hold, and who uses them")
     listing.set_defaults(act=_list)
-    create = actions.add_parser(
+    create = command(
+        actions,
         "create",
-        help="keep a certificate, a CA bundle or a revocation list; print its reference",
+        "keep a certificate, a CA bundle or a revocation list; print its reference",
         # Who knows another program's --passphrase is not to have what follows it taken for a file.
         allow_abbrev=False,
     )
@@ -32,16 +34,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     _add_material(create)
     create.add_argument("--name", default="", help="what people call it")
     create.add_argument("--project", metavar="ID", help="only this project may use it (default: every project)")
-    replace = actions.add_parser(
-        "replace", help="renew: keep other material under a reference, for whatever uses it", allow_abbrev=False
+    replace = command(
+        actions, "replace", "renew: keep other material under a reference, for whatever uses it", allow_abbrev=False
     )
     replace.set_defaults(act=_replace)
     _add_secret(replace)
     _add_material(replace)
-    show = actions.add_parser("show", help="everything about a secret but its key")
+    show = command(actions, "show", "everything about a secret but its key")
     show.set_defaults(act=_show)
     _add_secret(show)
-    delete = actions.add_parser("delete", help="forget a secret")
+    delete = command(actions, "delete", "forget a secret")
     delete.set_defaults(act=_delete)
     _add_secret(delete)
     delete.add_argument("--force", action="store_true", help="also while listeners or pools use it")

@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import FAILED, fail, known, nothing_in
+from livia.ops.commands.outcome import FAILED, fail, without_database
+from livia.ops.commands.parsing import seconds
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 def add_canary(parser: argparse.ArgumentParser) -> None:
     """Once, or how often."""
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", help="stay, and do so again and again, with metrics of it"
+        "--every", type=seconds, metavar="SECONDS", help="stay, and do so again and again, with metrics of it"
     )
     parser.set_defaults(run=_canary)
 
@@ -29,8 +30,8 @@ def _canary(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops.canary import service
     from livia.ops.processes import stopped_by_signal
 
-    if not known(installation):
-        return nothing_in(installation)
+    if lacking := without_database(installation):
+        return fail(lacking)
     # What is printed says how it goes.
     logs.configure(json=False, level=logging.WARNING)
 

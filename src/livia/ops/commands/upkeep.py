@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from livia.ops.commands.outcome import fail, known, nothing_in
+from livia.ops.commands.outcome import fail, without_database
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -24,8 +24,8 @@ def _retry(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.services.context import Refused
     from livia.services.retry import retry
 
-    if not known(installation):
-        return nothing_in(installation)
+    if lacking := without_database(installation):
+        return fail(lacking)
     try:
         print(retry(installation.database(), installation.clock, options.id))
     except Refused as error:
@@ -37,7 +37,7 @@ def _orphans(installation: "Installation", _options: argparse.Namespace) -> int:
     from livia.ops import orphans
     from livia.ops.tables import console
 
-    if not known(installation):
-        return nothing_in(installation)
+    if lacking := without_database(installation):
+        return fail(lacking)
     orphans.show(installation, console())
     return 0

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from livia.ops.commands.outcome import fail
+from livia.ops.commands.parsing import command
 
 if TYPE_CHECKING:
     from livia.ops.services import Installation
@@ -13,9 +14,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """What can be done with users."""
     parser.set_defaults(run=_user)
     actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
-    actions.add_parser("list", help="show all users")
-    addition = actions.add_parser("add", help="add a user or change one; the password is asked for, or read from stdin")
-    addition.add_argument("name")
+    command(actions, "list", "show all users")
+    addition = command(actions, "add", "add a user or change one; the password is asked for, or read from stdin")
+    addition.add_argument("name", help="by which the user logs in")
     addition.add_argument("--project", default="default", help="id of the user's project (default: %(default)s)")
     addition.add_argument(
         "--role",
@@ -23,8 +24,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="admin, member, reader …; several times (default: member and reader)",
     )
-    removal = actions.add_parser("remove", help="remove a user")
-    removal.add_argument("name")
+    removal = command(actions, "remove", "remove a user")
+    removal.add_argument("name", help="as in 'livia user list'")
 
 
 def _user(installation: "Installation", options: argparse.Namespace) -> int:
