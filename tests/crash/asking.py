@@ -33,15 +33,27 @@ class Seen(Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+class Way(Struct, frozen=True):
+    """From an address of this machine to a port of a VIP."""
+
+    source: str
+    vip: str
+    port: int
+
+    def connect(self) -> socket.socket:
+        """A connection. Raises OSError."""
+        return socket.create_connection((self.vip, self.port), _PATIENCE, source_address=(self.source, 0))
+
+
 def ask(
-    vip: str, listener: Thing, request: Request, context: ssl.SSLContext, cookies: Mapping[str, str] | None = None
+    way: Way, listener: Thing, request: Request, context: ssl.SSLContext, cookies: Mapping[str, str] | None = None
 ) -> Seen:
     """One request by a client of its own. `context`: how it speaks TLS, where it does; `cookies`: those of persistence
     that it has. Without an answer the status is 0, and 503 where the protocol knows none."""
-    protocol, port = listener.values["protocol"], listener.values["protocol_port"]
+    protocol = listener.values["protocol"]
     if protocol == "UDP":
-        return Seen(who=datagram(vip, port), status=503)
-    connection = _connection(vip, port, context if protocol == "TERMINATED_HTTPS" else None)
+        return Seen(who=datagram(way), status=503)
+    connection = _connection(way, context if protocol == "TERMINATED_HTTPS" else None)
     seen = _http(connection, request, cookies or {})
     # A connection that is closed without an answer is what 503 is to HTTP.
     return Seen(status=503) if protocol == "TCP" and seen.who is None else seen
@@ -69,10 +81,11 @@ def _http(connection: http.client.HTTPConnection, request: Request, cookies: Map
         connection.close()
 
 
-def _connection(vip: str, port: int, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+def _connection(way: Way, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    source = (way.source, 0)
     if context is not None:
-        return http.client.HTTPSConnection(vip, port, timeout=_PATIENCE, context=context)
-    return http.client.HTTPConnection(vip, port, timeout=_PATIENCE)
+        return http.client.HTTPSConnection(way.vip, way.port, timeout=_PATIENCE, source_address=source, context=context)
+    return http.client.HTTPConnection(way.vip, way.port, timeout=_PATIENCE, source_address=source)
 
 
 def _headers(request: Request, cookies: Mapping[str, str]) -> dict[str, str]:
@@ -97,21 +110,18 @@ class Greeting(Struct, frozen=True):
     protocol: str | None
 
 
-def greet(vip: str, port: int, name: str | None, context: ssl.SSLContext) -> Greeting | None:
+def greet(way: Way, name: str | None, context: ssl.SSLContext) -> Greeting | None:
     """A handshake with who answers for `name`, or for none. None: it failed."""
     try:
-        with (
-            socket.create_connection((vip, port), timeout=_PATIENCE) as plain,
-            context.wrap_socket(plain, server_hostname=name) as stream,
-        ):
+        with way.connect() as plain, context.wrap_socket(plain, server_hostname=name) as stream:
             return Greeting(stream.getpeercert(binary_form=True), stream.version(), stream.selected_alpn_protocol())
     except OSError:
         return None
 
 
-def metrics(vip: str, port: int) -> tuple[int, str]:
+def metrics(way: Way) -> tuple[int, str]:
     """Status and text of a scrape; status 0 without an answer."""
-    connection = _connection(vip, port, None)
+    connection = _connection(way, None)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
@@ -122,11 +132,12 @@ def metrics(vip: str, port: int) -> tuple[int, str]:
         connection.close()
 
 
-def datagram(vip: str, port: int) -> str | None:
+def datagram(way: Way) -> str | None:
     """The answer to a datagram from a port of its own."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(0.3)
-        client.connect((vip, port))
+        client.bind((way.source, 0))
+        client.connect((way.vip, way.port))
         try:
             client.send(b"who")
             return client.recv(100).decode()
@@ -134,10 +145,10 @@ def datagram(vip: str, port: int) -> str | None:
             return None
 
 
-def connects(vip: str, port: int) -> bool:
+def connects(way: Way) -> bool:
     """Whether connections are taken."""
     try:
-        socket.create_connection((vip, port), timeout=_PATIENCE).close()
+        way.connect().close()
     except OSError:
         return False
     return True

@@ -6,9 +6,21 @@ from itertools import count
 from typing import Any
 
 from tests.crash.authorities import Authorities
+from tests.crash.members import DEAD_PORT, PORTS
 from tests.crash.model import Balancer, Thing
 
-MEMBER_ADDRESS = "10.84.0.1"
+#: the addresses of this machine: one in the network of the load balancers, and one elsewhere
+SOURCES = ("10.84.0.1", "198.51.100.7")
+MEMBER_ADDRESS = SOURCES[0]
+#: networks with the one, with the other, or with neither in them
+_CIDRS = ("10.84.0.0/25", "10.84.0.1/32", "198.51.100.0/24", "198.51.100.7/32", "192.0.2.0/24", "10.84.0.2/31")
+#: pools' protocols by listeners' (contract 20, section 6)
+_SERVING = {
+    "HTTP": ("HTTP", "PROXY", "PROXYV2"),
+    "TERMINATED_HTTPS": ("HTTP", "PROXY", "PROXYV2"),
+    "TCP": ("HTTP", "TCP", "PROXY", "PROXYV2"),
+    "UDP": ("UDP",),
+}
 #: ports of listeners, for each client
 PORTS_EACH = 4
 
@@ -43,14 +55,17 @@ class Choices:
 
     def pool_for(self, balancer: Balancer, protocol: str) -> str | None:
         """A pool's id that a listener of `protocol` may name, or none."""
-        wanted = "HTTP" if protocol == "TERMINATED_HTTPS" else protocol
-        fitting = [pool.id for pool in self.own(balancer, "pool") if pool.values["protocol"] == wanted]
+        fitting = [pool.id for pool in self.own(balancer, "pool") if pool.values["protocol"] in _SERVING[protocol]]
         return self.rng.choice([*fitting, *fitting, None])
 
     def certificates(self) -> dict[str, Any]:
         """The certificates of a listener: one by default, and others for those who ask for their names."""
         default, *others = self.rng.sample(self._references, self.rng.randint(1, 3))
         return {"default_tls_container_ref": default, "sni_container_refs": sorted(others)}
+
+    def cidrs(self) -> list[str] | None:
+        """Clients that a listener takes, or all."""
+        return sorted(self.rng.sample(_CIDRS, self.rng.randint(1, 3))) if self.rng.random() < 0.6 else None
 
     def termination(self) -> dict[str, Any]:
         """All that is of TLS in a listener; of what it need not have, often nothing."""
@@ -97,4 +112,5 @@ class Choices:
             "weight": self.rng.choice((1, 1, 1, 2, 3, 0)),
             "backup": self.rng.random() < 0.15,
             "admin_state_up": self.rng.random() < 0.85,
+            "monitor_port": self.rng.choice((*[None] * 5, PORTS[0], DEAD_PORT)),
         }

@@ -25,7 +25,8 @@ class Answer(Struct, frozen=True):
     @property
     def definite(self) -> bool:
         """Whether it says if the request was carried out."""
-        return self.status is not None and self.status < 500
+        # 501 is a refusal of the provider's.
+        return self.status is not None and (self.status < 500 or self.status == 501)
 
     @property
     def done(self) -> bool:

@@ -19,6 +19,7 @@ from livia.store.engine import Database
 from tests.crash.client import Connection
 from tests.crash.installation import Machine
 from tests.crash.model import Balancer, World
+from tests.crash.statuses import Statuses, operating
 from tests.crash.traffic import Traffic
 
 _CHILDREN = {
@@ -87,10 +88,17 @@ class Inspector:
                 yield f"load balancer {key} was accepted, and is not there"
             else:
                 yield from _differences(f"load balancer {key}", balancer.values, shown[key])
-                yield from self._untold_of(balancer)
+                found = {each["id"]: each for each in self._children(balancer)}
+                yield from self._untold_of(balancer, found)
+                yield from self._ill_told({key: shown[key], **found}, operating(balancer))
 
-    def _untold_of(self, balancer: Balancer) -> Iterator[str]:
-        found = {each["id"]: each for each in self._children(balancer)}
+    def _ill_told(self, shown: dict[str, dict[str, Any]], wanted: dict[str, Statuses]) -> Iterator[str]:
+        for key in shown.keys() & wanted.keys():
+            self.traffic.compared["statuses"] += 1
+            if shown[key]["operating_status"] not in wanted[key]:
+                yield f"{shown[key]} is to be {' or '.join(wanted[key])}"
+
+    def _untold_of(self, balancer: Balancer, found: dict[str, dict[str, Any]]) -> Iterator[str]:
         for key in found.keys() - balancer.things.keys():
             yield f"{found[key]} of load balancer {balancer.id} is there, and nobody has it"
         for key, thing in balancer.things.items():

@@ -22,6 +22,7 @@ from livia.ops.supervisor import COMMAND_PREFIX
 from tests.crash import links, members
 from tests.crash.authorities import Authorities
 from tests.crash.certificates import Certificates
+from tests.crash.choices import SOURCES
 from tests.crash.databases import Database, Release
 from tests.crash.links import Link, Loop
 from tests.crash.vault import Vault
@@ -78,6 +79,7 @@ class Machine:
             self.links["database"] = Link("database")
             links.relay_to_socket(self.loop, self.links["database"], *self.database.relay)
         members.serve(self.loop)
+        _run("ip", "address", "add", f"{SOURCES[1]}/32", "dev", "lo")
         self.start()
         self.network = networks_command.create(self.installation, "crash", ["10.84.0.0/24"])
         vault = Vault(self.installation)

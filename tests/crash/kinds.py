@@ -6,12 +6,12 @@ from typing import Any, ClassVar, TypeAlias
 
 from tests.crash.authorities import TLS_HEADERS
 from tests.crash.choices import Choices
-from tests.crash.members import APPLICATION_COOKIES, DEAD_PORT, PORTS
+from tests.crash.members import APPLICATION_COOKIES, DEAD_PORT, ILL, PORTS
 from tests.crash.model import Balancer, Thing
 
 Values: TypeAlias = dict[str, Any]
 _LISTENERS = ("HTTP", "HTTP", "HTTP", "TERMINATED_HTTPS", "TERMINATED_HTTPS", "TCP", "UDP", "PROMETHEUS")
-_POOLS = ("HTTP", "HTTP", "HTTP", "TCP", "UDP")
+_POOLS = ("HTTP", "HTTP", "HTTP", "HTTP", "TCP", "UDP", "PROXY", "PROXYV2")
 #: what a member may be told about the client (contract 20, section 4.1)
 INSERTED = (
     *("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"),
@@ -20,9 +20,14 @@ INSERTED = (
 #: session persistence by the protocol of pools
 _PERSISTENCE = {
     "HTTP": ("HTTP_COOKIE", "HTTP_COOKIE", "APP_COOKIE", "SOURCE_IP"),
+    "PROXY": ("HTTP_COOKIE", "SOURCE_IP"),
+    "PROXYV2": ("APP_COOKIE", "SOURCE_IP"),
     "TCP": ("SOURCE_IP",),
     "UDP": ("SOURCE_IP",),
 }
+#: what members are asked for by monitors, and what they are to answer; with the second all that are well are not
+_PATHS = ("/", "/", f"{ILL}/8001-8004", f"{ILL}/8002-8003-8006")
+_CODES = ("200", "200,204", "503", "200,503")
 
 
 class Kind(ABC):
@@ -65,6 +70,8 @@ class Listeners(Kind):
             values["default_pool_id"] = self._choices.pool_for(balancer, protocol)
         if protocol == "TERMINATED_HTTPS":
             values |= self._choices.termination()
+        if self._rng.random() < 0.3:
+            values["allowed_cidrs"] = self._choices.cidrs()
         return values, None
 
     def other(self, balancer: Balancer, thing: Thing) -> Values:
@@ -74,6 +81,7 @@ class Listeners(Kind):
             {"admin_state_up": self._rng.random() < 0.7},
             {"connection_limit": self._rng.randint(100, 2000)},
             {"timeout_client_data": self._rng.randint(20_000, 60_000)},
+            {"allowed_cidrs": self._choices.cidrs()},
         ]
         if protocol != "PROMETHEUS":
             changes.append({"default_pool_id": self._choices.pool_for(balancer, protocol)})
@@ -158,7 +166,7 @@ class Members(Kind):
 
     def other(self, _balancer: Balancer, _thing: Thing) -> Values:
         drawn = self._choices.member(0)
-        name = self._rng.choice(("name", "weight", "weight", "backup", "admin_state_up"))
+        name = self._rng.choice(("name", "weight", "weight", "backup", "admin_state_up", "monitor_port"))
         return {name: drawn[name]}
 
 
@@ -172,8 +180,10 @@ class Monitors(Kind):
         pool = self._choices.one(balancer, "pool")
         if pool is None or balancer.of(self.name, parent=pool.id):
             return None
-        checked = {"HTTP": "HTTP", "TCP": "TCP", "UDP": "UDP-CONNECT"}[pool.values["protocol"]]
-        values = {
+        by_protocol = {"TCP": ("TCP", "HTTP"), "UDP": ("UDP-CONNECT",)}
+        checked = self._rng.choice(by_protocol.get(pool.values["protocol"], ("HTTP", "HTTP", "TCP")))
+        values = self._asked() if checked == "HTTP" else {}
+        values |= {
             "name": self._choices.name("hm"),
             "type": checked,
             "delay": 3 if checked == "UDP-CONNECT" else 1,
@@ -183,12 +193,17 @@ class Monitors(Kind):
         }
         return values, pool.id
 
-    def other(self, _balancer: Balancer, _thing: Thing) -> Values:
+    def _asked(self) -> Values:
+        return {"url_path": self._rng.choice(_PATHS), "expected_codes": self._rng.choice(_CODES)}
+
+    def other(self, _balancer: Balancer, thing: Thing) -> Values:
         changes: list[Values] = [
             {"name": self._choices.name("hm")},
             {"max_retries": self._rng.randint(1, 3)},
             {"admin_state_up": self._rng.random() < 0.8},
         ]
+        if thing.values["type"] == "HTTP":
+            changes += [self._asked(), self._asked()]
         return self._rng.choice(changes)
 
 

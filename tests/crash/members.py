@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -17,23 +18,52 @@ DEAD_PORT = 8099
 TOLD = "X-Crash-Told"
 #: cookies that each answer sets, to a value that no other has
 APPLICATION_COOKIES = ("app", "app2")
+#: where paths begin that name who is not well
+ILL = "/ill"
+#: the name among the headers told of what a PROXY protocol header said
+INTRODUCED = "introduced"
+_END = b"\r\n\r\n"
+_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _NUMBERS = count()
 
 
-def _headers(head: bytes) -> dict[str, str]:
-    lines = head.decode("latin-1").split("\r\n")[1:]
+def status(target: str, port: int) -> int:
+    """What the member at a port answers: members that a path names are not well."""
+    return 503 if target.startswith(f"{ILL}/") and str(port) in target else 200
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
 
+async def _introduction(reader: asyncio.StreamReader, head: bytes) -> tuple[bytes, dict[str, str]]:
+    """The head of the first request, and who its client is, as far as a PROXY protocol header before it says so: its
+    version, and the address (The PROXY protocol, sections 2.1 and 2.2)."""
+    if head.startswith(b"PROXY "):
+        line, _, rest = head.partition(b"\r\n")
+        _proxy, family, *addresses = line.decode().split()
+        return rest, {} if family == "UNKNOWN" else {INTRODUCED: f"1 {addresses[0]}"}
+    if head != _SIGNATURE[:4]:
+        return head, {}
+    fixed = await reader.readexactly(len(_SIGNATURE) - 4 + 4)
+    more = await reader.readexactly(int.from_bytes(fixed[-2:]))
+    is_local = fixed[-4] == 0x20
+    return await reader.readuntil(_END), {} if is_local else {INTRODUCED: f"2 {socket.inet_ntoa(more[:4])}"}
+
+
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    name = str(writer.get_extra_info("sockname")[1])
+    port = writer.get_extra_info("sockname")[1]
+    name = str(port)
     with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        head, introduced = await _introduction(reader, await reader.readuntil(_END))
         while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            lines = [f"{TOLD}: {json.dumps(_headers(head))}", f"Content-Length: {len(name)}"]
+            first, *rest = head.decode("latin-1").split("\r\n")
+            lines = [f"{TOLD}: {json.dumps({**_headers(rest), **introduced})}", f"Content-Length: {len(name)}"]
             lines += [f"Set-Cookie: {cookie}={name}-{next(_NUMBERS)}; path=/" for cookie in APPLICATION_COOKIES]
-            writer.write("\r\n".join(["HTTP/1.1 200 OK", *lines, "", name]).encode())
+            begin = f"HTTP/1.1 {status(first.split()[1], port)} Here"
+            writer.write("\r\n".join([begin, *lines, "", name]).encode())
             await writer.drain()
+            head = await reader.readuntil(_END)
     writer.close()
 
 

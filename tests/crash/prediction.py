@@ -1,14 +1,15 @@
 """What clients are answered, by what tenants were promised (contracts 20, 30 and 50)."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tests.crash.members import DEAD_PORT
+from tests.crash.members import DEAD_PORT, status
 from tests.crash.model import Balancer, Thing
 
 #: what L7 rules look at: a header and a cookie of these names
@@ -54,7 +55,7 @@ _REQUESTS = [
 class Expected(Struct, frozen=True, kw_only=True):
     """What a client may see: these members (each of them, if `all_of`), or these statuses. `by`: what decides, for
     people; `wanting`: policies that apply; `pool_id`: whose members they are; `same`: every client from one address is
-    answered alike."""
+    answered alike; `weights`: those of the members where each gets that share of all requests."""
 
     by: str
     wanting: int = 0
@@ -64,11 +65,18 @@ class Expected(Struct, frozen=True, kw_only=True):
     same: bool = False
     statuses: frozenset[int] = frozenset()
     location: str | None = None
+    weights: Mapping[str, int] = {}
 
 
 def listening(balancer: Balancer, listener: Thing) -> bool:
     """Whether connections to it are taken."""
     return bool(balancer.values.get("admin_state_up", True) and listener.values.get("admin_state_up", True))
+
+
+def admits(listener: Thing, source: str) -> bool:
+    """Whether who comes from an address is taken."""
+    cidrs = listener.values.get("allowed_cidrs")
+    return cidrs is None or any(ip_address(source) in ip_network(cidr) for cidr in cidrs)
 
 
 def requests(balancer: Balancer, listener: Thing, admitted: Sequence[str | None] = (None,)) -> list[Request]:
@@ -96,11 +104,11 @@ def expected(balancer: Balancer, listener: Thing, request: Request) -> Expected:
 
 
 def _applies(balancer: Balancer, policy: Thing, request: Request) -> bool:
-    if not _is_on(policy.values):
+    if not is_on(policy.values):
         return False
-    if policy.values["action"] == "REDIRECT_TO_POOL" and not _enabled(balancer, policy.values["redirect_pool_id"]):
+    if policy.values["action"] == "REDIRECT_TO_POOL" and not is_enabled(balancer, policy.values["redirect_pool_id"]):
         return False
-    rules = [rule.values for rule in balancer.of("rule", parent=policy.id) if _is_on(rule.values)]
+    rules = [rule.values for rule in balancer.of("rule", parent=policy.id) if is_on(rule.values)]
     return bool(rules) and all(_matches(rule, request) for rule in rules)
 
 
@@ -150,28 +158,42 @@ def _switched(balancer: Balancer, listener: Thing, policy: Thing, request: Reque
             return _from_pool(balancer, listener, values["redirect_pool_id"], by)
 
 
-def _is_on(values: dict[str, Any]) -> bool:
+def is_on(values: dict[str, Any]) -> bool:
+    """The administrative state."""
     return bool(values.get("admin_state_up", True))
 
 
-def _enabled(balancer: Balancer, pool_id: str | None) -> bool:
+def is_enabled(balancer: Balancer, pool_id: str | None) -> bool:
+    """Whether a pool is there and may have traffic."""
     pool = balancer.things.get(pool_id or "")
-    return pool is not None and _is_on(pool.values)
+    return pool is not None and is_on(pool.values)
 
 
 def usable(balancer: Balancer, pool_id: str) -> list[Thing]:
     """Members that a client can be sent to who was there before: also those that take no others."""
-    checked = any(_is_on(monitor.values) for monitor in balancer.of("healthmonitor", parent=pool_id))
     return [
         member
         for member in balancer.of("member", parent=pool_id)
-        if _is_on(member.values) and not (checked and _dead(member.values))
+        if is_on(member.values) and passes(balancer, pool_id, member) is not False
     ]
+
+
+def passes(balancer: Balancer, pool_id: str, member: Thing) -> bool | None:
+    """Whether a member passes its checks; None: nobody checks it."""
+    monitor = next(iter(balancer.of("healthmonitor", parent=pool_id)), None)
+    if monitor is None or not is_on(monitor.values):
+        return None
+    port = member.values.get("monitor_port") or member.values["protocol_port"]
+    if port == DEAD_PORT:
+        return False
+    if monitor.values["type"] != "HTTP":
+        return True
+    return str(status(monitor.values["url_path"], port)) in monitor.values["expected_codes"].split(",")
 
 
 def _from_pool(balancer: Balancer, listener: Thing, pool_id: str | None, by: str) -> Expected:
     nobody = Expected(by=by, pool_id=pool_id, statuses=frozenset({503}))
-    if pool_id is None or not _enabled(balancer, pool_id):
+    if pool_id is None or not is_enabled(balancer, pool_id):
         return nobody
     pool = balancer.things[pool_id].values
     there = [member.values for member in usable(balancer, pool_id)]
@@ -191,8 +213,11 @@ def _from_pool(balancer: Balancer, listener: Thing, pool_id: str | None, by: str
     dead = any(map(_dead, serving))
     hashed = remembers or "SOURCE" in pool["lb_algorithm"]
     statuses = frozenset({503}) if dead else frozenset[int]()
+    in_turn = not dead and pool["lb_algorithm"] == "ROUND_ROBIN"
+    weights = {str(values["protocol_port"]): values.get("weight", 1) for values in serving if in_turn}
+    same = hashed and not dead
     return Expected(
-        by=by, pool_id=pool_id, members=alive, all_of=not hashed, same=hashed and not dead, statuses=statuses
+        by=by, pool_id=pool_id, members=alive, all_of=not hashed, same=same, statuses=statuses, weights=weights
     )
 
 
@@ -208,6 +233,12 @@ def _ports(members: list[dict[str, Any]]) -> frozenset[str]:
 
 def _dead(values: dict[str, Any]) -> bool:
     return bool(values["protocol_port"] == DEAD_PORT)
+
+
+def introduces(balancer: Balancer, pool_id: str | None) -> int | None:
+    """The version of the PROXY protocol in which the members of a pool are told who the client is, if they are."""
+    pool = balancer.things.get(pool_id or "")
+    return {"PROXY": 1, "PROXYV2": 2}.get(pool.values["protocol"]) if pool is not None else None
 
 
 def strict_transport_security(listener: Thing) -> str | None:

@@ -45,7 +45,7 @@ def path(thing: Thing) -> str:
 
 
 class Requests:
-    """Those of the client `owner`, through `api`."""
+    """Those of the client `owner`, through `api`. None is malformed: those are asked for in `refusals`."""
 
     def __init__(self, world: World, api: Connection, owner: str, rng: random.Random) -> None:
         self._world = world
@@ -57,6 +57,7 @@ class Requests:
         """Make an object. `parent`: the id of what it belongs to, if that is not the load balancer itself."""
         named = {_PARENTS[kind]: parent or balancer.id} if kind in _PARENTS else {}
         answer = self._api.surely("POST", collection(kind, parent), {kind: {**named, **values}})
+        _well_formed(answer, values)
         if answer.done:
             self.add(balancer, kind, answer.body[kind]["id"], values, parent)
 
@@ -102,9 +103,9 @@ class Requests:
 
     def put(self, where: str, item: str, before: dict[str, Any], values: dict[str, Any]) -> Answer:
         """Give what had the values `before` others, in either of two ways. Raises Contradiction."""
-        if self._rng.random() < 0.5:
-            return self._api.surely("PUT", where, {item: values})
-        answer = self._api.ask("PUT", where, {item: values})
+        ask = self._api.surely if self._rng.random() < 0.5 else self._api.ask
+        answer = ask("PUT", where, {item: values})
+        _well_formed(answer, values)
         if answer.definite:
             return answer
         # Not asked again: either all of it happened or nothing.
@@ -147,6 +148,11 @@ class Requests:
             return True
         (found,) = shown.body.values()
         return bool(found["provisioning_status"] == "PENDING_DELETE")
+
+
+def _well_formed(answer: Answer, values: dict[str, Any]) -> None:
+    if answer.status == 400:
+        raise Contradiction(f"{values} is said to be malformed: {answer.body}")
 
 
 def _drop_other_target(values: dict[str, Any]) -> None:

@@ -4,8 +4,19 @@ from typing import Any
 
 import pytest
 
+from tests.crash.members import DEAD_PORT
 from tests.crash.model import LAST, Balancer, Thing
-from tests.crash.prediction import HEADER, Request, expected, inserted, requests, strict_transport_security
+from tests.crash.prediction import (
+    HEADER,
+    Request,
+    admits,
+    expected,
+    inserted,
+    introduces,
+    passes,
+    requests,
+    strict_transport_security,
+)
 
 URL = "http://www.example.net/"
 
@@ -146,3 +157,67 @@ def test_who_of_a_pool_answers(persistence: str | None, members: set[str], all_o
         put(made, "member", f"m{port}", "pool", protocol_port=port, **values)
     found = expected(made, made.things["listener"], Request())
     assert (set(found.members), found.all_of, found.same) == (members, all_of, same)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "member", "passing"),
+    [
+        ({"type": "TCP", "admin_state_up": False}, {}, None),
+        ({"type": "TCP"}, {}, True),
+        ({"type": "TCP"}, {"protocol_port": DEAD_PORT}, False),
+        ({"type": "TCP"}, {"protocol_port": DEAD_PORT, "monitor_port": 8002}, True),
+        ({"type": "TCP"}, {"monitor_port": DEAD_PORT}, False),
+        ({"type": "HTTP", "url_path": "/", "expected_codes": "200"}, {}, True),
+        ({"type": "HTTP", "url_path": "/", "expected_codes": "503"}, {}, False),
+        ({"type": "HTTP", "url_path": "/ill/8001-8003", "expected_codes": "200,204"}, {}, False),
+        ({"type": "HTTP", "url_path": "/ill/8001-8003", "expected_codes": "200,503"}, {}, True),
+        ({"type": "HTTP", "url_path": "/ill/8001-8003", "expected_codes": "200"}, {"monitor_port": 8002}, True),
+    ],
+)
+def test_who_passes_checks(monitor: dict[str, Any], member: dict[str, Any], passing: bool | None) -> None:
+    made = balancer()
+    put(made, "healthmonitor", "hm", "pool", **monitor)
+    values: dict[str, Any] = {"protocol_port": 8001, **member}
+    found = passes(made, "pool", put(made, "member", "m", "pool", **values))
+    assert found is passing
+    # Who is not checked is asked all the same, and who is dead and said to be well, too.
+    answers = {"8001"} if passing is not False and values["protocol_port"] != DEAD_PORT else set[str]()
+    assert set(expected(made, made.things["listener"], Request()).members) == answers
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights"),
+    [
+        ({}, {"8001": 1, "8002": 3}),
+        ({"session_persistence": {"type": "HTTP_COOKIE"}}, {"8001": 1, "8002": 3}),
+        ({"session_persistence": {"type": "SOURCE_IP"}}, {}),
+        ({"lb_algorithm": "LEAST_CONNECTIONS"}, {}),
+        ({"lb_algorithm": "SOURCE_IP"}, {}),
+    ],
+)
+def test_who_gets_which_share(changes: dict[str, Any], weights: dict[str, int]) -> None:
+    made = balancer()
+    made.things["pool"].values.update(changes)
+    for port, weight, backup in ((8001, 1, False), (8002, 3, False), (8003, 0, False), (8004, 2, True)):
+        put(made, "member", f"m{port}", "pool", protocol_port=port, weight=weight, backup=backup)
+    assert expected(made, made.things["listener"], Request()).weights == weights
+    put(made, "member", "dead", "pool", protocol_port=DEAD_PORT)
+    assert expected(made, made.things["listener"], Request()).weights == {}
+
+
+def test_who_is_taken() -> None:
+    listener = balancer().things["listener"]
+    assert admits(listener, "192.0.2.1")
+    listener.values["allowed_cidrs"] = ["192.0.2.0/25", "198.51.100.7/32"]
+    sources = ("192.0.2.1", "192.0.2.128", "198.51.100.7", "198.51.100.8")
+    assert [admits(listener, source) for source in sources] == [True, False, True, False]
+
+
+def test_who_is_introduced() -> None:
+    made = balancer()
+    assert introduces(made, None) is None
+    found = []
+    for protocol in ("HTTP", "PROXY", "PROXYV2"):
+        made.things["pool"].values["protocol"] = protocol
+        found.append(introduces(made, "pool"))
+    assert found == [None, 1, 2]

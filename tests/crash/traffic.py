@@ -2,22 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.crash.asking import CLAIMED, Seen, ask, connects, datagram, metrics
+from tests.crash.asking import CLAIMED, Seen, Way, ask, connects, datagram, metrics
 from tests.crash.authorities import TLS_HEADERS, Authorities
 from tests.crash.certificates import Certificates
+from tests.crash.choices import SOURCES
 from tests.crash.encryption import Encryption
 from tests.crash.kinds import INSERTED
+from tests.crash.members import INTRODUCED
 from tests.crash.model import Balancer, Thing, World
 from tests.crash.prediction import (
-    HTTP,
     Expected,
     Request,
+    admits,
     expected,
     inserted,
+    introduces,
     listening,
     requests,
     strict_transport_security,
@@ -26,6 +29,8 @@ from tests.crash.sessions import AGAIN, Sessions, unlike
 
 #: requests until each member has answered one
 _ASKS = 60
+#: times that every member has its turns
+_TURNS = 3
 #: clients that ask at once where some of them wait for a member that takes no connection
 _TOGETHER = 10
 
@@ -41,8 +46,8 @@ class Traffic:
         self.compared: Counter[str] = Counter()
         self._sessions = Sessions(self.compared)
         self._encryption = Encryption(certificates, authorities, self.compared)
-        #: pools whose clients stay where they are, to who answered first in this look
-        self._homes: dict[str, str | None] = {}
+        #: pools whose clients stay where they are, and addresses of clients, to who answered first in this look
+        self._homes: dict[tuple[str, str], str | None] = {}
 
     def problems(self) -> Iterator[str]:
         """Whatever is answered otherwise than promised."""
@@ -52,24 +57,38 @@ class Traffic:
             yield from self._beside(balancer, there)
             for thing in there:
                 title = f"{thing.values['protocol']} listener {thing.id} at {balancer.vip}"
-                for problem in self._listener(balancer, thing):
+                for problem in self._from_everywhere(balancer, thing):
                     yield f"{title}:{thing.values['protocol_port']} {problem}"
 
     def _beside(self, balancer: Balancer, listeners: list[Thing]) -> Iterator[str]:
         used = {(thing.values["protocol"] == "UDP", thing.values["protocol_port"]) for thing in listeners}
         for port in self._ports:
-            if (False, port) not in used and connects(balancer.vip, port):
+            way = Way(SOURCES[0], balancer.vip, port)
+            if (False, port) not in used and connects(way):
                 yield f"{balancer.vip}:{port} takes connections, and no listener is there"
-            if (True, port) not in used and datagram(balancer.vip, port) is not None:
+            if (True, port) not in used and datagram(way) is not None:
                 yield f"{balancer.vip}:{port} answers datagrams, and no listener is there"
 
-    def _listener(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
+    def _from_everywhere(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
+        """Only who comes from one of the listener's networks is served."""
+        ways = [Way(source, balancer.vip, listener.values["protocol_port"]) for source in SOURCES]
+        served = [way for way in ways if admits(listener, way.source)]
+        for way in ways:
+            if way in served:
+                continue
+            self.compared["clients turned away"] += 1
+            if datagram(way) is not None if listener.values["protocol"] == "UDP" else connects(way):
+                yield f"who comes from {way.source} is served, allowed are {listener.values['allowed_cidrs']}"
+        if served:
+            yield from self._listener(balancer, listener, served[-1])
+
+    def _listener(self, balancer: Balancer, listener: Thing, way: Way) -> Iterator[str]:
         if listener.values["protocol"] == "PROMETHEUS":
             self.compared["scrapes"] += 1
-            yield from _metrics(balancer, listener)
+            yield from _metrics(balancer, way)
             return
         if listener.values["protocol"] == "TERMINATED_HTTPS":
-            yield from self._encryption.problems(balancer.vip, listener)
+            yield from self._encryption.problems(way, listener)
         known: set[str | None] = set()
         for request in requests(balancer, listener, self._clients(listener)):
             want = expected(balancer, listener, request)
@@ -79,22 +98,22 @@ class Traffic:
                 # A member that takes no connection has each client wait for three seconds.
                 continue
             known.add(want.pool_id)
-            for problem in self._request(balancer, listener, request, want, brief=brief):
+            for problem in self._request(balancer, listener, way, request, want, brief=brief):
                 yield f"{request}: {problem}"
 
     # -- answers -------------------------------------------------------------------------------------------------
 
     def _request(
-        self, balancer: Balancer, listener: Thing, request: Request, want: Expected, *, brief: bool
+        self, balancer: Balancer, listener: Thing, way: Way, request: Request, want: Expected, *, brief: bool
     ) -> Iterator[str]:
         """Ask until everything wanted was seen; tell what was seen and not wanted, or not seen."""
         seen: list[Seen] = []
         self.compared["requests"] += 1
         self.compared["requests that several policies want"] += want.wanting > 1
-        ask_once = partial(ask, balancer.vip, listener, request, self._authorities.context(request.client))
+        ask_once = partial(ask, way, listener, request, self._authorities.context(request.client))
         for answer in _answers(ask_once, want, 1 if brief else _ASKS):
             seen.append(answer)
-            problem = unlike(answer, want) or self._told_otherwise(listener, request, answer)
+            problem = unlike(answer, want) or self._told_otherwise(balancer, listener, request, want, answer)
             if problem is not None:
                 yield problem
                 return
@@ -104,11 +123,22 @@ class Traffic:
         if want.all_of and not brief and who - {None} != want.members:
             yield f"only {who} answered, wanted {want}"
         if want.same and want.pool_id is not None:
-            home = self._homes.setdefault(want.pool_id, seen[0].who)
+            home = self._homes.setdefault((want.pool_id, way.source), seen[0].who)
             if who != {home}:
                 yield f"one client was answered by {[answer.who for answer in seen]}, and before by {home}: {want}"
         if not brief:
+            yield from self._shares(want, ask_once)
             yield from self._sessions.problems(balancer, listener.id, want, seen, ask_once)
+
+    def _shares(self, want: Expected, ask_once: Callable[[], Seen]) -> Iterator[str]:
+        """Whether each member gets its share, where all get them in turn."""
+        if len(want.weights) < 2:
+            return
+        self.compared["shares"] += 1
+        asked = sum(want.weights.values()) * _TURNS
+        counts = Counter(ask_once().who for _ in range(asked))
+        if any(abs(counts[who] - weight * _TURNS) > 1 for who, weight in want.weights.items()):
+            yield f"of {asked} requests {dict(counts)} were answered, wanted {want}"
 
     @staticmethod
     def _enough(seen: list[Seen], want: Expected) -> bool:
@@ -119,23 +149,31 @@ class Traffic:
         who = {answer.who for answer in seen} - {None}
         return who == want.members or (bool(who) and not want.all_of)
 
-    def _told_otherwise(self, listener: Thing, request: Request, answer: Seen) -> str | None:
+    def _told_otherwise(
+        self, balancer: Balancer, listener: Thing, request: Request, want: Expected, answer: Seen
+    ) -> str | None:
         """What the client, or the member about the client, was told that is not what it should be."""
-        if listener.values["protocol"] not in HTTP:
-            return None if answer.who is None or not answer.told else _unlike_told(answer, CLAIMED)
         strict = strict_transport_security(listener)
         if _directives(answer.strict) != _directives(strict):
             return f"told Strict-Transport-Security: {answer.strict}, wanted {strict}"
-        return None if answer.who is None else _unlike_told(answer, self._wanted_headers(listener, request, answer))
+        if answer.who is None or listener.values["protocol"] == "UDP":
+            return None
+        wanted = {**CLAIMED, **self._inserted(listener, request, answer)}
+        version = introduces(balancer, want.pool_id)
+        if version is not None:
+            wanted[INTRODUCED] = f"{version} {answer.source}"
+        names = (*INSERTED, *TLS_HEADERS, INTRODUCED)
+        told = {name: answer.told[name.lower()] for name in names if name.lower() in answer.told}
+        return None if told == wanted else f"{answer.who} was told {told}, wanted {wanted}"
 
-    def _wanted_headers(self, listener: Thing, request: Request, answer: Seen) -> Mapping[str, str]:
+    def _inserted(self, listener: Thing, request: Request, answer: Seen) -> dict[str, str]:
         values = {
             **dict.fromkeys(("X-Forwarded-For", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP"), answer.source),
             "X-Forwarded-Port": str(listener.values["protocol_port"]),
             "X-Forwarded-Proto": "https" if request.encrypted else "http",
             **self._authorities.told(request.client),
         }
-        return {**CLAIMED, **{name: values[name] for name in inserted(listener)}}
+        return {name: values[name] for name in inserted(listener)}
 
     def _clients(self, listener: Thing) -> tuple[str | None, ...]:
         """Who is admitted to a listener, by the certificate that is looked at."""
@@ -153,18 +191,13 @@ def _answers(ask_once: Callable[[], Seen], want: Expected, most: int) -> Iterato
             yield from (client.result() for client in asked)
 
 
-def _unlike_told(answer: Seen, wanted: Mapping[str, str]) -> str | None:
-    told = {name: answer.told[name.lower()] for name in (*INSERTED, *TLS_HEADERS) if name.lower() in answer.told}
-    return None if told == wanted else f"{answer.who} was told {told}, wanted {wanted}"
-
-
 def _directives(text: str | None) -> set[str] | None:
     return None if text is None else {part.strip() for part in text.split(";")} - {""}
 
 
-def _metrics(balancer: Balancer, listener: Thing) -> Iterator[str]:
+def _metrics(balancer: Balancer, way: Way) -> Iterator[str]:
     """A scrape names every listener that HAProxy serves, and no other."""
-    status, text = metrics(balancer.vip, listener.values["protocol_port"])
+    status, text = metrics(way)
     shown = set(re.findall(r'^octavia_listener_status\{listener="([^"]+)"', text, re.MULTILINE))
     wanted = {
         each.id for each in balancer.of("listener") if listening(balancer, each) and each.values["protocol"] != "UDP"
