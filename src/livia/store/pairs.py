@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_
 
 from livia.core.model.amphora import Role
 from livia.core.model.status import AmphoraStatus, Provisioning
-from livia.store.tables import amphora, amphora_health, event, load_balancer, work
+from livia.store.conditions import at_rest, has_work, is_active
+from livia.store.tables import amphora, amphora_health, event, load_balancer
 
 #: code of the event of an amphora that was asked to leave the other of its pair
 APART = "amphora.apart"
@@ -50,7 +51,7 @@ def shared(
     quiet = and_(
         _heard(standby.id, now, heard),
         _heard(holder.id, now, heard),
-        ~exists().where(work.c.key == owner.id),
+        ~has_work(owner.id),
         ~_told(owner.id, now, again),
     )
     found = connection.execute(
@@ -109,18 +110,15 @@ def stopped(connection: Connection) -> bool:
 
 def part(connection: Connection, seen: Shared, now: datetime) -> bool:
     """Ask that the one without the VIP be replaced. False while anything is being changed, or was since `seen`."""
-    return _ask(connection, seen, now, ~exists().where(work.c.key == seen.load_balancer_id), wanted=True)
+    return _ask(connection, seen, now, at_rest(seen.load_balancer_id), wanted=True)
 
 
 def call_off(connection: Connection, seen: Shared, now: datetime) -> bool:
     """Ask for it no longer. A replacement that was begun meanwhile is one too many then, and is removed."""
-    return _ask(connection, seen, now, true(), wanted=False)
+    return _ask(connection, seen, now, is_active(seen.load_balancer_id), wanted=False)
 
 
 def _ask(connection: Connection, seen: Shared, now: datetime, condition: ColumnElement[bool], *, wanted: bool) -> bool:
-    owner = exists().where(
-        load_balancer.c.id == seen.load_balancer_id, load_balancer.c.provisioning_status == Provisioning.ACTIVE
-    )
     changed = connection.execute(
         update(amphora)
         .where(
@@ -128,7 +126,6 @@ def _ask(connection: Connection, seen: Shared, now: datetime, condition: ColumnE
             amphora.c.status == AmphoraStatus.ALLOCATED,
             amphora.c.holds_vip == false(),
             amphora.c.replace_requested == (false() if wanted else true()),
-            owner,
             condition,
         )
         .values(replace_requested=wanted, updated_at=now)

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Table, exists, func, or_, sele
 from livia.core.model.status import PENDING, AmphoraStatus, Provisioning
 from livia.core.rules.capabilities import BUILT_IN_PROVIDERS
 from livia.store import tables as t
+from livia.store.conditions import has_work
 from livia.store.engine import database_now
 
 _CHILDREN = (t.listener, t.pool, t.member, t.health_monitor, t.l7policy, t.l7rule)
@@ -86,6 +87,5 @@ def reopen(connection: Connection, load_balancer_id: str) -> bool:
 
 
 def _unattended(table: Table) -> ColumnElement[bool]:
-    wanted = exists().where(t.work.c.key == table.c.id)
     held = exists().where(t.lease.c.key == table.c.id, t.lease.c.expires > database_now())
-    return ~or_(wanted, held)
+    return ~or_(has_work(table.c.id), held)

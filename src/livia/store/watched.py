@@ -8,9 +8,10 @@ from sqlalchemy import Connection, exists, func, select, update
 
 from livia.core.model.load_balancer import Topology
 from livia.core.model.status import AmphoraStatus, Provisioning
+from livia.store.conditions import at_rest
 from livia.store.events import TABLE as EVENT
 from livia.store.reports import batches
-from livia.store.tables import amphora, amphora_health, load_balancer, work
+from livia.store.tables import amphora, amphora_health, load_balancer
 
 _STOPPED = str(AmphoraStatus.FAILOVER_STOPPED)
 _WATCHED = (str(AmphoraStatus.ALLOCATED), _STOPPED)
@@ -115,17 +116,13 @@ def recent(connection: Connection, code: str, since: datetime, until: datetime) 
 
 def request_repair(connection: Connection, seen: Watched, now: datetime) -> bool:
     """Have the whole spec sent to the agent again. False while anything is being changed, or was since `seen`."""
-    owner = exists().where(
-        load_balancer.c.id == seen.load_balancer_id, load_balancer.c.provisioning_status == Provisioning.ACTIVE
-    )
     marked = connection.execute(
         update(amphora)
         .where(
             amphora.c.id == seen.id,
             amphora.c.status == AmphoraStatus.ALLOCATED,
             amphora.c.applied_generation == seen.generation,
-            owner,
-            ~exists().where(work.c.key == seen.load_balancer_id),
+            at_rest(seen.load_balancer_id),
         )
         .values(applied_generation=0, updated_at=now)
     )
