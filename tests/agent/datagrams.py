@@ -13,7 +13,8 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import PoolProtocol
 from livia.core.spec import ListenerSpec, MemberSpec, PoolSpec
-from tests.agent.lab import VIP, Lab, eventually, listener, pool
+from tests.agent.lab import VIP, Lab, listener, pool
+from tests.waiting import wait_for
 
 PORT = 53
 
@@ -40,7 +41,7 @@ def serve(lab: Lab, namespace: str, name: str, port: int = PORT, delay: float = 
     command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-S", "-c", _MEMBER, *given]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     lab.adopt(process)
-    eventually(lambda: ask(namespace, "127.0.0.1", port=port) == name)
+    wait_for(lambda: ask(namespace, "127.0.0.1", port=port) == name)
     return process
 
 

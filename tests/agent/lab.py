@@ -43,6 +43,7 @@ from livia.pki.authority import Authority
 from livia.pki.sockets import ClosingSocket
 from tests.agent.exchange import fetch
 from tests.ports import free_port
+from tests.waiting import wait_for
 
 NETWORK = "11111111-0000-4000-8000-000000000001"
 VIP = "172.31.213.200"
@@ -75,14 +76,6 @@ ThreadingHTTPServer.daemon_threads = True
 ThreadingHTTPServer.address_family = socket.AF_INET6  # and IPv4 along with it, as the kernel has it by default
 ThreadingHTTPServer(("::", 80), Answer).serve_forever()
 """
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:
-    """Wait for a condition; fails when it does not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 class Lab:
@@ -245,7 +238,7 @@ class Lab:
         """An HTTP server on port 80 that answers with its name. Returns its namespace."""
         namespace = self.namespace(name, address)
         self.serve(namespace, name)
-        eventually(lambda: self.get(namespace, address) == (200, name))
+        wait_for(lambda: self.get(namespace, address) == (200, name))
         return namespace
 
     def serve(self, namespace: str, name: str) -> None:

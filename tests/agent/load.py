@@ -7,7 +7,7 @@ from typing import Self
 
 from livia.agent.plumbing import kernel
 from tests.agent.exchange import exchange
-from tests.agent.lab import eventually
+from tests.waiting import wait_for
 
 
 class Load(Thread, ABC):
@@ -25,7 +25,7 @@ class Load(Thread, ABC):
 
     def __enter__(self) -> Self:
         self.start()
-        eventually(lambda: self.answered() or self.failures)
+        wait_for(lambda: self.answered() or self.failures)
         return self
 
     def __exit__(self, *_ignored: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from livia.agent.haproxy.runtime import RuntimeApiError, Worker
 from livia.agent.plumbing import kernel
-from tests.agent.lab import eventually
+from tests.waiting import wait_for
 
 #: what was asked about, to what is set there
 State: TypeAlias = dict[tuple[str, ...], dict[str, Any]]
@@ -120,7 +120,7 @@ class Restarted:
             process = subprocess.Popen(command, cwd=self._place, stdout=log, stderr=log)
         worker = Worker(self._place)
         try:
-            eventually(lambda: worker.answers() or process.poll() is not None)
+            wait_for(lambda: worker.answers() or process.poll() is not None)
             return state(worker)
         except RuntimeApiError as error:
             raise AssertionError((self._place / "log").read_text()) from error

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from livia.agent.haproxy.runtime import Worker
-from tests.agent.lab import eventually
 from tests.agent.members import Request, Stream
+from tests.waiting import wait_for
 
 #: of the flags of a peers section: the worker has learned all there was (PEERS_RESYNC_FINISHED of HAProxy)
 _FINISHED = 3
@@ -14,7 +14,7 @@ _FINISHED = 3
 def settled(worker: Worker) -> None:
     """Wait until a worker that HAProxy was started with gives up to learn from an earlier one, after 5 s, and then
     from another amphora: before that it would not teach the next."""
-    eventually(lambda: _flags(worker) & _FINISHED == _FINISHED, 20)
+    wait_for(lambda: _flags(worker) & _FINISHED == _FINISHED, 20)
 
 
 def _flags(worker: Worker) -> int:
@@ -24,7 +24,7 @@ def _flags(worker: Worker) -> int:
 
 def known(worker: Worker, pool_id: str, entries: int) -> None:
     """Wait until a pool's table has so many entries: those of an old worker arrive after its end was told to it."""
-    eventually(lambda: worker.answers() and f"used:{entries}" in worker.ask(f"show table lb1_peers/{pool_id}"))
+    wait_for(lambda: worker.answers() and f"used:{entries}" in worker.ask(f"show table lb1_peers/{pool_id}"))
 
 
 def session_member(name: str) -> Callable[[Stream, Request], None]:

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from livia.agent.plumbing import kernel
 from livia.core.report import Applied, Refused
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pool, processes_in, single
+from tests.agent.lab import VIP, Lab, end, listener, member, monitor, pool, processes_in, single
 from tests.agent.load import KeptLoad
+from tests.waiting import wait_for
 
 
 def test_a_restarted_agent_adopts_without_touching(lab: Lab) -> None:
@@ -92,7 +93,7 @@ def test_after_a_reboot_of_the_host_all_is_rebuilt_from_disk(lab: Lab) -> None:
     lab.kill()
     _reboot(lab)
     lab.spawn()
-    eventually(lambda: lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["forwarding"])
+    wait_for(lambda: lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["forwarding"])
     # The fabric is new, so members have to be plugged anew, too.
     lab.member("two", "172.31.213.12")
     lab.apply(single((pool(member(2)),)), 4)
@@ -158,4 +159,4 @@ def test_a_killed_haproxy_comes_back_as_it_was(running: Lab) -> None:
     running.apply(spec)
     running.apply(single((pool(member(1), member(2), monitor=monitor()),)), 2)
     end(running.worker_pid(spec.amphora_id))
-    eventually(lambda: {running.get(client, VIP)[1] for _ in range(2)} == {"one", "two"}, 30)
+    wait_for(lambda: {running.get(client, VIP)[1] for _ in range(2)} == {"one", "two"}, 30)

@@ -14,8 +14,9 @@ from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, PersistenceType, PoolProtocol
 from livia.core.spec import MemberSpec, PersistenceSpec, PoolSpec, Spec
 from tests.agent.datagrams import PORT, Client, ask, asking, clients, count, serve, udp_listener, udp_pool
-from tests.agent.lab import VIP, Lab, eventually, member, pair, single
+from tests.agent.lab import VIP, Lab, member, pair, single
 from tests.agent.test_crashes import _reboot
+from tests.waiting import wait_for
 
 #: how often all clients' member is taken away
 _TURNS = 10
@@ -50,7 +51,7 @@ def test_clients_continue_with_the_peer_of_a_vanished_master_at_the_same_members
     first, second = pair((udp_pool(_udp(1), _udp(2), persistence=sticky),), (udp_listener(),))
     running.apply(first)
     running.apply(second)
-    eventually(lambda: ask(client) in ("one", "two"))
+    wait_for(lambda: ask(client) in ("one", "two"))
     before = _sources(running, client)
     assert set(before) == {"one", "two"}
     with Client(client) as opened:
@@ -58,7 +59,7 @@ def test_clients_continue_with_the_peer_of_a_vanished_master_at_the_same_members
         master = first if _holds(running, first) else second
         running.fabric.unplug([running.names.port(master.interfaces[0].port_id)])
         # What remembers clients is not shared; what they are first sent to is.
-        eventually(lambda: opened.ask() == before[0], 30)
+        wait_for(lambda: opened.ask() == before[0], 30)
     assert _sources(running, client) == before
 
 
@@ -145,7 +146,7 @@ def test_answers_under_way_arrive_when_their_member_is_taken_away(
             # Every change takes away the member that all of them ask.
             running.apply(single((udp_pool(*turns[generation % 2]),), (udp_listener(),)), generation)
             heard = len(answers)
-            eventually(lambda: len(answers) >= heard + 12)  # noqa: B023
+            wait_for(lambda: len(answers) >= heard + 12)  # noqa: B023
     # Without care for what is under way each tenth is lost.
     assert count(answers).keys() == {"one", "two"}
 
@@ -172,11 +173,11 @@ def test_after_a_reboot_datagrams_are_balanced_from_disk(lab: Lab) -> None:
     lab.kill()
     _reboot(lab)
     lab.spawn()
-    eventually(lambda: lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["forwarding"])
+    wait_for(lambda: lab.request("GET", f"/v1/amphorae/{spec.amphora_id}").json()["forwarding"])
     again = lab.namespace("again", "172.31.213.12")
     serve(lab, again, "again")
     client = lab.namespace("client-2", "172.31.213.99")
-    eventually(lambda: "again" in {ask(client), ask(client)})
+    wait_for(lambda: "again" in {ask(client), ask(client)})
 
 
 _CRC32C = 0x82F63B78

@@ -15,7 +15,8 @@ from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
 from livia.core.report import Refused
 from livia.core.spec import InterfaceAddress, MemberSpec, PersistenceSpec, Spec, VipAddress
 from tests.agent.datagrams import PORT, Client, ask, clients, count, serve, udp_listener, udp_pool
-from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, monitor, pool, single
+from tests.waiting import wait_for
 
 VIP6 = "fd00:213::200"
 STICKY = PersistenceSpec(type=PersistenceType.SOURCE_IP, timeout=2)
@@ -37,7 +38,7 @@ class Site:
             serve(lab, namespace, name)
             if number == 1:
                 lab.serve(namespace, name)
-                eventually(lambda: lab.get(namespace, "127.0.0.1") == (200, "one"))  # noqa: B023
+                wait_for(lambda: lab.get(namespace, "127.0.0.1") == (200, "one"))  # noqa: B023
         self.client = lab.namespace("client", "172.31.213.100")
         for last in range(101, 131):
             kernel.ip(["-n", self.client, "address", "add", f"172.31.213.{last}/24", "dev", "eth0"])
@@ -170,7 +171,7 @@ def test_source_persistence_outlives_flows_and_ends_by_its_timeout(site: Site) -
     # Clients are remembered through changes of the pool, and by nothing else once it is over.
     site.apply(_members(spec, *spec.pools[0].members, udp(4, address="172.31.213.13", port=55)))
     assert {ask(site.client) for _ in range(4)} == {first}
-    eventually(lambda: "expires" not in site.nft("list map inet livia sticky4-udp-1"), 30)
+    wait_for(lambda: "expires" not in site.nft("list map inet livia sticky4-udp-1"), 30)
 
 
 @pytest.mark.parametrize("granularity", [None, "255.255.255.248"])
@@ -326,10 +327,10 @@ def test_a_dead_member_loses_its_clients_and_comes_back(site: Site) -> None:
         )
 
     site.lab.hear(told("DOWN"))
-    eventually(lambda: count(ask(site.client) for _ in range(4)) == {"one": 4})
+    wait_for(lambda: count(ask(site.client) for _ in range(4)) == {"one": 4})
     site.apply(_members(spec, udp(1), udp(2)))
     site.lab.hear(told("UP"))
-    eventually(lambda: count(ask(site.client) for _ in range(4)) == {"one": 2, "two": 2})
+    wait_for(lambda: count(ask(site.client) for _ in range(4)) == {"one": 2, "two": 2})
 
 
 def test_a_change_of_one_member_touches_one_chain(site: Site) -> None:

@@ -15,8 +15,9 @@ from livia.agent.plumbing import kernel
 from livia.core.model.pool import MonitorType
 from livia.core.report import Refused
 from tests.agent.datagrams import PORT, ask, serve, udp_listener, udp_pool
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pair, pool, single
+from tests.agent.lab import VIP, Lab, end, listener, member, monitor, pair, pool, single
 from tests.agent.load import KeptLoad
+from tests.waiting import wait_for
 
 _HOLDER = """
 import socket, sys, time
@@ -73,11 +74,11 @@ def test_a_worker_that_cannot_start_leaves_the_old_one(running: Lab) -> None:
             assert f"{VIP}:81" in answer.details
             assert "cannot bind" in answer.details
             served = sum(load.served.values())
-            eventually(lambda: sum(load.served.values()) > served + 50)
+            wait_for(lambda: sum(load.served.values()) > served + 50)
         assert load.failures == []
         assert file.read_text() == text
         end(running.worker_pid(spec.amphora_id))
-        eventually(lambda: running.get(client, VIP) == (200, "one"))
+        wait_for(lambda: running.get(client, VIP) == (200, "one"))
         holder.kill()
     running.apply(single((pool(member(1)),), more), 3)
     assert running.get(client, VIP, port=81) == (200, "one")
@@ -115,7 +116,7 @@ def test_a_full_disk_silences_nobody_and_traffic_follows_the_verdicts(small: Lab
     small.apply(single((pool(),), number=6))
     members, checks = (member(1, port=PORT), member(2, port=PORT)), monitor(type=MonitorType.UDP_CONNECT)
     small.apply(single((udp_pool(*members, monitor=checks),), (udp_listener(),)))
-    eventually(lambda: {ask(client) for _ in range(4)} == {"one", "two"})
+    wait_for(lambda: {ask(client) for _ in range(4)} == {"one", "two"})
     with pytest.raises(OSError, match="No space left"):
         _fill(small.config.state_directory / "ballast")
     two.kill()
@@ -125,7 +126,7 @@ def test_a_full_disk_silences_nobody_and_traffic_follows_the_verdicts(small: Lab
         return str(members.get("m2", "")).startswith("DOWN")
 
     small.hear(told)
-    eventually(lambda: {ask(client) for _ in range(4)} == {"one"})
+    wait_for(lambda: {ask(client) for _ in range(4)} == {"one"})
     # One that has nothing new to tell goes on as well.
     for _ in range(2):
         small.hear(lambda beat: bool(beat["id"] == "amphora-6"))
@@ -153,7 +154,7 @@ def test_a_creation_that_failed_at_its_end_is_done_anew(running: Lab, monkeypatc
     wanted = pair((pool(member(1)),), (listener(), listener(id="listener-2", port=81)))[0]
     running.apply(wanted, 2)
     # HAProxy of the first attempt had no such port, and nobody would have told keepalived that it answers.
-    eventually(lambda: running.get(client, VIP, port=81) == (200, "one"))
+    wait_for(lambda: running.get(client, VIP, port=81) == (200, "one"))
 
 
 def test_a_track_file_and_a_process_id_that_a_full_disk_took_are_made_good(running: Lab) -> None:
@@ -161,11 +162,11 @@ def test_a_track_file_and_a_process_id_that_a_full_disk_took_are_made_good(runni
     client = running.namespace("client", "172.31.213.100")
     first, _second = pair((pool(member(1)),))
     running.apply(first, 1)
-    eventually(lambda: running.get(client, VIP) == (200, "one"))
+    wait_for(lambda: running.get(client, VIP) == (200, "one"))
     directory = running.config.state_directory / "amphorae" / first.amphora_id
     (directory / "track").write_text("-254\n")
     (directory / "k.pid").write_text("")
-    eventually(lambda: running.get(client, VIP)[0] == 0)
+    wait_for(lambda: running.get(client, VIP)[0] == 0)
     running.apply(first, 2)
-    eventually(lambda: running.get(client, VIP) == (200, "one"))
-    eventually(lambda: (directory / "k.pid").read_text().strip().isdigit())
+    wait_for(lambda: running.get(client, VIP) == (200, "one"))
+    wait_for(lambda: (directory / "k.pid").read_text().strip().isdigit())

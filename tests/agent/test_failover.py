@@ -7,7 +7,8 @@ from livia.agent.plumbing import kernel
 from livia.core.model.pool import PersistenceType
 from livia.core.report import Applied
 from livia.core.spec import PersistenceSpec, Spec
-from tests.agent.lab import VIP, Lab, end, eventually, member, monitor, pair, pool
+from tests.agent.lab import VIP, Lab, end, member, monitor, pair, pool
+from tests.waiting import wait_for
 
 _BOUND = 20.0
 
@@ -19,7 +20,7 @@ def _serving_pair(lab: Lab) -> tuple[str, Spec, Spec]:
     first, second = pair((pool(member(1), monitor=monitor(), persistence=sticky),))
     lab.apply(first)
     lab.apply(second)
-    eventually(lambda: lab.get(client, VIP) == (200, "one"), _BOUND)
+    wait_for(lambda: lab.get(client, VIP) == (200, "one"), _BOUND)
     return client, first, second
 
 
@@ -54,15 +55,15 @@ def test_the_vip_moves_when_haproxy_is_killed(running: Lab) -> None:
     client, first, second = _serving_pair(running)
     master, other = (first, second) if _holds(running, first) else (second, first)
     end(running.worker_pid(master.amphora_id))
-    eventually(lambda: _holds(running, other) and not _holds(running, master), _BOUND)
+    wait_for(lambda: _holds(running, other) and not _holds(running, master), _BOUND)
     _await_service(running, client)
     # s6 starts HAProxy again, and nopreempt leaves the VIP where it is.
-    eventually(lambda: running.request("GET", f"/v1/amphorae/{master.amphora_id}").json()["forwarding"], _BOUND)
+    wait_for(lambda: running.request("GET", f"/v1/amphorae/{master.amphora_id}").json()["forwarding"], _BOUND)
     track = running.config.state_directory / "amphorae" / master.amphora_id / "track"
-    eventually(lambda: track.read_text().strip() == "0", _BOUND)
+    wait_for(lambda: track.read_text().strip() == "0", _BOUND)
     assert _holds(running, other)
     end(running.worker_pid(other.amphora_id))
-    eventually(lambda: _holds(running, master), _BOUND)
+    wait_for(lambda: _holds(running, master), _BOUND)
     _await_service(running, client)
 
 
@@ -70,7 +71,7 @@ def test_a_killed_keepalived_leaves_no_vip_behind(running: Lab) -> None:
     client, first, second = _serving_pair(running)
     master, other = (first, second) if _holds(running, first) else (second, first)
     end(int((running.config.state_directory / "amphorae" / master.amphora_id / "k.pid").read_text()))
-    eventually(lambda: _holds(running, other) and not _holds(running, master), _BOUND)
+    wait_for(lambda: _holds(running, other) and not _holds(running, master), _BOUND)
     _await_service(running, client)
 
 
@@ -84,7 +85,7 @@ def test_changing_a_pair_keeps_the_vip_where_it_is(running: Lab) -> None:
     for generation, spec in enumerate((first, second), 2):
         wider = replace(spec, vips=(*spec.vips, VipAddress(address="172.31.213.201", interface="eth0")))
         assert isinstance(running.put(wider, generation), Applied)
-    eventually(lambda: running.get(_client, "172.31.213.201") == (200, "one"), _BOUND)
+    wait_for(lambda: running.get(_client, "172.31.213.201") == (200, "one"), _BOUND)
     assert _holds(running, first) is held
 
 

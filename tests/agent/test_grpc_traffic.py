@@ -15,10 +15,11 @@ from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import PoolProtocol
 from livia.core.spec import name_of
 from tests.agent import grpc_client
-from tests.agent.lab import VIP, eventually, listener, member, pool
+from tests.agent.lab import VIP, listener, member, pool
 from tests.agent.site import Site
 from tests.agent.tls_site import member_tls, termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, ROOT, WEB
+from tests.waiting import wait_for
 
 #: ports of the listeners: ends TLS, passes it on, passes plain bytes on
 ENDED, PASSED, PLAIN = 443, 444, 80
@@ -122,4 +123,4 @@ def test_every_kind_of_call_ends_as_it_should(site: Site, talk: Talk, port: int)
         "cancel": "CANCELLED",
     }
     # The member hears of it, too: it need not work on for nobody.
-    eventually(lambda: sorted(talk.ended) == [b"cancel", b"deadline"])
+    wait_for(lambda: sorted(talk.ended) == [b"cancel", b"deadline"])

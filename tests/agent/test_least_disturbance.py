@@ -12,8 +12,9 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import Algorithm, MonitorType, PersistenceType
 from livia.core.spec import PersistenceSpec, PoolSpec, Spec
-from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, monitor, pool, single
 from tests.agent.load import KeptLoad
+from tests.waiting import wait_for
 
 
 class Scene:
@@ -87,17 +88,17 @@ def test_it_needs_no_reload_and_no_request_fails(scene: Scene, name: str) -> Non
         for number in range(2, 5):
             wanted, attributes = change(number)
             # A server that still answers keeps its name for as long; what is fixed in it must be settled first.
-            eventually(lambda: not any(":" in server for server in scene.servers()))
+            wait_for(lambda: not any(":" in server for server in scene.servers()))
             scene.apply(wanted, **attributes)
     assert [each.failures for each in load] == [[], []]
     assert scene.worker.pid() == worker
-    eventually(lambda: scene.servers().keys() == {each.id for each in wanted.members})
+    wait_for(lambda: scene.servers().keys() == {each.id for each in wanted.members})
 
 
 def test_a_replaced_server_is_what_the_file_says_and_as_healthy_as_before(scene: Scene) -> None:
     dead = {"address": "172.31.213.99", "monitor_address": "172.31.213.11", "monitor_port": 81}
     scene.apply(pool(member(1), member(2, **dead), monitor=monitor(delay=5)))
-    eventually(lambda: scene.servers()["m2"][5] == "0")
+    wait_for(lambda: scene.servers()["m2"][5] == "0")
     with KeptLoad(scene.client, VIP) as load:
         scene.apply(pool(member(1), member(2, **dead), monitor=monitor(delay=6, rise=3)))
     assert load.failures == []
@@ -116,7 +117,7 @@ def test_a_member_is_told_of_while_its_twin_stands_in(scene: Scene) -> None:
     # A byte stream that goes on keeps the old server.
     scene.apply(pool(member(1), monitor=monitor()), protocol=ListenerProtocol.TCP)
     with kernel.inside(scene.client, lambda: socket.create_connection((VIP, 80), timeout=3)) as held:
-        eventually(lambda: scene.servers() and _sessions(scene) == 1)
+        wait_for(lambda: scene.servers() and _sessions(scene) == 1)
         scene.apply(pool(member(1, backup=True), monitor=monitor()), protocol=ListenerProtocol.TCP)
         assert scene.servers().keys() == {"m1", "m1:twin"}
         worker = scene.worker.pid()
@@ -129,7 +130,7 @@ def test_a_member_is_told_of_while_its_twin_stands_in(scene: Scene) -> None:
         assert scene.get() == (200, "one")
         held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert held.recv(65536)
-    eventually(lambda: scene.servers().keys() == {"m1"} and scene.servers()["m1"][6] == "0")
+    wait_for(lambda: scene.servers().keys() == {"m1"} and scene.servers()["m1"][6] == "0")
     assert scene.servers()["m1"][7] == "7"
     assert scene.worker.pid() == worker
 
@@ -137,7 +138,7 @@ def test_a_member_is_told_of_while_its_twin_stands_in(scene: Scene) -> None:
 def test_an_agent_that_comes_back_while_a_twin_stands_in_settles_it_by_a_reload(scene: Scene) -> None:
     scene.apply(pool(member(1), monitor=monitor()), protocol=ListenerProtocol.TCP)
     with kernel.inside(scene.client, lambda: socket.create_connection((VIP, 80), timeout=3)) as held:
-        eventually(lambda: _sessions(scene) == 1)
+        wait_for(lambda: _sessions(scene) == 1)
         scene.apply(pool(member(1, backup=True), monitor=monitor()), protocol=ListenerProtocol.TCP)
         assert scene.servers().keys() == {"m1", "m1:twin"}
         worker = scene.worker.pid()
@@ -193,7 +194,7 @@ def test_old_workers_end_by_their_number_and_not_by_reloads(scene: Scene) -> Non
     strict, master = Master(directory, most_leaving=2), Master(directory)
     # Also when HAProxy has only just started.
     master.reload()
-    eventually(lambda: _leaving(scene) == 0)
+    wait_for(lambda: _leaving(scene) == 0)
     with ExitStack() as streams:
         held = []
         for _ in range(4):
@@ -201,12 +202,12 @@ def test_old_workers_end_by_their_number_and_not_by_reloads(scene: Scene) -> Non
             held.append(streams.enter_context(stream))
             assert _served(stream)
             strict.reload()
-        eventually(lambda: _leaving(scene) == 2)
+        wait_for(lambda: _leaving(scene) == 2)
         # These two do not count the reloads.
         for _ in range(3):
             master.reload()
         assert [_served(stream) for stream in held] == [False, False, True, True]
-    eventually(lambda: _leaving(scene) == 0)
+    wait_for(lambda: _leaving(scene) == 0)
 
 
 def _leaving(scene: Scene) -> int:

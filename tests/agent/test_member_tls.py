@@ -10,9 +10,10 @@ import pytest
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import ListenerSpec, MemberTlsSpec, Spec, name_of
-from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, monitor, pool, single
 from tests.agent.tls_site import CIPHERS, Client, member_tls, serve_tls, termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, ROOT, WEB, Holder
+from tests.waiting import wait_for
 
 WEB_TEXT = WEB.text(INTERMEDIATE)
 #: members are asked for the name that their clients ask for
@@ -185,7 +186,7 @@ def test_proxy_protocol_tells_of_the_clients_tls(site: Site) -> None:
     front = tls_listener(termination(WEB_TEXT, client_authentication="OPTIONAL", client_ca=name_of(CA)))
     target = member(1, address="172.31.213.100", port=81)
     site.serve(single((pool(target, protocol=PoolProtocol.PROXYV2),), (front,)))
-    eventually(lambda: site.client.ask().status == 200)
+    wait_for(lambda: site.client.ask().status == 200)
     header = bytes.fromhex(site.client.ask(certificate=BALANCER).name)
     # PROXY protocol, section 2.2: the signature, then TLVs, among them PP2_TYPE_SSL with the client's common name.
     assert header.startswith(b"\r\n\r\n\x00\r\nQUIT\n")

@@ -21,8 +21,9 @@ from livia.core.spec import (
     Spec,
     VipAddress,
 )
-from tests.agent.lab import VIP, Lab, eventually, member, pair, pool, single
+from tests.agent.lab import VIP, Lab, member, pair, pool, single
 from tests.agent.load import KeptLoad
+from tests.waiting import wait_for
 
 OTHER = "11111111-0000-4000-8000-000000000002"
 REMOTE = "11111111-0000-4000-8000-000000000003"
@@ -41,7 +42,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         two = lab.namespace("two", "172.31.214.11", OTHER)
         _add(two, "fd00:214::11/64")
         lab.serve(two, "two")
-        eventually(lambda: lab.get(two, "172.31.214.11") == (200, "two"))
+        wait_for(lambda: lab.get(two, "172.31.214.11") == (200, "two"))
         _make_remote(lab)
         yield lab
     finally:
@@ -57,7 +58,7 @@ def _make_remote(lab: Lab) -> None:
     )
     kernel.inside(router, lambda: kernel.write_sysctls([("ipv4/ip_forward", "1")]))
     kernel.batch(far, ["route add default via 172.31.215.1"])
-    eventually(lambda: lab.get(far, "172.31.215.11") == (200, "far"))
+    wait_for(lambda: lab.get(far, "172.31.215.11") == (200, "far"))
 
 
 @pytest.fixture(scope="module")
@@ -201,12 +202,12 @@ def test_a_failover_moves_both_ip_versions(stage: Lab, client: str, gone: list[S
         gone.append(spec)
         stage.apply(spec)
     for vip in (VIP, VIP6):
-        eventually(lambda vip=vip: stage.get(client, vip) == (200, "one"), _BOUND)  # type: ignore[misc]
+        wait_for(lambda vip=vip: stage.get(client, vip) == (200, "one"), _BOUND)  # type: ignore[misc]
     master = next(each for each in specs if _holds(stage, each))
     (survivor,) = (each for each in specs if each is not master)
     stage.fabric.unplug([stage.names.port(master.interfaces[0].port_id)])
     for vip in (VIP, VIP6):
-        eventually(lambda vip=vip: stage.get(client, vip) == (200, "one"), _BOUND)  # type: ignore[misc]
+        wait_for(lambda vip=vip: stage.get(client, vip) == (200, "one"), _BOUND)  # type: ignore[misc]
     assert _holds(stage, survivor)
 
 

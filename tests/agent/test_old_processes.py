@@ -8,7 +8,8 @@ from livia.agent.haproxy.master import Master
 from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from tests.agent.exchange import still_answers
-from tests.agent.lab import VIP, Lab, eventually, listener, member, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, pool, single
+from tests.waiting import wait_for
 
 
 def _connect(namespace: str) -> socket.socket:
@@ -39,10 +40,10 @@ def test_old_processes_end_with_their_last_connection_and_are_counted(running: L
             reload(number)
             held.append(streams.enter_context(_connect(client)))
         assert len(master.processes().leaving) == len(held) - 1
-        eventually(lambda: counted("livia_agent_old_workers") == len(held) - 1)
+        wait_for(lambda: counted("livia_agent_old_workers") == len(held) - 1)
         assert counted("livia_agent_old_workers_most") == len(held) - 1
         # One without connections ends at once.
         held.pop(1).close()
-        eventually(lambda: len(master.processes().leaving) == len(held) - 1)
+        wait_for(lambda: len(master.processes().leaving) == len(held) - 1)
         assert all(still_answers(stream) for stream in held)
-        eventually(lambda: counted("livia_agent_old_workers") == len(held) - 1)
+        wait_for(lambda: counted("livia_agent_old_workers") == len(held) - 1)

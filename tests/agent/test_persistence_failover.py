@@ -10,10 +10,11 @@ from livia.agent.haproxy.runtime import Worker
 from livia.agent.plumbing import kernel
 from livia.core.model.pool import PersistenceType
 from livia.core.spec import InterfaceAddress, Peer, PersistenceSpec, PoolSpec, Spec
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, pair, pool
+from tests.agent.lab import VIP, Lab, end, listener, member, pair, pool
 from tests.agent.members import HttpServer, ask, connect, request, response
 from tests.agent.site import CLIENT, MEMBERS
 from tests.agent.stick_tables import known, session_member, settled
+from tests.waiting import wait_for
 
 NAMES = ("m1", "m2", "m3")
 CLIENTS = [f"172.31.213.{number}" for number in range(101, 107)]
@@ -37,7 +38,7 @@ class Duo:
         self._generation += 1
         for spec in specs:
             self._lab.apply(spec, self._generation)
-        eventually(lambda: ask(self.client, VIP, 80).status == 200)
+        wait_for(lambda: ask(self.client, VIP, 80).status == 200)
 
     def worker(self, spec: Spec) -> Worker:
         return Worker(self._lab.config.state_directory / "amphorae" / spec.amphora_id)
@@ -55,13 +56,13 @@ class Duo:
         """kill -9 the master's."""
         lost, heir = self.master(), self.other()
         end(self._lab.worker_pid(lost.amphora_id))
-        eventually(lambda: self._holds(heir) and ask(self.client, VIP, 80).status == 200)
+        wait_for(lambda: self._holds(heir) and ask(self.client, VIP, 80).status == 200)
 
     def lose_amphora(self) -> Spec:
         """Remove the master. The one that is left."""
         lost, heir = self.master(), self.other()
         assert self._lab.remove(lost.amphora_id) == 204
-        eventually(lambda: self._holds(heir) and ask(self.client, VIP, 80).status == 200)
+        wait_for(lambda: self._holds(heir) and ask(self.client, VIP, 80).status == 200)
         return heir
 
     def homes(self) -> dict[str, str]:

@@ -21,9 +21,10 @@ from livia.core.spec import (
     RuleSpec,
     VipAddress,
 )
-from tests.agent.lab import VIP, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, listener, member, monitor, pool, single
 from tests.agent.members import HttpServer, Request, Stream, answer, ask, connect, request, response
 from tests.agent.site import CLIENT, MEMBERS, Site
+from tests.waiting import wait_for
 
 ONE, TWO, THREE, GONE = 8001, 8002, 8003, 8009
 
@@ -112,7 +113,7 @@ def test_backups_serve_together_when_no_other_is_left(site: Site) -> None:
     _one_pool(site, _member(ONE), *backups, monitor=check)
     assert _asked(site, 4) == {"8001": 4}
     _one_pool(site, _member(GONE), *backups, monitor=check)
-    eventually(lambda: site.counted("pool-1:listener-1", "m9", "status") == "DOWN")
+    wait_for(lambda: site.counted("pool-1:listener-1", "m9", "status") == "DOWN")
     assert _asked(site, 4) == {"8002": 2, "8003": 2}
     _one_pool(site, _member(ONE, enabled=False), *backups, monitor=check)
     assert _asked(site, 4) == {"8002": 2, "8003": 2}
@@ -122,12 +123,12 @@ def test_nothing_goes_to_members_that_are_disabled_or_down(site: Site) -> None:
     _one_pool(site, _member(ONE), _member(TWO, enabled=False))
     assert _asked(site, 4) == {"8001": 4}
     _one_pool(site, _member(ONE, monitor_port=GONE), monitor=monitor(type=MonitorType.TCP))
-    eventually(lambda: site.counted("pool-1:listener-1", "m1", "status") == "DOWN")
+    wait_for(lambda: site.counted("pool-1:listener-1", "m1", "status") == "DOWN")
     status, text = site.ask(80)
     assert (status, "No server is available" in text) == (503, True)
     # Checks go where they are told to, traffic goes to the member.
     _one_pool(site, member(1, address="172.31.213.250", port=ONE, monitor_address=MEMBERS), monitor=monitor(delay=1))
-    eventually(lambda: site.counted("pool-1:listener-1", "m1", "status") == "UP")
+    wait_for(lambda: site.counted("pool-1:listener-1", "m1", "status") == "UP")
 
 
 def test_listeners_share_a_pool_and_have_several(site: Site) -> None:

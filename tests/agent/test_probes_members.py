@@ -16,7 +16,8 @@ from livia.agent.probes.sctp import packet
 from livia.agent.probes.watch import Watch
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import MemberSpec, MonitorSpec, PoolSpec
-from tests.agent.lab import Lab, eventually, member, monitor, pool, single
+from tests.agent.lab import Lab, member, monitor, pool, single
+from tests.waiting import wait_for
 
 _ADDRESS = "172.31.213.11"
 _GONE = "172.31.213.77"
@@ -76,7 +77,7 @@ class Sight:
         return [self.watch.text("pool-1", f"m{number}") for number in (1, 2)]
 
     def settles(self, *texts: str) -> None:
-        eventually(lambda: self.texts() == list(texts))
+        wait_for(lambda: self.texts() == list(texts))
 
 
 def _datagrams(kind: MonitorType, *members: MemberSpec, **changes: Any) -> PoolSpec:
@@ -127,7 +128,7 @@ def test_ping_over_both_versions_of_ip(place: Place) -> None:
         kernel.ip(["-n", place.here, "route", "add", "blackhole", f"{_ADDRESS}/32"])
         try:
             sight.settles("DOWN", "UP")
-            eventually(lambda: sight.told == [{("pool-1", "m1")}])
+            wait_for(lambda: sight.told == [{("pool-1", "m1")}])
             assert not sight.watch.up("pool-1", "m1")
             assert sight.watch.dead() == {("pool-1", "m1")}
         finally:
@@ -139,7 +140,7 @@ def test_a_silent_member_keeps_nobody_waiting(place: Place) -> None:
     silent = tuple(member(number, address=f"172.31.213.{number}") for number in range(40, 90))
     spec = pool(member(1), *silent, monitor=monitor(type=MonitorType.PING, timeout=30))
     with place.watching(spec) as sight:
-        eventually(lambda: sight.watch.text("pool-1", "m1") == "UP")
+        wait_for(lambda: sight.watch.text("pool-1", "m1") == "UP")
 
 
 def test_udp_is_down_where_it_is_refused_or_nobody_lives(place: Place) -> None:
@@ -148,7 +149,7 @@ def test_udp_is_down_where_it_is_refused_or_nobody_lives(place: Place) -> None:
         with place.watching(_datagrams(MonitorType.UDP_CONNECT, up, closed)) as sight:
             sight.settles("UP", "DOWN")
             sight.follow(_datagrams(MonitorType.UDP_CONNECT, up, member(2, address=_GONE)))
-            eventually(lambda: sight.texts() == ["UP", "DOWN"], 30)
+            wait_for(lambda: sight.texts() == ["UP", "DOWN"], 30)
 
 
 def test_sctp_is_up_when_init_is_acknowledged(place: Place) -> None:
@@ -211,7 +212,7 @@ def test_http_of_a_datagram_pool(place: Place, changes: dict[str, Any], asked: s
         with place.watching(_datagrams(MonitorType.HTTP, *members, **changes)) as sight:
             sight.settles("UP" if up else "DOWN", "DOWN")
             # Members are taken for up before they are asked.
-            eventually(lambda: requests)
+            wait_for(lambda: requests)
     assert set(requests) == {asked}
 
 
@@ -221,7 +222,7 @@ def test_verdicts_outlive_other_changes_and_the_agent(place: Place) -> None:
         sight.settles("UP", "DOWN")
         sight.follow(pool(member(1), member(2, address=_GONE, weight=3), monitor=replace(checks, fall=3, delay=2)))
         assert sight.texts() == ["UP", "DOWN"]
-        eventually(sight.memory.exists)
+        wait_for(sight.memory.exists)
         place.prober.forget(sight.watch)
         later = Sight(place)
         later.follow(pool(member(1), member(2, address=_GONE), monitor=checks))
@@ -229,7 +230,7 @@ def test_verdicts_outlive_other_changes_and_the_agent(place: Place) -> None:
         # Elsewhere it is another matter, and a disabled member none at all.
         later.follow(pool(member(1, enabled=False), member(2, address=_ADDRESS), monitor=checks))
         assert later.texts() == [None, "UP 1/2"]
-        eventually(lambda: later.told == [{("pool-1", "m2")}])
+        wait_for(lambda: later.told == [{("pool-1", "m2")}])
         place.prober.forget(later.watch)
 
 

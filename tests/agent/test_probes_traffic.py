@@ -13,7 +13,8 @@ from livia.core.model.pool import MonitorType
 from livia.core.spec import Spec
 from livia.pki.authority import Authority
 from livia.pki.sockets import ClosingSocket
-from tests.agent.lab import VIP, Lab, end, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, end, listener, member, monitor, pool, single
+from tests.waiting import wait_for
 
 _NAME = "pool-1:listener-1"
 
@@ -48,7 +49,7 @@ def test_ping_takes_members_out_and_in_and_outlives_reloads_restarts_and_the_age
     worker = running.worker_pid(spec.amphora_id)
     running.stop()
     end(worker)
-    eventually(lambda: running.get(client, VIP) == (200, "one"))
+    wait_for(lambda: running.get(client, VIP) == (200, "one"))
     # Nobody but the file has told the HAProxy that s6 started.
     assert {running.get(client, VIP)[1] for _ in range(6)} == {"one"}
     running.start()
@@ -66,7 +67,7 @@ def test_ping_takes_members_out_and_in_and_outlives_reloads_restarts_and_the_age
     running.apply(replace(changed, pools=(pool(member(1), member(2, weight=0)),)), 3)
     _told(running, "UP", m1="no check", m2="DRAIN")
     running.apply(replace(changed, pools=(pool(member(1), member(2)),)), 4)
-    eventually(lambda: {running.get(client, VIP)[1] for _ in range(6)} == {"one", "two"})
+    wait_for(lambda: {running.get(client, VIP)[1] for _ in range(6)} == {"one", "two"})
 
 
 def _serve(namespace: str, port: int, stop: Event, greet: Callable[[socket.socket], None]) -> Thread:

@@ -22,11 +22,12 @@ from livia.core.model.l7 import Action
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import PoolProtocol
 from livia.core.spec import ListenerSpec, PolicySpec, Spec
-from tests.agent.lab import VIP, Lab, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, Lab, listener, member, monitor, pool, single
 from tests.agent.members import Response, ask, connect, request
 from tests.agent.tenant_metrics import EXPECTED, Samples, of, read
 from tests.agent.tls_site import termination
 from tests.keymaterial import WEB
+from tests.waiting import wait_for
 
 PORT = 9100
 WEB_TEXT = WEB.text()
@@ -120,7 +121,7 @@ def test_values_are_those_of_the_traffic(scene: Scene) -> None:
         return added("octavia_listener_http_responses_total", listener="listener-1", code="2xx") == 6
 
     after: Samples = {}
-    eventually(settled)
+    wait_for(settled)
     one, both = "pool-1:listener-1", ("m1", "m2")
     assert added("octavia_listener_http_requests_total", listener="listener-1") == 6
     assert added("octavia_pool_http_responses_total", pool=one, code="2xx") == 6

@@ -11,11 +11,12 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import MonitorType, PoolProtocol
 from livia.core.spec import InterfaceAddress, VipAddress
-from tests.agent.lab import VIP, eventually, listener, member, monitor, pool, single
+from tests.agent.lab import VIP, listener, member, monitor, pool, single
 from tests.agent.members import Server, Stream, answer, ask, connect, head, request, response
 from tests.agent.site import CLIENT, MEMBERS, Site
 from tests.agent.tls_site import termination, tls_listener
 from tests.keymaterial import INTERMEDIATE, WEB
+from tests.waiting import wait_for
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 CLIENT6, VIP6 = "fd31::64", "fd31::c8"
@@ -128,12 +129,12 @@ def test_checks_introduce_themselves(site: Site, kind: MonitorType, protocol: Po
     check = monitor(type=kind)
     with Strict(site.members, 8001) as strict, Strict(site.members, 8002) as other:
         site.apply((pool(member(1, port=8001), protocol=protocol, monitor=check),), listener())
-        eventually(lambda: strict.met)
+        wait_for(lambda: strict.met)
         # One that comes at run time is checked in the same way.
         both = (member(1, port=8001), member(2, port=8002, address=MEMBERS))
         site.apply((pool(*both, protocol=protocol, monitor=check),), listener())
         for name in ("m1", "m2"):
-            eventually(lambda: site.counted("pool-1:listener-1", name, "check_status")[:1] == "L")  # noqa: B023
+            wait_for(lambda: site.counted("pool-1:listener-1", name, "check_status")[:1] == "L")  # noqa: B023
             assert site.counted("pool-1:listener-1", name, "status") == "UP"
         assert (strict.refused, other.refused) == (0, 0)
 
@@ -148,4 +149,4 @@ def test_a_port_of_its_own_for_checks_is_spoken_to_plainly(site: Site) -> None:
     with Server(site.members, 8002, reply):
         checked = pool(member(1, port=8001, monitor_port=8002), protocol=PoolProtocol.PROXY, monitor=monitor())
         site.apply((checked,), listener())
-        eventually(lambda: plain == ["GET"])
+        wait_for(lambda: plain == ["GET"])

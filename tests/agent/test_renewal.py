@@ -13,10 +13,11 @@ from livia.agent.haproxy.runtime import Worker
 from livia.agent.plumbing import kernel
 from livia.core.report import Refused
 from livia.core.spec import Spec
-from tests.agent.lab import VIP, Lab, end, eventually, member, pool, single
+from tests.agent.lab import VIP, Lab, end, member, pool, single
 from tests.agent.load import Load
 from tests.agent.tls_site import Client, termination, tls_listener
 from tests.keymaterial import ROOT, Holder
+from tests.waiting import wait_for
 
 FIRST = Holder("www.example.net", dns_names=("www.example.net",), issuer=ROOT)
 SECOND = Holder("www.example.net", dns_names=("www.example.net",), issuer=ROOT)
@@ -86,7 +87,7 @@ def test_certificates_are_renewed_added_and_removed_under_load(running: Lab, cli
     # A restart from the files finds what the old process had been told.
     before = _state(running)
     end(worker)
-    eventually(lambda: Worker(_amphora(running)).answers() and running.worker_pid("amphora-5") != worker)
+    wait_for(lambda: Worker(_amphora(running)).answers() and running.worker_pid("amphora-5") != worker)
     assert _state(running) == before
     assert client.ask(name="more.example.net").shown == "more.example.net"
 

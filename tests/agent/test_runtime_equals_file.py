@@ -17,8 +17,9 @@ from livia.agent.plumbing import kernel
 from livia.core.spec import Spec
 from tests.agent.changes import ADDRESSES, AT_RUNTIME, BY_RELOAD, TEXTS, beginning
 from tests.agent.exchange import still_answers
-from tests.agent.lab import VIP, Lab, eventually
+from tests.agent.lab import VIP, Lab
 from tests.agent.restarted import Restarted, differences, state
+from tests.waiting import wait_for
 
 _SEQUENCES = int(os.environ.get("LIVIA_CHANGE_SEQUENCES", "10"))
 _RESTART = "restart the agent"
@@ -163,5 +164,5 @@ def _compare(scene: Scene, spec: Spec) -> None:
         except RuntimeApiError:
             return False
 
-    eventually(settled)
+    wait_for(settled)
     assert differences(state(scene.worker), scene.restarted.state()) == {}

@@ -13,8 +13,9 @@ from livia.core.model.pool import Algorithm, MonitorType, PersistenceType, PoolP
 from livia.core.report import Applied, Refused
 from livia.core.spec import PersistenceSpec, Spec, VipAddress
 from tests.agent.exchange import fetch
-from tests.agent.lab import NETWORK, VIP, Lab, eventually, listener, member, monitor, pool, processes_in, single
+from tests.agent.lab import NETWORK, VIP, Lab, listener, member, monitor, pool, processes_in, single
 from tests.agent.load import KeptLoad
+from tests.waiting import wait_for
 
 
 def _two_members(lab: Lab) -> str:
@@ -86,13 +87,13 @@ def test_a_removed_member_gets_nothing_more_but_finishes(running: Lab) -> None:
     threads = [Thread(target=lambda: finished.append(running.get(client, VIP, "/slow"))) for _ in range(4)]
     for thread in threads:
         thread.start()
-    eventually(lambda: _current(running, spec) == 4)
+    wait_for(lambda: _current(running, spec) == 4)
     running.apply(_members(spec, member(1)), 2)
     assert {running.get(client, VIP)[1] for _ in range(6)} == {"one"}
     for thread in threads:
         thread.join()
     assert sorted(finished) == [(200, "one"), (200, "one"), (200, "two"), (200, "two")]
-    eventually(lambda: "m2" not in _servers(running, spec), 30)
+    wait_for(lambda: "m2" not in _servers(running, spec), 30)
     # It comes back under its old name.
     running.apply(spec, 3)
     assert {running.get(client, VIP)[1] for _ in range(4)} == {"one", "two"}

@@ -21,7 +21,8 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.model.pool import PoolProtocol
 from livia.core.spec import Spec
-from tests.agent.lab import VIP, Lab, decode, end, eventually, listener, member, pair, pool, single
+from tests.agent.lab import VIP, Lab, decode, end, listener, member, pair, pool, single
+from tests.waiting import wait_for
 
 _FIELDS = ("rx", "tx", "totconns", "ereq")
 
@@ -112,7 +113,7 @@ class Scene:
 
     def expect(self, name: str, *figures: int) -> None:
         """Both ways of counting come to these figures, and stay there."""
-        eventually(lambda: self.total(name) == figures or self._tell(name, figures), 30)
+        wait_for(lambda: self.total(name) == figures or self._tell(name, figures), 30)
         time.sleep(0.4)
         assert self.total(name) == figures
         assert tuple(self.added[name][key] for key in _FIELDS) == figures
@@ -174,14 +175,14 @@ def test_connections_that_live_through_reloads_are_counted_to_their_end(scene: S
         # A timeout needs a reload: the connections so far stay with as many old workers.
         scene.apply(tcp("lasting", timeout_client_data=60000 + number))
         moved += sum(exchange(stream, 700 + number) for stream in streams)
-    eventually(lambda: scene.total("lasting")[2] == 4 and scene.open["lasting"] == 4)
+    wait_for(lambda: scene.total("lasting")[2] == 4 and scene.open["lasting"] == 4)
     for stream in streams:
         # The last bytes of an old worker: it ends with this connection.
         moved += exchange(stream, 5000)
         stream.close()
     scene.expect("lasting", moved, moved, 4, 0)
     assert scene.open["lasting"] == 0
-    eventually(lambda: scene.leaving("amphora-5") == ())
+    wait_for(lambda: scene.leaving("amphora-5") == ())
 
 
 def test_short_connections_during_reloads_are_all_counted(scene: Scene) -> None:
@@ -223,10 +224,10 @@ def test_a_killed_worker_takes_no_more_than_was_not_looked_at(scene: Scene) -> N
         moved = exchange(stream, 2000)
     scene.expect("crash", moved, moved, 1, 0)
     end(scene.lab.worker_pid("amphora-5"))
-    eventually(lambda: _served(scene))
+    wait_for(lambda: _served(scene))
     first = scene.total("crash")
     assert first[:2] >= (moved, moved)
-    eventually(lambda: scene.total("crash")[0] > moved)
+    wait_for(lambda: scene.total("crash")[0] > moved)
 
 
 def _served(scene: Scene) -> bool:
@@ -242,20 +243,20 @@ def test_a_listener_that_is_taken_away_is_counted_to_its_end(scene: Scene) -> No
     with scene.connect() as stream:
         moved = exchange(stream, 3000)
     scene.apply(replace(tcp("gone"), listeners=()))
-    eventually(lambda: scene.total("gone") == (moved, moved, 1, 0))
+    wait_for(lambda: scene.total("gone") == (moved, moved, 1, 0))
     scene.apply(tcp("gone"))
     with scene.connect() as stream:
         moved += exchange(stream, 30)
-    eventually(lambda: scene.total("gone") == (moved, moved, 2, 0))
+    wait_for(lambda: scene.total("gone") == (moved, moved, 2, 0))
 
 
 def test_a_full_listener_says_so(scene: Scene) -> None:
     scene.apply(tcp("small", connection_limit=1))
-    eventually(lambda: scene.total("small") is not None and scene.statuses.get("small") == "OPEN")
+    wait_for(lambda: scene.total("small") is not None and scene.statuses.get("small") == "OPEN")
     with scene.connect() as stream:
         exchange(stream, 1)
-        eventually(lambda: scene.total("small")[2] == 1 and scene.statuses["small"] == "FULL")
-    eventually(lambda: scene.total("small")[2] == 1 and scene.statuses["small"] == "OPEN")
+        wait_for(lambda: scene.total("small")[2] == 1 and scene.statuses["small"] == "FULL")
+    wait_for(lambda: scene.total("small")[2] == 1 and scene.statuses["small"] == "OPEN")
 
 
 def test_requests_are_counted_alike_and_bad_ones_as_errors(scene: Scene) -> None:
@@ -265,7 +266,7 @@ def test_requests_are_counted_alike_and_bad_ones_as_errors(scene: Scene) -> None
     scene.apply(web)
     assert scene.lab.get(scene.client, VIP) == (200, "web")
     # Bytes are added when the request ends, its connection when it begins.
-    eventually(lambda: min(scene.total("web")[:3]) > 0)
+    wait_for(lambda: min(scene.total("web")[:3]) > 0)
     one_in, one_out, _connections, _errors = scene.total("web")
     assert min(one_in, one_out) > 50
     for number in range(5):
@@ -276,7 +277,7 @@ def test_requests_are_counted_alike_and_bad_ones_as_errors(scene: Scene) -> None
     with scene.connect(80) as stream:
         stream.sendall(b"this is no request\r\n\r\n")
         assert b"400" in stream.recv(1000)
-    eventually(lambda: scene.total("web")[2:] == (7, 1))
+    wait_for(lambda: scene.total("web")[2:] == (7, 1))
 
 
 def test_an_amphora_that_is_removed_tells_what_it_counted_last(scene: Scene) -> None:
@@ -292,7 +293,7 @@ def test_both_amphorae_of_a_pair_add_up(scene: Scene) -> None:
     pools = (pool(member(1, port=7), protocol=PoolProtocol.TCP),)
     specs = pair(pools, (listener(id="shared", protocol=ListenerProtocol.TCP, port=7),))
     scene.apply(*specs)
-    eventually(lambda: _served(scene))
+    wait_for(lambda: _served(scene))
     moved, connections = 10, 1
     for _takeover in range(2):
         with scene.connect() as stream:
@@ -301,9 +302,9 @@ def test_both_amphorae_of_a_pair_add_up(scene: Scene) -> None:
         holder = next(each for each in specs if _holds(scene.lab, each))
         ended = _keepalived(scene.lab, holder)
         end(ended)
-        eventually(partial(_moved, scene.lab, holder, specs))
+        wait_for(partial(_moved, scene.lab, holder, specs))
         # It is the next to take over: until it is there again, nobody can.
-        eventually(partial(_another, scene.lab, holder, ended))
+        wait_for(partial(_another, scene.lab, holder, ended))
     with scene.connect() as stream:
         moved += exchange(stream, 500)
     scene.expect("shared", moved, moved, connections + 1, 0)

@@ -7,9 +7,10 @@ from threading import Event
 import pytest
 
 from livia.core.model.listener import ListenerProtocol
-from tests.agent.lab import VIP, eventually, listener, member, pool
+from tests.agent.lab import VIP, listener, member, pool
 from tests.agent.members import HttpServer, Request, Server, Stream, answer, connect, request, response
 from tests.agent.site import MEMBERS, Site
+from tests.waiting import wait_for
 
 HTTP, TCP, INSPECTED, ENDLESS, LONGEST = 80, 81, 82, 83, 84
 _SHORT = {"timeout_client_data": 1500, "timeout_member_connect": 300, "timeout_member_data": 1500}
@@ -136,5 +137,5 @@ def test_a_client_that_hangs_up_frees_its_member(site: Site) -> None:
         stream = connect(site.client, VIP, TCP)
         stream.socket.sendall(b"bye")
         stream.socket.shutdown(socket.SHUT_WR)
-        eventually(lambda: ended == [b"bye"])
+        wait_for(lambda: ended == [b"bye"])
         stream.socket.close()

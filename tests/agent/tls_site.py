@@ -14,8 +14,9 @@ from livia.agent.plumbing import kernel
 from livia.core.model.listener import ListenerProtocol
 from livia.core.spec import ListenerSpec, MemberTlsSpec, TerminationSpec, name_of
 from livia.pki.sockets import ClosingSocket
-from tests.agent.lab import VIP, Lab, eventually, listener
+from tests.agent.lab import VIP, Lab, listener
 from tests.keymaterial import ROOT, Holder
+from tests.waiting import wait_for
 
 CIPHERS = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"
 VERSIONS = ("TLSv1.2", "TLSv1.3")
@@ -199,7 +200,7 @@ def serve_tls(
         trusted.write_bytes(authority.pem)
     command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", _MEMBER]
     process = subprocess.Popen([*command, name, str(certificate), str(trusted), alpn], stderr=subprocess.DEVNULL)
-    eventually(lambda: _listens(namespace))
+    wait_for(lambda: _listens(namespace))
     return process
 
 

@@ -19,7 +19,7 @@ from tests.clients.matrix import COMMANDS, command_of
 from tests.clients.shell import Shell
 from tests.database import NOW
 from tests.system.conftest import System
-from tests.system.test_lifecycle import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

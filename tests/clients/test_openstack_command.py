@@ -10,7 +10,7 @@ from livia.ops.demo.load import Load
 from livia.ops.demo.stage import BACKEND_PORT, NETWORK
 from tests.clients.shell import Shell
 from tests.system.conftest import System
-from tests.system.test_lifecycle import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

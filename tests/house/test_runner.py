@@ -20,6 +20,7 @@ from livia.store import tables as t
 from livia.store.engine import Database
 from tests import database as rows
 from tests.house.turns import HandClock, turn
+from tests.waiting import wait_for
 
 
 class Doing:
@@ -39,13 +40,6 @@ class Doing:
 
 def nothing(_turn: Turn) -> None:
     """A job well done."""
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def running(database: Database, *jobs: Doing, owner: str = "house", registry: CollectorRegistry | None = None) -> Event:
@@ -75,7 +69,7 @@ def test_a_job_that_hangs_or_fails_does_not_stop_the_others(tmp_path: Path) -> N
     fails, works = Doing(fail, name="fails"), Doing(nothing, name="works")
     stop = running(database, hangs, fails, works, registry=registry)
     try:
-        eventually(lambda: works.turns >= 5 and fails.turns >= 3)
+        wait_for(lambda: works.turns >= 5 and fails.turns >= 3)
         assert hangs.turns == 1
         assert (registry.get_sample_value("livia_house_turns_total", {"job": "fails", "outcome": "failed"}) or 0) >= 2
         assert registry.get_sample_value("livia_house_last_success_timestamp_seconds", {"job": "fails"}) is None
@@ -100,7 +94,7 @@ def test_of_two_processes_one_does_a_job_at_a_time_and_once_an_interval(tmp_path
     jobs = [Doing(act, interval=0.1) for _ in range(3)]
     begun = time.monotonic()
     stops = [running(database, job, owner=f"house-{number}") for number, job in enumerate(jobs)]
-    eventually(lambda: sum(job.turns for job in jobs) >= 6)
+    wait_for(lambda: sum(job.turns for job in jobs) >= 6)
     turns = sum(job.turns for job in jobs)
     passed = time.monotonic() - begun
     for stop in stops:
@@ -156,8 +150,8 @@ def test_a_process_that_is_to_end_leaves_its_job_to_another(tmp_path: Path) -> N
     stop = running(database, Doing(work))
     assert begun.wait(30)
     stop.set()
-    eventually(lambda: left == ["the process is to end"])
-    eventually(lambda: turn(database, Doing(nothing), owner="another") is not None)
+    wait_for(lambda: left == ["the process is to end"])
+    wait_for(lambda: turn(database, Doing(nothing), owner="another") is not None)
 
 
 def _hold(url: str, ready: object) -> None:

@@ -23,6 +23,7 @@ from livia.store import trees
 from tests.load.site import Site
 from tests.load.traffic import Failure
 from tests.system.conftest import System, make_system
+from tests.waiting import wait_for
 
 #: seconds after the death of a master in which clients may notice: the switch takes 0.4 s on a quiet machine, and a
 #: client that pauses finds only then that its connection is gone
@@ -71,7 +72,7 @@ def alone(system: System, seconds: float, told: Callable[[str], None]) -> Result
     site = Site(system, "ACTIVE_STANDBY")
     try:
         pair = Pair(system, site)
-        _wait(lambda: len(pair.masters()) == 1, "one amphora holds the VIP")
+        wait_for(lambda: len(pair.masters()) == 1, _RECOVERY, "one amphora holds the VIP")
         before, deaths = pair.ids, []
         with site.traffic() as traffic:
             time.sleep(_CALM)
@@ -122,7 +123,7 @@ class Pair:
 
     def reboot_master(self) -> float:
         """Kill everything inside of the master at once; it comes back, and its peer is master. When it died."""
-        _wait(lambda: len(self.masters()) == 1, "one amphora holds the VIP")
+        wait_for(lambda: len(self.masters()) == 1, _RECOVERY, "one amphora holds the VIP")
         (master,) = self.masters()
         before = faults.processes(self._names.amphora(master))
         names = sorted(map(_name, before))
@@ -130,8 +131,10 @@ class Pair:
         for pid in before:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _wait(lambda: self.masters() == self.ids - {master}, "the peer has the VIP, and it alone")
-        _wait(lambda: sorted(map(_name, self._living(master) - set(before))) == names, f"{names} run again")
+        wait_for(lambda: self.masters() == self.ids - {master}, _RECOVERY, "the peer has the VIP, and it alone")
+        wait_for(
+            lambda: sorted(map(_name, self._living(master) - set(before))) == names, _RECOVERY, f"{names} run again"
+        )
         return death
 
     def processes(self) -> dict[str, list[int]]:
@@ -183,13 +186,6 @@ def _parent(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
-
-
-def _wait(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _RECOVERY
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {_RECOVERY:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def _sleep_until(moment: float) -> None:

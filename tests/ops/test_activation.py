@@ -11,9 +11,9 @@ import pytest
 
 from livia.ops import dbmanage, programs
 from livia.ops.settings import EMBEDDED
-from tests.agent.lab import eventually
 from tests.ops.programs import PATIENCE, command, configured, obeying, told
 from tests.ops.test_serving import Client
+from tests.waiting import wait_for
 
 
 def start(given: socket.socket, conf: Path, **environment: str) -> "subprocess.Popen[str]":
@@ -48,11 +48,11 @@ def test_nobody_is_refused_while_the_api_is_replaced(conf: Path) -> None:
         for _ in range(3):
             wanted = [one.answers + 5, two.answers + 5]
             with obeying(start(held, conf)):
-                eventually(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
+                wait_for(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
         # By whom they are answered when they are to end.
         with obeying(start(held, conf)):
             wanted = [one.answers + 1, two.answers + 1]
-            eventually(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
+            wait_for(partial(lambda least: one.answers >= least[0] and two.answers >= least[1], wanted), PATIENCE)
             one.stop()
             two.stop()
     assert (one.failed, two.failed) == ([], [])

@@ -11,9 +11,9 @@ from livia.ops.metrics import OFFSETS
 from livia.ops.processes import Processes, public_reason
 from livia.ops.readiness import Readiness
 from livia.ops.settings import load
-from tests.agent.lab import eventually
 from tests.ops.test_stand_in import supervised
 from tests.ports import free_run
+from tests.waiting import wait_for
 
 #: what no answer may have, nor any part of it
 SECRET = "k1r5che-pfl4ume"
@@ -165,6 +165,6 @@ def test_clients_get_the_reason_and_the_log_has_the_error(conf: Path, what: str)
         conf.write_text(conf.read_text() + more)
     with supervised(conf.parent, conf.read_text(), file=conf.name) as api:
         told = api.told()
-        eventually(lambda: SECRET in (conf.parent / "api.log").read_text())
+        wait_for(lambda: SECRET in (conf.parent / "api.log").read_text())
     assert told.startswith(f"The API cannot start, and is started again and again. {reason.format(conf.parent)}")
     assert SECRET not in told

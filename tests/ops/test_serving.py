@@ -10,7 +10,7 @@ from functools import partial
 from threading import Event, Thread
 
 from livia.ops.serving import listen
-from tests.agent.lab import eventually
+from tests.waiting import wait_for
 
 
 class Client:
@@ -77,7 +77,7 @@ def test_nobody_is_refused_or_left_unanswered_by_a_restart() -> None:
             for _ in range(4):
                 wanted = [client.answers + 20 for client in clients]
                 with server(listening):
-                    eventually(partial(_have, clients, wanted))
+                    wait_for(partial(_have, clients, wanted))
             # By whom they are answered when they are to end.
             stack.enter_context(server(listening))
     assert [client.failed for client in clients] == [[], [], []]

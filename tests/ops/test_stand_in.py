@@ -16,7 +16,7 @@ import pytest
 
 from livia.ops.serving import listen
 from livia.ops.status import children
-from tests.agent.lab import eventually
+from tests.waiting import wait_for
 
 
 class Api:
@@ -71,7 +71,7 @@ def supervised(directory: Path, how: str, *, file: str = "how") -> Iterator[Api]
         command = [sys.executable, "-m", "tests.ops.supervised", str(descriptor), str(directory)]
         with subprocess.Popen(command, pass_fds=[descriptor]) as process:
             try:
-                eventually((directory / "started").exists)
+                wait_for((directory / "started").exists)
                 yield Api(listening, directory, process.pid)
             finally:
                 process.terminate()
@@ -95,7 +95,7 @@ def test_who_cannot_start_says_why_until_it_can(tmp_path: Path, how: str) -> Non
         while (status := api.ask()[0]) != 200:
             seen.add(status)
         assert seen <= {503}
-        eventually(lambda: not api.pid("stand-in"))
+        wait_for(lambda: not api.pid("stand-in"))
         assert [api.ask()[0] for _ in range(20)] == [200] * 20
 
 
@@ -103,9 +103,9 @@ def test_a_start_that_hangs_leaves_nobody_waiting(tmp_path: Path) -> None:
     with supervised(tmp_path, "hang") as api:
         assert api.told() == "The API is starting."
         api.starts("refuse")
-        eventually(lambda: "sentence of an operator" in api.told())
+        wait_for(lambda: "sentence of an operator" in api.told())
         api.starts("well")
-        eventually(lambda: api.ask()[0] == 200)
+        wait_for(lambda: api.ask()[0] == 200)
 
 
 def test_who_has_served_is_stood_in_for_too(tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_who_has_served_is_stood_in_for_too(tmp_path: Path) -> None:
             # A restart that works is waited for.
             before = api.pid("api")
             api.end(number)
-            eventually(lambda before=before: api.pid("api") not in (0, before))  # type: ignore[misc]
+            wait_for(lambda before=before: api.pid("api") not in (0, before))  # type: ignore[misc]
             assert api.ask()[0] == 200
         api.starts("refuse")
         api.end(signal.SIGKILL)
-        eventually(lambda: api.ask()[0] == 503)
+        wait_for(lambda: api.ask()[0] == 503)
         assert "sentence of an operator" in api.told()
 
 
@@ -143,9 +143,9 @@ def test_no_request_is_lost_when_the_api_takes_over(tmp_path: Path) -> None:
             api.starts("refuse")
             if api.pid("api"):
                 api.end(signal.SIGTERM)
-            eventually(lambda: answers[-1:] == [503])
+            wait_for(lambda: answers[-1:] == [503])
             api.starts("well")
-            eventually(lambda: answers[-1:] == [200] and not api.pid("stand-in"), 60)
+            wait_for(lambda: answers[-1:] == [200] and not api.pid("stand-in"), 60)
         stop.set()
         for thread in threads:
             thread.join()

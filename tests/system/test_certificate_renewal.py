@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.lab import eventually
 from tests.system.conftest import System, make_system
 from tests.system.test_lifecycle import create, load_on
+from tests.waiting import wait_for
 
 #: each is renewed after some five seconds, and lasts for ten more on a machine that has no time for that
 SHORT = """
@@ -45,8 +45,8 @@ def test_certificates_and_authorities_are_renewed_under_traffic(short_lived: Sys
             system.api.wait_active(load_balancer["id"], seconds=30.0)
             time.sleep(0.2)
             assert time.monotonic() - begun < 120, "the earlier authority is still trusted"
-        eventually(lambda: set(_read((state.controllers_ca,))).isdisjoint(authorities), 30)
-        eventually(lambda: set(_read(files)).isdisjoint(first), 30)
+        wait_for(lambda: set(_read((state.controllers_ca,))).isdisjoint(authorities), 30)
+        wait_for(lambda: set(_read(files)).isdisjoint(first), 30)
         system.api.put(f"/pools/{pool}", {"pool": {"name": "last"}})
         system.api.wait_active(load_balancer["id"], seconds=30.0)
     assert load.faults() == []

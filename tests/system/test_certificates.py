@@ -13,7 +13,8 @@ import pytest
 from livia.pki.sockets import ClosingSocket
 from tests.keymaterial import INTERMEDIATE, ROOT, Holder
 from tests.system.conftest import System
-from tests.system.test_lifecycle import create, wait_for
+from tests.system.test_lifecycle import create
+from tests.waiting import wait_for
 
 NAME = "www.example.net"
 

@@ -6,7 +6,8 @@ from livia.agent.names import Names
 from livia.ops.demo import faults
 from livia.ops.down import down
 from tests.system.conftest import System
-from tests.system.test_lifecycle import MONITOR, amphorae_of, create, load_on, wait_for
+from tests.system.test_lifecycle import MONITOR, amphorae_of, create, load_on
+from tests.waiting import wait_for
 
 
 def test_down_leaves_nothing_and_up_brings_it_back(system: System) -> None:

@@ -28,7 +28,8 @@ from tests.database import SERVERS, server_database
 from tests.keymaterial import INTERMEDIATE, ROOT, Holder
 from tests.system.conftest import System
 from tests.system.leaks import MEMORY, Found, Needles, Places, file_system
-from tests.system.test_lifecycle import amphorae_of, create, delete, wait_for
+from tests.system.test_lifecycle import amphorae_of, create, delete
+from tests.waiting import wait_for
 
 PASSPHRASE = b"correct-horse-battery-staple"
 NAMES = ("pem.example.net", "bundle.example.net", "locked.example.net")

@@ -19,14 +19,7 @@ from livia.ops.demo.stage import BACKEND_PORT
 from livia.ops.status import children
 from livia.store import trees
 from tests.system.conftest import System
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until the condition holds; fail with `what` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.02)
+from tests.waiting import wait_for
 
 
 def create(

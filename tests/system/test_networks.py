@@ -20,7 +20,8 @@ from livia.ops.up import fabric_of
 from tests.agent.exchange import fetch
 from tests.agent.lab import MEMBER
 from tests.system.conftest import System
-from tests.system.test_lifecycle import amphorae_of, delete, wait_for
+from tests.system.test_lifecycle import amphorae_of, delete
+from tests.waiting import wait_for
 
 _PREFIX = "livia-test-networks"
 

@@ -13,7 +13,7 @@ import urllib3
 from livia.ops.metrics import OFFSETS
 from livia.pki.sockets import ClosingSocket
 from tests.system.conftest import System, make_system
-from tests.system.test_lifecycle import wait_for
+from tests.waiting import wait_for
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 ROW = re.compile(r"^\| `(livia_\w+)` \|", re.MULTILINE)

@@ -10,7 +10,8 @@ from livia.agent.names import Names
 from livia.ops.demo import faults
 from livia.store import tables as t
 from tests.system.conftest import System
-from tests.system.test_lifecycle import amphorae_of, create, delete, load_on, wait_for
+from tests.system.test_lifecycle import amphorae_of, create, delete, load_on
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from livia.agent.names import Names
 from livia.agent.plumbing import kernel
 from tests.system.conftest import System
-from tests.system.test_lifecycle import amphorae_of, create, delete, load_on, wait_for
+from tests.system.test_lifecycle import amphorae_of, create, delete, load_on
+from tests.waiting import wait_for
 
 PORT = 81
 

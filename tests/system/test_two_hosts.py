@@ -21,7 +21,8 @@ from livia.store import tables as t
 from livia.store import trees
 from tests.system.conftest import System
 from tests.system.second_host import config_of
-from tests.system.test_lifecycle import amphorae_of, create, delete, load_on, wait_for
+from tests.system.test_lifecycle import amphorae_of, create, delete, load_on
+from tests.waiting import wait_for
 
 SECOND, PORT = "host-2", 19445
 

@@ -19,7 +19,7 @@ from livia.ops.status import children
 from tests.load.alone import Pair
 from tests.load.site import Site
 from tests.system.conftest import System
-from tests.system.test_lifecycle import wait_for
+from tests.waiting import wait_for
 
 SERVICES = ("agent", "health", "worker", "house", "api")
 

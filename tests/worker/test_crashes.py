@@ -20,7 +20,7 @@ from livia.store import tables as t
 from livia.worker.attempt import Executors
 from livia.worker.reconciler import Reconciler
 from livia.worker.service import Worker
-from tests.worker.test_hanging import wait_for
+from tests.waiting import wait_for
 from tests.worker.world import World
 
 _DEADLINE = 60.0

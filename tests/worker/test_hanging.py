@@ -1,7 +1,6 @@
 """A far side that never answers holds neither a load balancer nor the worker."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -18,6 +17,7 @@ from livia.store import events, standing, trees
 from livia.worker.metrics import Metrics
 from livia.worker.reconciler import Reconciler
 from livia.worker.service import Worker
+from tests.waiting import wait_for
 from tests.worker.world import World
 
 
@@ -73,16 +73,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
     found.close()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_what_hangs_shows_error_and_lets_others_work(site: Site) -> None:
     stuck = site.load_balancer("SINGLE")
-    wait_for(lambda: later(site, stuck))
+    wait_for(lambda: later(site, stuck), 60.0)
     assert site.status(stuck) == "ERROR"
     reason = "not done within 3 s, and still at this: 1 amphorae do not run generation 1 yet"
     with site.database.read() as connection:
@@ -96,7 +89,7 @@ def test_what_hangs_shows_error_and_lets_others_work(site: Site) -> None:
     site.agents.answer.set()
     # The one thread hung; what comes now has another.
     other = site.load_balancer("SINGLE")
-    wait_for(lambda: site.status(other) == "ACTIVE")
+    wait_for(lambda: site.status(other) == "ACTIVE", 60.0)
     assert site.registry.get_sample_value("livia_leases_lost_total") == 0.0
     # Whoever hung does nothing more under a lease that it has no longer.
     assert later(site, stuck)

@@ -1,7 +1,6 @@
 """Agents that take a question and say nothing hold threads for long: whoever does not need them goes on."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -17,8 +16,12 @@ from livia.store import tables as t
 from livia.store import work
 from livia.worker.reconciler import Reconciler
 from livia.worker.service import Worker
+from tests.waiting import wait_for
 from tests.worker.test_together import Bell
 from tests.worker.world import World
+
+#: seconds for twenty load balancers on a slow machine
+_LONG = 90.0
 
 
 class Hanging(NoopAmphorae):
@@ -107,39 +110,32 @@ def site(tmp_path: Path) -> Iterator[Site]:
     found.close()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_two_projects_whose_agents_hang_hold_up_no_third(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livia.worker.service._STALLED", 1.0)
     keys = [site.load_balancer("SINGLE", f"sick-{number % 2}") for number in range(20)]
     site.agents.stuck.update(keys)
     site.begin()
-    wait_for(lambda: site.agents.waiting >= 4)
+    wait_for(lambda: site.agents.waiting >= 4, _LONG)
     healthy = site.load_balancer("ACTIVE_STANDBY", "well")
-    wait_for(lambda: site.is_active(healthy))
+    wait_for(lambda: site.is_active(healthy), _LONG)
     # However many there are that hang, they hold no more threads than these.
-    wait_for(lambda: site.agents.waiting == 12)
+    wait_for(lambda: site.agents.waiting == 12, _LONG)
     another = site.load_balancer("ACTIVE_STANDBY", "well")
-    wait_for(lambda: site.is_active(another))
+    wait_for(lambda: site.is_active(another), _LONG)
     assert site.agents.most == 12
     site.agents.answer.set()
-    wait_for(lambda: all(map(site.is_active, keys)))
+    wait_for(lambda: all(map(site.is_active, keys)), _LONG)
 
 
 def test_removals_that_hang_hold_up_neither_failovers_nor_changes(site: Site) -> None:
     for _number in range(12):
         site.load_balancer("SINGLE")
     site.begin()
-    wait_for(lambda: site.active() == 12)
+    wait_for(lambda: site.active() == 12, _LONG)
     site.agents.keep_all = True
     site.lose_amphorae()
-    wait_for(lambda: site.agents.waiting == 8)
+    wait_for(lambda: site.agents.waiting == 8, _LONG)
     pair = site.load_balancer("ACTIVE_STANDBY", "other")
-    wait_for(lambda: site.is_active(pair))
-    wait_for(lambda: site.active() == 13)
+    wait_for(lambda: site.is_active(pair), _LONG)
+    wait_for(lambda: site.active() == 13, _LONG)
     assert site.agents.most == 8

@@ -1,7 +1,6 @@
 """One request is found by its id in what the worker says of it: in its log, in the events, and at the agent."""
 
 import json
-import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from livia.ops import logs
 from livia.store import events, trees, work
 from livia.worker.reconciler import Reconciler
 from livia.worker.service import Worker
+from tests.waiting import wait_for
 from tests.worker.world import World
 
 REQUEST = "req-11111111-2222-3333-4444-555555555555"
@@ -69,10 +69,7 @@ def test_the_id_of_a_request_goes_along(tmp_path: Path, log: StringIO) -> None:
     )
     thread = Thread(target=worker.run)
     thread.start()
-    deadline = time.monotonic() + 60
-    while status(world, key) != "ACTIVE":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: status(world, key) == "ACTIVE", 60.0)
     worker.stop()
     thread.join()
 

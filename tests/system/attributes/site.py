@@ -17,7 +17,7 @@ from livia.ops.up import fabric_of
 from tests.agent.members import HttpServer, Request, Response, Stream, answer, request, response
 from tests.keymaterial import Holder
 from tests.system.conftest import System
-from tests.system.test_lifecycle import wait_for
+from tests.waiting import wait_for
 
 _PREFIX = "livia-test-attributes"
 #: addresses in each of the two namespaces

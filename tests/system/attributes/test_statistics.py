@@ -4,7 +4,8 @@ from typing import Any
 
 from tests.agent.members import Stream, answer, request, response
 from tests.system.attributes.site import Balancer, Site, UdpMember
-from tests.system.test_lifecycle import amphorae_of, wait_for
+from tests.system.test_lifecycle import amphorae_of
+from tests.waiting import wait_for
 
 
 class Counted:
