@@ -16,13 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from livia.agent.names import Names
-from livia.agent.plumbing import kernel
 from livia.ops.demo import faults
 from livia.ops.status import children
 from livia.store import trees
 from tests.load.site import Site
 from tests.load.traffic import Failure
 from tests.system.conftest import System, make_system
+from tests.system.hosts import has_vip
 from tests.waiting import wait_for
 
 #: seconds after the death of a master in which clients may notice: the switch takes 0.4 s on a quiet machine, and a
@@ -119,7 +119,8 @@ class Pair:
 
     def masters(self) -> set[str]:
         """Those that have the VIP on an interface."""
-        return {each for each in self.ids if self._has_vip(each)}
+        config = self._system.livia.installation.agent_config()
+        return {each for each in self.ids if has_vip(config, each, self._vip)}
 
     def reboot_master(self) -> float:
         """Kill everything inside of the master at once; it comes back, and its peer is master. When it died."""
@@ -146,13 +147,6 @@ class Pair:
 
     def _living(self, amphora_id: str) -> set[int]:
         return set(faults.processes(self._names.amphora(amphora_id)))
-
-    def _has_vip(self, amphora_id: str) -> bool:
-        def look() -> bool:
-            with kernel.address_socket() as opened:
-                return self._vip in kernel.addresses(opened)
-
-        return kernel.inside(self._names.amphora(amphora_id), look)
 
 
 def kill_services(system: System) -> None:
