@@ -12,7 +12,7 @@ from sqlalchemy import Table, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from livia.house.purge import Purge
-from livia.store import purge
+from livia.store import leases, purge
 from livia.store import tables as t
 from livia.store.engine import Database
 from tests import database as rows
@@ -175,3 +175,18 @@ def test_a_purge_that_broke_off_is_finished_by_the_next(database: Database) -> N
     assert count(database, t.event) == purge.BATCH
     # Its lease is free at once: what failed is not done.
     assert done(database, job(database), owner="another").done == purge.BATCH + 1
+
+
+def test_with_an_amphora_go_its_lease_and_what_was_confirmed_of_it_too_late(database: Database) -> None:
+    old = amphora(database, None, status="DELETED", age=8 * _DAY)
+    young = amphora(database, None, status="DELETED", age=6 * _DAY)
+    with database.write() as connection:
+        for key in (old, young, "house:other"):
+            assert leases.take(connection, key, "worker", 1.0) is not None
+            connection.execute(insert(t.amphora_health).values(amphora_id=key, last_update=rows.NOW, busy=False))
+    done(database, job(database))
+    with database.read() as connection:
+        held = set(connection.execute(select(t.lease.c.key)).scalars())
+        heard = set(connection.execute(select(t.amphora_health.c.amphora_id)).scalars())
+    assert (old in held, old in heard) == (False, False)
+    assert {young, "house:other"} <= held & heard

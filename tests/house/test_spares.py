@@ -13,9 +13,11 @@ from livia.core.clock import SystemClock
 from livia.core.model.amphora import Role
 from livia.core.model.load_balancer import LoadBalancer
 from livia.core.report import HostFacts
+from livia.core.wake import NoWake
 from livia.drivers.compute.host import Hosts
 from livia.house.runner import Outcome
 from livia.house.spares import Spares
+from livia.services import hosts as services
 from livia.store import hosts, spares, trees
 from livia.store import tables as t
 from livia.store.engine import Database
@@ -189,3 +191,16 @@ def test_a_failover_takes_a_spare_where_no_host_has_room(world: World) -> None:
     outcome = world.attempt(key)
     assert isinstance(outcome, Again)
     assert outcome.reason == "All 2 amphora hosts are full: add a host or raise its capacity."
+
+
+def test_the_spares_of_a_host_that_is_removed_go_with_it(world: World) -> None:
+    """Whoever forgets the host may be quicker than the house."""
+    add_host(world.database, "a", capacity=2)
+    fill(world.database, 2)
+    change_host(world.database, "a", last_seen=0.0)
+    assert services.remove(world.database, NoWake(), world.clock, "a", 15.0) == 2
+    with world.database.read() as connection:
+        assert set(connection.execute(select(t.amphora.c.status)).scalars()) == {"DELETED"}
+    # It comes back: nothing of what was there takes a place.
+    add_host(world.database, "a", capacity=2)
+    assert fill(world.database, 2).reason == "2 of 2 spares are ready, 2 new, 0 given up"

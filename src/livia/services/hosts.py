@@ -9,7 +9,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.plan.placement import Loss, losses
 from livia.core.wake import Wake
 from livia.services.context import new_request_id
-from livia.store import amphorae, events, hosts, work
+from livia.store import amphorae, events, hosts, spares, work
 from livia.store.engine import Database
 
 
@@ -132,6 +132,8 @@ def _first(host: AmphoraHost, left: int) -> str:
 
 def _replace(connection: Connection, clock: Clock, host_id: str, lost: hosts.Resident, request_id: str) -> None:
     now = clock.now()
+    if lost.load_balancer_id is None and spares.drop(connection, lost.amphora_id, now):
+        return
     amphorae.lose(connection, lost.amphora_id, now)
     if lost.load_balancer_id is None:
         return

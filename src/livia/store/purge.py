@@ -37,7 +37,12 @@ def _find_amphorae(connection: Connection, before: datetime) -> _Ids:
 
 
 def _drop_amphorae(connection: Connection, ids: Sequence[Any], before: datetime) -> int:
-    return connection.execute(delete(t.amphora).where(t.amphora.c.id.in_(ids), _old_amphora(before))).rowcount
+    """With the leases of those that had no load balancer, and what a worker that was slow confirmed of them last."""
+    gone = connection.execute(delete(t.amphora).where(t.amphora.c.id.in_(ids), _old_amphora(before))).rowcount
+    for key in (t.lease.c.key, t.amphora_health.c.amphora_id):
+        there_is_one = select(t.amphora.c.id).where(t.amphora.c.id == key).exists()
+        connection.execute(delete(key.table).where(key.in_(ids), ~there_is_one))
+    return gone
 
 
 def _old_load_balancer(before: datetime) -> ColumnElement[bool]:
