@@ -231,6 +231,17 @@ def test_a_host_that_does_not_answer_keeps_what_is_listed_of_it(place: Place) ->
     assert place.look().done == 1
 
 
+def test_of_a_host_that_was_forgotten_nothing_stays_listed(place: Place) -> None:
+    place.fleet.put("host-1", str(uuid4()), fence=7)
+    other = str(uuid4())
+    place.fleet.put("host-2", other, fence=7)
+    place.look()
+    with place.database.write() as connection:
+        hosts.remove(connection, "host-1")
+    place.look()
+    assert place.listed() == {other}
+
+
 def test_an_amphora_on_another_host_than_its_row_says_is_removed_there_alone(place: Place) -> None:
     amphora = place.amphora(place.load_balancer("ACTIVE"), host="host-1")
     place.fleet.put("host-1", amphora, fence=9)
@@ -306,3 +317,27 @@ def test_two_houses_at_once_remove_each_orphan_once(place: Place) -> None:
         house.join()
     assert sorted(place.fleet.removed) == sorted(ids)
     assert sum(outcome.done for outcome in outcomes if outcome is not None) == 8
+
+
+def test_only_the_house_that_looks_for_orphans_tells_scrapes_of_them(place: Place) -> None:
+    """What another one found when it had the job is over, and would be told for good."""
+    registries = {owner: CollectorRegistry() for owner in ("one", "two")}
+    houses = {
+        owner: Orphans(place.database, SystemClock(), place.network, place.fleet, registry, interval=60.0, grace=60.0)
+        for owner, registry in registries.items()
+    }
+
+    def told(owner: str) -> float | None:
+        return registries[owner].get_sample_value("livia_orphans", {"kind": "amphora"})
+
+    place.fleet.put("host-1", str(uuid4()), fence=7)
+    assert turn(place.database, houses["one"], owner="one") is not None
+    assert (told("one"), told("two")) == (1, None)
+    assert turn(place.database, houses["two"], owner="two") is None
+    assert (told("one"), told("two")) == (1, None)
+    place.fleet.held["host-1"].clear()
+    with place.database.write() as connection:
+        connection.execute(update(t.lease).values(expires=0.0))
+    assert turn(place.database, houses["two"], owner="two") is not None
+    assert turn(place.database, houses["one"], owner="one") is None
+    assert (told("one"), told("two")) == (None, 0)

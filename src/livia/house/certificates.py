@@ -7,13 +7,14 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from livia.core.clock import Clock
 from livia.core.credentials import Credentials, Renewal
 from livia.core.drivers import AgentDriver, DriverError, Placement
 from livia.core.model.amphora import AmphoraHost
 from livia.house.runner import Outcome, Turn
+from livia.house.shown import Shown
 from livia.pki.authority import AuthorityError, expires, write_private
 from livia.pki.rollover import Rollover
 from livia.store import hosts
@@ -76,11 +77,11 @@ class Certificates:
         self._agents = agents
         self._pki = pki
         self._validity = validity
-        self._left = Gauge(
+        self._left = Shown(
             "livia_certificate_days_left",
             "Days until a certificate ends: of the authorities, the controllers, each agent.",
             ["subject"],
-            registry=registry,
+            registry,
         )
 
     def run(self, turn: Turn) -> Outcome:
@@ -212,17 +213,15 @@ class Certificates:
         due = pki.controllers.open().due(pki.controller, pki.controller_name, timedelta(0))
         return [] if due is None else [pki.controller_name]
 
-    def _measure(self, fleet: list[Agent]) -> None:
-        self._left.clear()
-        for rollover in (self._pki.agents, self._pki.controllers):
-            self._show(rollover.name, rollover.ends())
-        self._show("controller", expires(self._pki.controller.read_bytes()))
-        for agent in fleet:
-            if agent.credentials is not None:
-                self._show(agent.host.id, agent.credentials.expires)
+    def hide(self) -> None:
+        """Another process looks after them."""
+        self._left.hide()
 
-    def _show(self, subject: str, ends: datetime) -> None:
-        self._left.labels(subject).set((ends - self._now()).total_seconds() / _DAY)
+    def _measure(self, fleet: list[Agent]) -> None:
+        ends = {rollover.name: rollover.ends() for rollover in (self._pki.agents, self._pki.controllers)}
+        ends["controller"] = expires(self._pki.controller.read_bytes())
+        ends |= {each.host.id: each.credentials.expires for each in fleet if each.credentials is not None}
+        self._left.show({(subject,): (end - self._now()).total_seconds() / _DAY for subject, end in ends.items()})
 
     def _now(self) -> datetime:
         return self._clock.now().replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ seen as an orphan by two looks at least a grace apart, that a worker is at, or o
 """
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
@@ -23,6 +23,7 @@ from livia.core.model.event import Event, Severity
 from livia.core.orphans import Orphan, Owners, of_host, of_ports, too_many
 from livia.core.report import Held
 from livia.house.runner import Outcome, Turn
+from livia.house.shown import Shown
 from livia.services.context import new_request_id
 from livia.store import events, hosts, orphans, work
 from livia.store.engine import Database
@@ -52,14 +53,14 @@ class Orphans:
         self._network = network
         self._agents = agents
         self._grace = grace
-        self._found = Gauge("livia_orphans", "Things that nobody owns.", ["kind"], registry=registry)
+        self._found = Shown("livia_orphans", "Things that nobody owns.", ["kind"], registry)
         self._removed = Counter("livia_orphans_removed_total", "Of these removed.", ["kind"], registry=registry)
 
     def run(self, turn: Turn) -> Outcome:
         """Look, list, and remove what was seen before."""
-        found, looked, held_back = self._look(turn)
+        found, unseen, held_back = self._look(turn)
         turn.step()
-        listed = self._list(found, looked)
+        listed = self._list(found, unseen)
         self._measure(found)
         gone = 0
         for orphan, known_for in listed:
@@ -71,14 +72,21 @@ class Orphans:
         reason = f"{len(found)} things are nobody's, {gone} were removed" if found else "everything has an owner"
         return Outcome(done=gone, reason=held_back or reason)
 
+    def hide(self) -> None:
+        """Another process looks for them."""
+        self._found.hide()
+
     def _look(self, turn: Turn) -> tuple[dict[tuple[str, str, str], Orphan], frozenset[str], str | None]:
-        """What nobody owns, the places that were looked at, and why nothing on hosts may be removed."""
+        """What nobody owns, the hosts that could not be looked at, and why nothing on hosts may be removed."""
         ports: tuple[Port, ...] = self._network.ports() if isinstance(self._network, NetworkCatalogue) else ()
         inventories: dict[str, tuple[Held, ...]] = {}
+        unseen: set[str] = set()
         for placement in self._placements():
             turn.step()
             held = self._inventory(placement)
-            if held is not None:
+            if held is None:
+                unseen.add(placement.compute_id)
+            else:
                 inventories[placement.compute_id] = held
         with self._database.read() as connection:
             owners: Owners = orphans.owners(connection)
@@ -89,7 +97,7 @@ class Orphans:
             sum(each.kind == "amphora" for each in on_hosts),
             sum(each.known for held in inventories.values() for each in held),
         )
-        return {each.key: each for each in (*found, *on_hosts)}, frozenset({"", *inventories}), held_back
+        return {each.key: each for each in (*found, *on_hosts)}, frozenset(unseen), held_back
 
     def _placements(self) -> list[Placement]:
         with self._database.read() as connection:
@@ -106,14 +114,15 @@ class Orphans:
             log.warning("a host was not looked at for orphans", host=placement.compute_id, reason=error.message)
             return None
 
-    def _list(self, found: dict[tuple[str, str, str], Orphan], looked: frozenset[str]) -> list[tuple[Orphan, float]]:
-        """Bring the list up to date; what is on it, with the seconds that it is known."""
+    def _list(self, found: dict[tuple[str, str, str], Orphan], unseen: frozenset[str]) -> list[tuple[Orphan, float]]:
+        """Bring the list up to date; what is on it, with the seconds that it is known. Of a host that was forgotten
+        nothing stays on it: nobody will look there again."""
         with self._database.read() as connection:
             before = {orphan.key: orphan for orphan, _known_for in orphans.seen(connection)}
         for key, orphan in found.items():
             if key not in before:
                 log.warning("nobody's", kind=orphan.kind, name=orphan.name, host=orphan.place, reason=orphan.reason)
-        owned = [key for key, orphan in before.items() if key not in found and orphan.place in looked]
+        owned = [key for key, orphan in before.items() if key not in found and orphan.place not in unseen]
 
         def write(connection: Connection) -> list[tuple[Orphan, float]]:
             orphans.see(connection, found.values())
@@ -180,8 +189,8 @@ class Orphans:
         events.add(connection, entry, self._clock.now())
 
     def _measure(self, found: dict[tuple[str, str, str], Orphan]) -> None:
-        for kind in ("port", "amphora", "remains", "row"):
-            self._found.labels(kind).set(sum(each.kind == kind for each in found.values()))
+        kinds = ("port", "amphora", "remains", "row")
+        self._found.show({(kind,): sum(each.kind == kind for each in found.values()) for kind in kinds})
 
 
 def _owned(orphan: Orphan, owners: Owners) -> bool:

@@ -7,7 +7,7 @@ another process does the job from then on, and the one that hung may do nothing 
 
 from datetime import UTC
 from threading import Event, Thread
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 from msgspec import Struct
@@ -86,6 +86,14 @@ class Job(Protocol):
         """Do it once. What it raises is told, and the next turn tries again."""
 
 
+@runtime_checkable
+class Showing(Protocol):
+    """A Job that tells scrapes what it last found."""
+
+    def hide(self) -> None:
+        """Another process has the job: what this one found is not told any more."""
+
+
 class Metrics:
     """How jobs fare."""
 
@@ -146,6 +154,8 @@ class Runner:
             lambda connection: leases.take(connection, key, self._owner, LEASE_SECONDS, longest=longest)
         )
         if lease is None:
+            if isinstance(job, Showing):
+                job.hide()
             return None
         begun = self._clock.monotonic()
         kept = 0.0

@@ -7,11 +7,12 @@ nothing: in a namespace an amphora is built in the time that one is configured, 
 from collections import Counter
 from uuid import uuid4
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from livia.core.clock import Clock
 from livia.core.model.amphora import AmphoraHost
 from livia.house.runner import Outcome, Turn
+from livia.house.shown import Shown
 from livia.store import hosts, spares
 from livia.store.engine import Database
 
@@ -36,7 +37,7 @@ class Spares:
         self._clock = clock
         self._size = size
         self._silence = silence
-        self._ready = Gauge("livia_spare_amphorae", "Spare amphorae that are ready.", registry=registry)
+        self._ready = Shown("livia_spare_amphorae", "Spare amphorae that are ready.", [], registry)
 
     def run(self, turn: Turn) -> Outcome:
         """Give up the spares of hosts that are lost or being drained, and those that are too many; fill the pool."""
@@ -50,11 +51,15 @@ class Spares:
                 turn.step()
                 given_up += self._drop(spare.id)
         added = self._fill(turn, usable, Counter(spare.host for spare in staying))
-        self._ready.set(len(staying) + added)
+        self._ready.show({(): len(staying) + added})
         reason = f"{len(staying) + added} of {self._size} spares are ready, {added} new, {given_up} given up"
         if len(staying) + added < self._size:
             reason += "; no host that is alive and not being drained has room for more"
         return Outcome(done=added + given_up, reason=reason)
+
+    def hide(self) -> None:
+        """Another process keeps them."""
+        self._ready.hide()
 
     def _drop(self, amphora_id: str) -> bool:
         now = self._clock.now()
