@@ -33,6 +33,15 @@ def test_an_agent_tells_of_what_it_does_not_know_and_removes_it(running: Lab) ->
     assert set(inventory(running)) == {"amphora-5"}
 
 
+def test_a_guest_of_its_networks_is_nothing_left_of_an_amphora(running: Lab) -> None:
+    namespace = running.names.guest_namespace("demo-web-1")
+    kernel.add(namespace)
+    try:
+        assert inventory(running) == {}
+    finally:
+        kernel.delete(namespace)
+
+
 @pytest.mark.parametrize("fence, status", [(2, 409), (3, 204)])
 def test_by_the_fence_that_was_seen_nothing_newer_is_removed(running: Lab, fence: int, status: int) -> None:
     assert isinstance(running.put(single((), ()), fence=3), Applied)

@@ -48,7 +48,6 @@ class Members:
         self._installation = system.livia.installation
         self._networks = LocalNetworks(self._installation.database(), self._installation.clock)
         self._fabric = fabric_of(self._installation)
-        self._prefix = f"{self._fabric.names.prefix}-load"
         self.network = self._create_network()
         self._certificate = system.directory / "members.pem"
         # Where there is an authority to tell, the name that the client asked for is the one that a member must have.
@@ -69,7 +68,7 @@ class Members:
 
     def start(self, name: str) -> None:
         """One more server. It answers when its address is used for the first time, or soon after."""
-        namespace = f"{self._prefix}-{name}"
+        namespace = self._fabric.names.guest_namespace(f"load-{name}")
         self._namespaces.append(namespace)
         port = self._networks.create_port(name, self.network)
         plug = self._networks.plug(port)

@@ -82,7 +82,7 @@ def down(config: AgentConfig) -> None:
     for amphora_id in amphorae:
         # A supervisor that outlived the first blow may have started its service once more.
         host.groups.kill(amphora_id)
-    for namespace in kernel.named(f"{host.names.prefix}-"):
+    for namespace in kernel.named(host.names.prefix):
         kernel.delete(namespace)
     host.groups.remove_root()
     shutil.rmtree(config.state_directory / "s6", ignore_errors=True)

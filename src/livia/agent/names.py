@@ -40,6 +40,11 @@ class Names:
         """The network namespace of an amphora."""
         return f"{self.prefix}-{amphora_id}"
 
+    def guest_namespace(self, name: str) -> str:
+        """A network namespace on networks of the fabric that is no amphora's, such as a web server's of the demo: it
+        goes with them, and by its name nobody takes it for what is left of an amphora."""
+        return f"{self.prefix}.{name}"
+
     def bridge(self, network_id: str) -> str:
         """The bridge of a network, inside the fabric."""
         return f"br-{_short(network_id, 10)}"

@@ -26,7 +26,6 @@ class Stage:
         self._installation = installation
         self._networks = LocalNetworks(installation.database(), installation.clock)
         self._fabric = fabric_of(installation)
-        self._prefix = f"{self._fabric.names.prefix}-demo"
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
         #: name to address of every web server started
         self.addresses: dict[str, str] = {}
@@ -75,7 +74,7 @@ class Stage:
 
     def namespace(self, name: str) -> str:
         """The network namespace of a web server."""
-        return f"{self._prefix}-{name}"
+        return self._fabric.names.guest_namespace(f"demo-{name}")
 
     def close(self) -> None:
         """End the web servers; remove their namespaces and ports."""
