@@ -84,9 +84,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("pause", ["0", "-1", "nan", "inf", "soon"])
-def test_canaries_without_a_pause_are_refused(pause: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_canaries_without_a_pause_are_refused(tmp_path: Path, pause: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["canary", "--every", pause])
+        cli.main(["--state-directory", str(tmp_path / "none"), "canary", "--every", pause])
     assert f"'{pause}' is no number of seconds above 0" in capsys.readouterr().err
 
 

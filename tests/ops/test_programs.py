@@ -184,6 +184,23 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("[controller_worker]\ncompute_driver = compute_nova_driver\n", programs.worker, "use compute_host_driver or"),
     ("[controller_worker]\namphora_driver = amphora_haproxy_rest_driver\n", programs.worker, "client_cert = "),
+    (
+        f"[controller_worker]\namphora_driver = amphora_haproxy_rest_driver\n"
+        f"[haproxy_amphora]\nclient_cert = {__file__}\nserver_ca = {__file__}\n",
+        programs.worker,
+        f"[haproxy_amphora] client_cert = {__file__} cannot be used (",
+    ),
+    (
+        "[health_manager]\nheartbeat_key = key\nbind_ip = 192.0.2.1\n",
+        programs.health_manager,
+        "The health manager cannot listen on 192.0.2.1 port 5555 (Cannot assign requested address): set "
+        "[health_manager] bind_ip to an address of this machine.",
+    ),
+    (
+        "[database]\nconnection = mysql://h/d\n",
+        programs.api,
+        "No module named 'MySQLdb'. Livia uses mysql+pymysql:// and postgresql+psycopg://.",
+    ),
     ("[DEFAULT]\nlog_file = /dev/null/log\n", programs.worker, "/dev/null/log cannot be written"),
 ]
 

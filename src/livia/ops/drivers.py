@@ -1,7 +1,9 @@
 """Names of drivers in octavia.conf (contract 90, entry-point groups) to drivers of ours."""
 
 import re
+import ssl
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -51,11 +53,29 @@ def _agents(settings: Settings) -> Agents:
     for name, path in {"client_cert": options.client_cert, "server_ca": options.server_ca}.items():
         if not path.is_file():
             raise SettingsError(f"[haproxy_amphora] {name} = {path}: there is no such file.")
+        _require_pem(name, path)
     return Agents(
         AgentTls(certificate=options.client_cert, server_ca=options.server_ca),
         connect_timeout=options.rest_request_conn_timeout,
         read_timeout=options.rest_request_read_timeout,
     )
+
+
+def _require_pem(name: str, path: Path) -> None:
+    """Raise SettingsError unless TLS can use the file of an option of [haproxy_amphora]."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if name == "client_cert":
+            # A passphrase would be asked for at the terminal: there is none here.
+            context.load_cert_chain(path, password="")
+        else:
+            context.load_verify_locations(path)
+    except OSError as error:
+        needed = "a certificate and its private key" if name == "client_cert" else "the certificate of an authority"
+        raise SettingsError(
+            f"[haproxy_amphora] {name} = {path} cannot be used ({error}): it is to be a PEM file with {needed}, which "
+            "this process can read."
+        ) from error
 
 
 #: without the path: who mistakes the option writes the key itself there

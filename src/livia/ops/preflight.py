@@ -1,5 +1,6 @@
 """What must be so before anything starts; each problem is one sentence that says what to do."""
 
+import errno
 import os
 import shutil
 import socket
@@ -25,13 +26,7 @@ def problems(settings: Settings) -> list[str]:
         *access.open_without_authentication(settings),
         *drivers.problems(settings),
     ]
-    health = settings.health
-    return [
-        *found,
-        *taken_api_port(settings),
-        *_taken("agent", socket.SOCK_STREAM, "127.0.0.1", settings.agent.bind_port, "[haproxy_amphora] bind_port"),
-        *_taken("health manager", socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "[health_manager] bind_port"),
-    ]
+    return [*found, *taken_api_port(settings), *_taken_agent_port(settings), *taken_heartbeat_port(settings)]
 
 
 def taken_api_port(settings: Settings) -> list[str]:
@@ -39,7 +34,17 @@ def taken_api_port(settings: Settings) -> list[str]:
     api = settings.server
     if activation.passed():
         return activation.problems(api.bind_host, api.bind_port)
-    return _taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_port")
+    return _taken("API", socket.SOCK_STREAM, api.bind_host, api.bind_port, "[api_settings] bind_host")
+
+
+def taken_heartbeat_port(settings: Settings) -> list[str]:
+    """One sentence when the health manager cannot listen where it should."""
+    health = settings.health
+    return _taken("health manager", socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "[health_manager] bind_ip")
+
+
+def _taken_agent_port(settings: Settings) -> list[str]:
+    return _taken("agent", socket.SOCK_STREAM, "127.0.0.1", settings.agent.bind_port, "[haproxy_amphora] bind_host")
 
 
 def not_root() -> list[str]:
@@ -64,11 +69,15 @@ def _search_path() -> str:
 
 
 def _taken(what: str, kind: socket.SocketKind, host: str, port: int, option: str) -> list[str]:
+    """`option`: section and name of that which has the address; the port's is beside it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if kind is socket.SOCK_STREAM else 0)
         try:
             probe.bind((host, port))
         except OSError as error:
-            return [f"The {what} cannot listen on {host} port {port} ({error.strerror}): free it, or set {option}."]
+            remedy = f"set {option} to an address of this machine"
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                remedy = f"free it, or set {option.partition(' ')[0]} bind_port"
+            return [f"The {what} cannot listen on {host} port {port} ({error.strerror}): {remedy}."]
     return []

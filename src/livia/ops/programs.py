@@ -33,6 +33,13 @@ _UNSIGNED = (
     "[certificates] ca_certificate: no effect without pki_directory. The certificates of agents are not renewed."
 )
 
+#: module of a database that may be missing, for Livia's own tables need none, to what gets it
+_DRIVERS = {
+    "pymysql": "Install it where Livia is: pip install pymysql",
+    "psycopg": "Install it where Livia is: pip install 'psycopg[binary]'",
+}
+_ANY_DRIVER = "Livia uses mysql+pymysql:// and postgresql+psycopg://."
+
 #: the body of a program; what it raises is told in a sentence
 Body: TypeAlias = Callable[[Settings, argparse.Namespace], None]
 
@@ -112,7 +119,11 @@ def database_of(settings: Settings) -> Database:
     options = settings.database
     try:
         return Database(options.connection, pool_size=options.max_pool_size)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"[database] connection cannot be used: {error}. {_DRIVERS.get(error.name or '', _ANY_DRIVER)}"
+        ) from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise SettingsError(f"[database] connection cannot be used: {error}") from error
 
 
@@ -163,10 +174,12 @@ def _worker(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 def _health_manager(settings: Settings, _options: argparse.Namespace) -> None:
+    from livia.ops import preflight
     from livia.ops.processes import Processes
 
     if not settings.health.heartbeat_key:
         raise SettingsError("[health_manager] heartbeat_key is not set: amphorae sign their heartbeats with it.")
+    _require(preflight.taken_heartbeat_port(settings))
     _check_schema(settings)
     _end_on_interrupt()
     Processes(settings, _owner(settings)).run_health()
