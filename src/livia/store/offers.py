@@ -6,6 +6,7 @@ The two differ in names only: a `Shelf` has those, and everything else is writte
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -165,3 +166,13 @@ def _hold_place(connection: Connection, shelf: Shelf) -> None:
     add(connection, shelf.profiles, data)
     row = {**name, "enabled": False, shelf.profile_id: PLACEHOLDER, shelf.key: PLACEHOLDER}
     add(connection, shelf.offers, row)
+
+
+def compute_zone(connection: Connection, zone: str | None) -> str | None:
+    """The zone that the hosts of an availability zone must be in: what it calls `compute_zone` (contract 60,
+    section 5.1), or else its name."""
+    if zone is None:
+        return None
+    found = offer(connection, ZONES, zone)
+    data = {} if found is None else msgspec.json.decode(found.data)
+    return str(data.get("compute_zone") or zone)

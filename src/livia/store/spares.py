@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Select, String, bindparam, insert, or_, select, update
 
@@ -85,19 +84,10 @@ _ANYWHERE, _IN_ZONE = _fitting(zoned=False), _fitting(zoned=True)
 def take(connection: Connection, owner: LoadBalancer, role: Role, now: datetime) -> str | None:
     """Make a spare the load balancer's, once, whoever else wants it at the same time. None: there is none that fits: in
     its zone, on a host that is alive, and apart from its other amphorae."""
-    zone = _compute_zone(connection, owner.availability_zone)
+    zone = offers.compute_zone(connection, owner.availability_zone)
     wanted = {"owner": owner.id} if zone is None else {"owner": owner.id, "zone": zone}
     for key in connection.execute(_ANYWHERE if zone is None else _IN_ZONE, wanted).scalars().all():
         taken = update(amphora).where(amphora.c.id == key, _SPARE).values(assignment(owner, role, now))
         if connection.execute(taken).rowcount == 1:
             return str(key)
     return None
-
-
-def _compute_zone(connection: Connection, zone: str | None) -> str | None:
-    """The zone that hosts must be in (contract 60, section 5.1)."""
-    if zone is None:
-        return None
-    found = offers.offer(connection, offers.ZONES, zone)
-    data = {} if found is None else msgspec.json.decode(found.data)
-    return str(data.get("compute_zone") or zone)

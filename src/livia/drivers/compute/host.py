@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
@@ -75,7 +74,7 @@ class Hosts:
         while True:
             with self._database.read() as connection:
                 wanted = Wanted(
-                    zone=_compute_zone(connection, zone),
+                    zone=offers.compute_zone(connection, zone),
                     beside=hosts.of_amphorae(connection, beside),
                     serving=role is not Role.BACKUP,
                 )
@@ -89,7 +88,7 @@ class Hosts:
 
     def full(self, load_balancer: LoadBalancer) -> str | None:
         with self._database.read() as connection:
-            zone = _compute_zone(connection, load_balancer.availability_zone)
+            zone = offers.compute_zone(connection, load_balancer.availability_zone)
             chosen = choose(self._alive(connection), Wanted(zone=zone))
         return chosen if isinstance(chosen, str) else None
 
@@ -124,11 +123,3 @@ class Hosts:
 def _with(host: AmphoraHost, more: int) -> AmphoraHost:
     """A host as if it had `more` amphorae."""
     return replace(host, amphora_count=host.amphora_count + more) if more else host
-
-
-def _compute_zone(connection: Connection, zone: str | None) -> str | None:
-    """The zone that hosts must be in: what the availability zone calls `compute_zone` (contract 60, section 5.1), or
-    else its name."""
-    found = None if zone is None else offers.offer(connection, offers.ZONES, zone)
-    data = {} if found is None else msgspec.json.decode(found.data)
-    return str(data.get("compute_zone") or zone) if zone is not None else None
