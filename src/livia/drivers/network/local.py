@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
+from typing import Self
 from uuid import NAMESPACE_URL, uuid5
 
+from msgspec import Struct
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
@@ -31,6 +33,24 @@ _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 class NetworkExistsError(Exception):
     """A network with this name is there already."""
+
+
+class _Booking(Struct, frozen=True):
+    """A port that is wanted: who has it (an empty `device_id`: nobody yet), and of which subnets, each with an address
+    or None for any that is free."""
+
+    name: str
+    device_id: str
+    project_id: str | None
+    network_id: str
+    fixed_ips: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def of_vip(
+        cls, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
+    ) -> Self:
+        """For a VIP."""
+        return cls(f"octavia-lb-{load_balancer_id}", _device_of(load_balancer_id), project_id, network_id, fixed_ips)
 
 
 class LocalNetworks:
@@ -125,16 +145,14 @@ class LocalNetworks:
     def create_vip_port(
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
-        return self._ensure(
-            f"octavia-lb-{load_balancer_id}", _device_of(load_balancer_id), project_id, network_id, fixed_ips
-        )
+        return self._ensure(_Booking.of_vip(load_balancer_id, project_id, network_id, fixed_ips))
 
     def preview_vip_port(
         self, load_balancer_id: str, project_id: str, network_id: str, fixed_ips: tuple[tuple[str, str | None], ...]
     ) -> Port:
-        names = f"octavia-lb-{load_balancer_id}", _device_of(load_balancer_id)
+        booking = _Booking.of_vip(load_balancer_id, project_id, network_id, fixed_ips)
         with self._database.read() as connection:
-            return self._new(connection, *names, project_id, network_id, fixed_ips)
+            return self._new(connection, booking)
 
     def claim_vip_port(self, port_id: str, load_balancer_id: str) -> None:
         device = _device_of(load_balancer_id)
@@ -157,20 +175,16 @@ class LocalNetworks:
     def ensure_amphora_port(self, load_balancer: LoadBalancer, amphora: Amphora) -> Port:
         vip = load_balancer.vip
         subnets = [vip.subnet_id, *(additional.subnet_id for additional in load_balancer.additional_vips)]
-        return self._ensure(
-            f"octavia-lb-vrrp-{amphora.id}",
-            amphora.id,
-            load_balancer.project_id,
-            vip.network_id,
-            tuple((subnet_id, None) for subnet_id in subnets if subnet_id),
-        )
+        fixed_ips = tuple((subnet_id, None) for subnet_id in subnets if subnet_id)
+        name = f"octavia-lb-vrrp-{amphora.id}"
+        return self._ensure(_Booking(name, amphora.id, load_balancer.project_id, vip.network_id, fixed_ips))
 
     def ensure_member_port(self, amphora: Amphora, subnet_id: str) -> Port:
         subnet = self.subnet(subnet_id)
         if subnet is None:
             raise DriverError(f"Subnet {subnet_id} not found.", code="subnet_not_found", status=404)
         name = f"octavia-lb-member-{amphora.id}-{subnet_id}"
-        return self._ensure(name, amphora.id, None, subnet.network_id, ((subnet_id, None),))
+        return self._ensure(_Booking(name, amphora.id, None, subnet.network_id, ((subnet_id, None),)))
 
     def plug(self, port: Port) -> Plug:
         network = self.network(port.network_id)
@@ -233,78 +247,53 @@ class LocalNetworks:
         with self._database.read() as connection:
             if store.ports(connection, name=name):
                 raise DriverError(f"A port named {name} exists already.", code="port_exists", status=409)
-        return self._ensure(name, "", None, network.id, tuple(wanted) or ((network.subnet_ids[0], None),))
+        fixed_ips = tuple(wanted) or ((network.subnet_ids[0], None),)
+        return self._ensure(_Booking(name, "", None, network.id, fixed_ips))
 
     def ensure_port(self, name: str, network_id: str, subnet_id: str) -> Port:
         """A port for something that is no amphora, e.g. a backend of the demo; found again by its name."""
-        return self._ensure(name, name, None, network_id, ((subnet_id, None),))
+        return self._ensure(_Booking(name, name, None, network_id, ((subnet_id, None),)))
 
-    def _ensure(
-        self,
-        name: str,
-        device_id: str,
-        project_id: str | None,
-        network_id: str,
-        fixed_ips: tuple[tuple[str, str | None], ...],
-    ) -> Port:
+    def _ensure(self, booking: _Booking) -> Port:
         for _attempt in range(_ATTEMPTS):
             with suppress(IntegrityError):
-                return self._database.transaction(
-                    lambda connection: self._find_or_book(
-                        connection, name, device_id, project_id, network_id, fixed_ips
-                    )
-                )
-        raise DriverError(f"Addresses are being taken faster than port {name} could get one.", status=503)
+                return self._database.transaction(lambda connection: self._find_or_book(connection, booking))
+        raise DriverError(f"Addresses are being taken faster than port {booking.name} could get one.", status=503)
 
-    def _find_or_book(
-        self,
-        connection: Connection,
-        name: str,
-        device_id: str,
-        project_id: str | None,
-        network_id: str,
-        fixed_ips: tuple[tuple[str, str | None], ...],
-    ) -> Port:
-        found = store.ports(connection, name=name)
+    def _find_or_book(self, connection: Connection, booking: _Booking) -> Port:
+        found = store.ports(connection, name=booking.name)
         if found:
             return _port(*found[0])
-        if amphorae.is_gone(connection, device_id):
+        if amphorae.is_gone(connection, booking.device_id):
             # Asked for before it was removed, by a worker that lost its lease meanwhile and does not know yet.
-            raise DriverError(f"Amphora {device_id} is gone: it gets no port.", code="amphora_gone", status=409)
-        port = self._new(connection, name, device_id, project_id, network_id, fixed_ips)
+            raise DriverError(f"Amphora {booking.device_id} is gone: it gets no port.", code="amphora_gone", status=409)
+        port = self._new(connection, booking)
         values: dict[str, object] = {
             "id": port.id,
-            "name": name,
-            "network_id": network_id,
+            "name": port.name,
+            "network_id": port.network_id,
             "mac": port.mac,
-            "device_id": device_id,
+            "device_id": port.device_id,
             "device_owner": port.device_owner,
-            "project_id": project_id,
+            "project_id": port.project_id,
             "created_at": self._clock.now(),
         }
         store.add_port(connection, values, [(each.subnet_id, each.ip_address) for each in port.fixed_ips])
         return port
 
     @staticmethod
-    def _new(
-        connection: Connection,
-        name: str,
-        device_id: str,
-        project_id: str | None,
-        network_id: str,
-        fixed_ips: tuple[tuple[str, str | None], ...],
-    ) -> Port:
+    def _new(connection: Connection, booking: _Booking) -> Port:
         """A port with addresses that are free now."""
-        booked = [book(connection, subnet_id, wanted) for subnet_id, wanted in fixed_ips]
+        booked = [book(connection, subnet_id, wanted) for subnet_id, wanted in booking.fixed_ips]
         return Port(
-            id=str(uuid5(NAMESPACE_URL, f"livia:port:{name}")),
-            name=name,
-            network_id=network_id,
-            mac=mac(network_id, booked[0][1] if booked else name),
+            id=str(uuid5(NAMESPACE_URL, f"livia:port:{booking.name}")),
+            name=booking.name,
+            network_id=booking.network_id,
+            mac=mac(booking.network_id, booked[0][1] if booked else booking.name),
             fixed_ips=tuple(FixedIp(subnet_id=subnet_id, ip_address=address) for subnet_id, address in booked),
-            device_id=device_id,
-            device_owner=DEVICE_OWNER if device_id else "",
-            project_id=project_id,
+            device_id=booking.device_id,
+            device_owner=DEVICE_OWNER if booking.device_id else "",
+            project_id=booking.project_id,
         )
 
     @staticmethod
