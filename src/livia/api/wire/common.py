@@ -6,7 +6,7 @@ import msgspec
 
 from livia.api.wire.attribute import Attribute, Null
 from livia.api.wire.kinds import Boolean, Choice, Kind, Sequence, Text, Uuid
-from livia.api.wire.schemas import NULLABLE_TIME, TIME
+from livia.api.wire.schemas import NULLABLE_TIME, REFERENCES, TIME
 from livia.core.model.status import Operating, Provisioning
 
 _map = msgspec.json.Decoder(dict[str, str]).decode
@@ -80,6 +80,12 @@ ADMIN_STATE_UP = Attribute(
     filtered=True,
     sorted=True,
     about="Whether it is in use. With false it stays configured and serves nothing.",
+)
+LOAD_BALANCERS = Attribute(
+    name="loadbalancers",
+    render=reference,
+    shows=REFERENCES,
+    about="The load balancer it belongs to: always one.",
 )
 TAGS = Attribute(
     name="tags",

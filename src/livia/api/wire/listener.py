@@ -79,12 +79,7 @@ LISTENER = Resource(
             shown=False,
             about="The load balancer it belongs to.",
         ),
-        Attribute(
-            name="loadbalancers",
-            render=common.reference,
-            shows=schemas.REFERENCES,
-            about="The load balancer it belongs to: always one.",
-        ),
+        common.LOAD_BALANCERS,
         Attribute(
             name="protocol",
             kind=Choice(tuple(ListenerProtocol)),

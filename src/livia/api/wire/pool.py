@@ -187,12 +187,7 @@ POOL = Resource(
             shown=False,
             about="A whole health monitor; only within the POST of a load balancer.",
         ),
-        Attribute(
-            name="loadbalancers",
-            render=common.reference,
-            shows=schemas.REFERENCES,
-            about="The load balancer it belongs to: always one.",
-        ),
+        common.LOAD_BALANCERS,
         Attribute(
             name="listeners",
             render=common.references,
