@@ -148,9 +148,7 @@ def test_only_sealed(bound: Bound) -> None:
     for part in (b"PRIVATE", b"CERTIFICATE", secret, WEB.pem.splitlines()[1]):
         assert part not in sealed
     with bound.harness.database.engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
     content = Path(str(bound.harness.database.url.database)).read_bytes()
     assert sealed[:64] in content
     assert secret not in content

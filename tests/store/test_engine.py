@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from livia.store.engine import Database
@@ -45,6 +45,43 @@ def test_a_connection_that_the_server_closed_while_it_rested_is_replaced(kind: s
             with borrow() as connection:
                 assert connection.execute(query).scalar_one() != doomed
         database.close()
+
+
+def test_connections_to_a_file_are_lent_as_they_are(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'livia.db'}")
+    with database.read() as first, database.read() as second:
+        assert first is not second
+    for borrow in (database.read, database.write):
+        with borrow() as again:
+            assert again in (first, second)
+    database.close()
+    with database.read() as another:
+        assert another not in (first, second)
+        assert first.closed
+        assert second.closed
+    database.close()
+
+
+def test_a_connection_to_a_file_comes_back_without_what_was_not_committed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'livia.db'}")
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE one (id INTEGER PRIMARY KEY)"))
+    used = []
+
+    def half_done(connection: Connection) -> None:
+        used.append(connection)
+        connection.execute(text("INSERT INTO one VALUES (1)"))
+        connection.execute(text("INSERT INTO one VALUES (1)"))
+
+    with pytest.raises(IntegrityError):
+        database.transaction(half_done)
+    with database.write() as again:
+        assert again is used[0]
+        assert again.execute(text("SELECT count(*) FROM one")).scalar_one() == 0
+        again.execute(text("INSERT INTO one VALUES (2)"))
+    with database.read() as reading:
+        assert reading.execute(text("SELECT id FROM one")).scalars().all() == [2]
+    database.close()
 
 
 def test_errors_are_told_once_by_kind(tmp_path: Path) -> None:

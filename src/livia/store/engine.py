@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
-from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, Engine, create_engine, event
@@ -15,6 +13,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Opera
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
+
+from livia.store.sqlite import File
 
 _T = TypeVar("_T")
 
@@ -28,17 +28,6 @@ _ATTEMPTS = 8
 _REST = 1.0
 #: seconds that a server may take to take a connection, where it is not waited for without an end
 _CONNECT_SECONDS = 10
-
-
-#: seconds that a writer waits for others
-_SQLITE_PATIENCE = 30.0
-
-
-@cache
-def _line(_url: str) -> Lock:
-    """Where writers of one SQLite file wait within this process. SQLite itself lets them sleep, ever longer, and look
-    whether it is free: with a few threads most of the time nobody writes while all sleep."""
-    return Lock()
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - an SQL function, lower case as SQLAlchemy's own
@@ -71,9 +60,8 @@ class Unit:
     Until then reads stand alone, as they do without a unit: nothing is locked while a far side is asked.
     """
 
-    def __init__(self, engine: Engine, turn: AbstractContextManager[None]) -> None:
-        self._engine = engine
-        self._turn = turn
+    def __init__(self, transaction: AbstractContextManager[Connection]) -> None:
+        self._transaction = transaction
         self._held = ExitStack()
         #: set once the transaction has begun
         self.connection: Connection | None = None
@@ -84,9 +72,7 @@ class Unit:
     def write(self) -> Iterator[Connection]:
         """A part of the transaction, which is rolled back alone when the block raises."""
         if self.connection is None:
-            self._held.enter_context(self._turn)
-            self.connection = self._held.enter_context(self._engine.connect())
-            self.connection.begin()
+            self.connection = self._held.enter_context(self._transaction)
         part = self.connection.begin_nested()
         try:
             yield self.connection
@@ -131,11 +117,10 @@ class Database:
         patience: int | None = None,
     ) -> None:
         self.url = make_url(url)
-        self._line: Lock | None = None
+        self._file: File | None = None
         if self.url.get_backend_name() == "sqlite":
-            self.engine = _sqlite(self.url, durable)
-            self._line = _line(str(self.url))
-            self._reader: Engine = self.engine.execution_options(livia_read_only=True)
+            self._file = File(self.url, durable=durable)
+            self.engine = self._reader = self._file.engine
         else:
             # Read what is committed now: neither a plan nor a quota may follow from a snapshot of a moment ago.
             self.engine = _server(self.url, pool_size, rest, patience, isolation_level="READ COMMITTED")
@@ -155,7 +140,7 @@ class Database:
         if unit is not None and unit.connection is not None:
             yield unit.connection
             return
-        with self._reader.connect() as connection:
+        with self._reader.connect() if self._file is None else self._file.connection() as connection:
             yield connection
 
     @contextmanager
@@ -183,18 +168,20 @@ class Database:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        with self._turn(), self.engine.begin() as connection:
+        with self._begun() as connection:
             yield connection
+            connection.commit()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """The only transaction of this process, where the database has but one writer."""
-        ours = self._line is not None and self._line.acquire(timeout=_SQLITE_PATIENCE)
-        try:
-            yield
-        finally:
-            if ours and self._line is not None:
-                self._line.release()
+    def _begun(self) -> Iterator[Connection]:
+        """A transaction: rolled back at the end unless it is committed."""
+        if self._file is not None:
+            with self._file.transaction() as connection:
+                yield connection
+            return
+        with self.engine.connect() as connection:
+            connection.begin()
+            yield connection
 
     def together(self, act: Callable[[], _T], *, keep: bool = True) -> _T:
         """Run `act` as one unit: every `transaction` and `write` of this thread meanwhile is a part of it.
@@ -206,7 +193,7 @@ class Database:
 
     def _together(self, act: Callable[[], _T], keep: bool) -> _T:
         assert self._open.unit is None  # noqa: S101 - units do not nest
-        unit = self._open.unit = Unit(self.engine, self._turn())
+        unit = self._open.unit = Unit(self._begun())
         kept = False
         try:
             result = act()
@@ -280,6 +267,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections that rest, e.g. before a fork. What is asked next opens new ones."""
+        if self._file is not None:
+            self._file.close()
         self.engine.dispose()
         self._reader.dispose()
 
@@ -305,12 +294,6 @@ def lost_race(error: DBAPIError) -> bool:
         return True
     arguments: tuple[Any, ...] = getattr(original, "args", ())
     return bool(arguments) and (arguments[0] in _LOST_RACE_MYSQL or "database is locked" in str(arguments[0]))
-
-
-def _sqlite(url: URL, durable: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE, "check_same_thread": False})
-    _prepare_sqlite(engine, durable)
-    return engine
 
 
 def _server(url: URL, pool_size: int, rest: float, patience: int | None, **options: Any) -> Engine:
@@ -367,25 +350,6 @@ def _ask_rested(engine: Engine, enough: float) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error
-
-
-def _prepare_sqlite(engine: Engine, durable: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN is lazy and deferred; we send ours below.
-        connection.isolation_level = None
-        for pragma in (
-            "journal_mode = WAL",
-            f"synchronous = {'FULL' if durable else 'NORMAL'}",
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # IMMEDIATE: a reader that becomes a writer half-way would fail at once instead of waiting its turn.
-        if not connection.get_execution_options().get("livia_read_only"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _prepare_mysql(engine: Engine) -> None:
