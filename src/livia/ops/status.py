@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from sqlalchemy import Connection, RowMapping, select
+from rich.text import Text
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
 from livia.agent.names import Names
 from livia.agent.plumbing import kernel
@@ -21,15 +23,18 @@ from livia.store.standing import Standing
 
 _GOOD = {"ACTIVE", "ONLINE", "ALLOCATED", "NO_MONITOR"}
 _BAD = {"ERROR", "DEGRADED"}
+#: load balancers, and amphorae, of which all are shown: who has more looks for those that something is the matter with
+_MANY = 100
 
 
-def show(installation: Installation, console: Console) -> bool:
-    """Print the state of the installation; whether its services run, where they are a `livia up`'s."""
+def show(installation: Installation, console: Console, *, everything: bool = False) -> bool:
+    """Print the state of the installation; whether its services run, where they are a `livia up`'s. `everything`: also,
+    of many, what calls for no look."""
     running = _show_services(installation, console) if installation.state.exists() else True
     _show_hosts(installation, console)
     with installation.database().read() as connection:
-        show_load_balancers(connection, console)
-        _show_amphorae(connection, console, installation.clock.now())
+        show_load_balancers(connection, console, everything=everything)
+        _show_amphorae(connection, console, installation.clock.now(), everything=everything)
     return running
 
 
@@ -59,7 +64,7 @@ def _show_running(state: State, parent: int, console: Console) -> bool:
         table.add_row(name, str(pid), _pss_of_family(pid))
     missing = [name for name in SERVICES if name not in running]
     for name in missing:
-        table.add_row(name, f"[red]none: see {state.log_directory / name}.log[/red]", "-")
+        table.add_row(name, Text(f"none: see {state.log_directory / name}.log", "red"), "-")
     console.print(table)
     return not missing
 
@@ -105,14 +110,22 @@ def _show_hosts(installation: Installation, console: Console) -> None:
     console.print(table)
 
 
-def show_load_balancers(connection: Connection, console: Console) -> None:
-    """Print every load balancer; of those with work left, what, why, and when it is tried next."""
+def show_load_balancers(connection: Connection, console: Console, *, everything: bool = False) -> None:
+    """Print every load balancer; of those with work left, what, why, and when it is tried next. Of many only those that
+    call for a look, unless `everything`."""
+    top = t.load_balancer.c
+    calm = and_(
+        top.provisioning_status == Provisioning.ACTIVE,
+        top.operating_status.not_in(_BAD),
+        ~select(t.work.c.key).where(t.work.c.key == top.id).exists(),
+    )
     query = (
         select(t.load_balancer, t.vip.c.ip_address)
-        .join_from(t.load_balancer, t.vip, t.vip.c.load_balancer_id == t.load_balancer.c.id)
-        .where(t.load_balancer.c.provisioning_status != Provisioning.DELETED)
-        .order_by(t.load_balancer.c.created_at)
+        .join_from(t.load_balancer, t.vip, t.vip.c.load_balancer_id == top.id)
+        .where(top.provisioning_status != Provisioning.DELETED)
+        .order_by(top.created_at, top.id)
     )
+    query, left_out = _of_many(connection, query, calm, everything=everything)
     table = listing(
         "Load balancer",
         "Name",
@@ -142,6 +155,26 @@ def show_load_balancers(connection: Connection, console: Console) -> None:
             "-" if work is None else work.reason or "a worker",
         )
     console.print(table)
+    if left_out is not None:
+        console.print(left_out)
+
+
+def _of_many(
+    connection: Connection, query: Select[Any], calm: ColumnElement[bool], *, everything: bool
+) -> tuple[Select[Any], str | None]:
+    """The rows of a table to show, and a sentence about those that are not."""
+
+    def count(rows: Select[Any]) -> int:
+        number: int = connection.execute(select(func.count()).select_from(rows.order_by(None).subquery())).scalar_one()
+        return number
+
+    total = 0 if everything else count(query)
+    if total <= _MANY:
+        return query, None
+    restless = query.where(~calm)
+    loud = count(restless)
+    more = f"; so are {loud - _MANY} more that call for it" if loud > _MANY else ""
+    return restless.limit(_MANY), f"{total - loud} that call for no look are left out{more}: --all shows every one."
 
 
 def _pending(work: Standing, parts: str | None) -> str:
@@ -158,13 +191,15 @@ def _next_try(work: Standing) -> str:
     return f"in {work.due_in:.0f} s{number}" if work.due_in > 0 else f"due{number}"
 
 
-def _show_amphorae(connection: Connection, console: Console, now: datetime) -> None:
+def _show_amphorae(connection: Connection, console: Console, now: datetime, *, everything: bool) -> None:
+    calm = t.amphora.c.status.in_((AmphoraStatus.ALLOCATED, AmphoraStatus.READY))
     query = (
         select(t.amphora, t.amphora_health.c.last_update)
         .join_from(t.amphora, t.amphora_health, t.amphora_health.c.amphora_id == t.amphora.c.id, isouter=True)
         .where(t.amphora.c.status != AmphoraStatus.DELETED)
         .order_by(t.amphora.c.load_balancer_id, t.amphora.c.role.desc())
     )
+    query, left_out = _of_many(connection, query, calm, everything=everything)
     table = listing(
         "Amphora",
         "Load balancer",
@@ -188,6 +223,8 @@ def _show_amphorae(connection: Connection, console: Console, now: datetime) -> N
             _age(row, now),
         )
     console.print(table)
+    if left_out is not None:
+        console.print(left_out)
 
 
 def _age(row: RowMapping, now: datetime) -> str:
@@ -195,7 +232,7 @@ def _age(row: RowMapping, now: datetime) -> str:
     return "-" if last is None else f"{max(0.0, (now - last).total_seconds()):.0f} s ago"
 
 
-def _coloured(status: str) -> str:
+def _coloured(status: str) -> Text:
     if status in _GOOD:
-        return f"[green]{status}[/green]"
-    return f"[red]{status}[/red]" if status in _BAD else f"[yellow]{status}[/yellow]"
+        return Text(status, "green")
+    return Text(status, "red" if status in _BAD else "yellow")

@@ -21,7 +21,10 @@ def add_down(parser: argparse.ArgumentParser) -> None:
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
-    """It takes no arguments of its own."""
+    """How much of it."""
+    parser.add_argument(
+        "--all", action="store_true", help="also, of many, the load balancers and amphorae that call for no look"
+    )
     parser.set_defaults(run=_status)
 
 
@@ -54,10 +57,10 @@ def _down(installation: "Installation", options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(installation: "Installation", _options: argparse.Namespace) -> int:
+def _status(installation: "Installation", options: argparse.Namespace) -> int:
     from livia.ops import status
     from livia.ops.tables import console
 
     if lacking := without_database(installation):
         return fail(lacking)
-    return 0 if status.show(installation, console()) else FAILED
+    return 0 if status.show(installation, console(), everything=options.all) else FAILED
