@@ -54,6 +54,8 @@ class Site(World):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.agents = Agents()
+        #: set at the end: what hangs waits for it
+        self.answer = Event()
         self._worker: Worker | None = None
         self._thread: Thread | None = None
 
@@ -123,6 +125,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     found = Site(tmp_path)
     yield found
     found.stop()
+    found.answer.set()
     found.join()
     found.database.close()
 
@@ -242,10 +245,9 @@ def test_what_is_being_deleted_says_so_once(site: Site) -> None:
 def test_what_renewals_prove_counts_before_the_try_ends_and_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livia.worker.service.LEASE_SECONDS", 0.9)
     key = site.load_balancer("SINGLE")
-    answer = Event()
 
     def hang(_key: str) -> None:
-        answer.wait()
+        site.answer.wait()
         raise Unreachable("no route to host")
 
     def spent() -> float:
@@ -256,9 +258,9 @@ def test_what_renewals_prove_counts_before_the_try_ends_and_once(site: Site, mon
     site.agents.asked = hang
     begun = monotonic()
     site.begin()
-    wait_for(lambda: spent() > 1.0)
+    wait_for(lambda: spent() > 1.0, 20.0)
     site.stop()
-    answer.set()
+    site.answer.set()
     site.join()
     # With the pause before the next try.
     assert spent() <= monotonic() - begun + 0.2
@@ -269,11 +271,11 @@ def test_what_renewals_prove_counts_before_the_try_ends_and_once(site: Site, mon
 
 def test_who_lost_the_lease_settles_nothing(site: Site) -> None:
     key = site.load_balancer("SINGLE")
-    asked, answer = Event(), Event()
+    asked = Event()
 
     def hang(_key: str) -> None:
         asked.set()
-        answer.wait()
+        site.answer.wait()
 
     site.agents.asked = hang
     site.begin()
@@ -283,7 +285,7 @@ def test_who_lost_the_lease_settles_nothing(site: Site) -> None:
         connection.execute(update(t.lease).values(owner="other", fence=t.lease.c.fence + 1))
         work.crashed(connection, key)
     site.stop()
-    answer.set()
+    site.answer.set()
     site.join()
     assert site.status(key) == "ACTIVE"
     assert site.crashes(key) == 1

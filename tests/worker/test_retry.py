@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from livia.drivers.compute.host import Hosts
 from livia.ops import status
@@ -124,3 +124,23 @@ def test_status_says_what_is_pending_why_and_until_when(site: Site) -> None:
     assert any(re.fullmatch(r"1 pool, for \d+ s", cell) for cell in cells), cells
     assert any(re.match(r"in [123]\d s \(number ", cell) for cell in cells), cells
     assert site.reason in cells
+
+
+def test_status_says_that_workers_end_at_it_and_how_often(site: Site) -> None:
+    for _time in range(5):
+        site.database.transaction(lambda connection: work.crashed(connection, site.key))
+    cells = shown(site)
+    assert "its worker ended in the midst of it, 5 times in a row" in cells
+    assert any(re.fullmatch(r"in \d s \(number 9\)", cell) for cell in cells), cells
+
+
+def test_an_amphora_that_is_nobodys_need_not_wait_for_its_pause(site: Site) -> None:
+    with site.database.write() as connection:
+        connection.execute(update(t.amphora).values(load_balancer_id=None, status="PENDING_DELETE"))
+        orphan = str(connection.execute(select(t.amphora.c.id)).scalar_one())
+        work.request(connection, orphan, project_id=None)
+        for _time in range(9):
+            work.crashed(connection, orphan)
+    assert site.due() == []
+    assert "9 times in a row" in site.retry(orphan)
+    assert site.due() == [orphan]
