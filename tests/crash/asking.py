@@ -134,7 +134,7 @@ def metrics(way: Way) -> tuple[int, str]:
 
 def datagram(way: Way) -> str | None:
     """The answer to a datagram from a port of its own."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    with socket.socket(socket.AF_INET6 if ":" in way.vip else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(0.3)
         client.bind((way.source, 0))
         client.connect((way.vip, way.port))

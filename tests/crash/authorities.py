@@ -1,5 +1,5 @@
-"""Who may come to TLS listeners that ask clients for certificates: authorities and what they revoked, in the secret
-store of a machine, and the clients."""
+"""Who may come to TLS listeners that ask clients for certificates, and which members are believed: authorities and what
+they revoked, in the secret store of a machine, the clients, and how members speak TLS."""
 
 import random
 import ssl
@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
+from tests.crash.certificates import ISSUER
 from tests.crash.vault import Vault
 from tests.keymaterial import Holder
 
@@ -43,6 +44,8 @@ class Authorities:
         self._revoked: frozenset[str] = frozenset()
         self.first = vault.create("first", self._signers["first"].pem, bundle=True)
         self.bundle = vault.create("bundle", self._bundle(self._trusted), bundle=True)
+        #: Those of which the newest material holds nobody who signed members' certificates.
+        self.distrusting: set[str] = set()
         self.revocations = vault.create("revocations", self._list(self._revoked), bundle=True)
 
     def renew(self, rng: random.Random) -> str:
@@ -53,6 +56,7 @@ class Authorities:
                 text = self._bundle(trusted)
                 refused = self._vault.replace(self.bundle, text, text.__eq__, bundle=True)
                 self._trusted = self._trusted if refused else trusted
+                (self.distrusting.discard if "first" in self._trusted else self.distrusting.add)(self.bundle)
                 return f"the bundle of authorities by that of {trusted} is{f' not: {refused}' if refused else ''}"
             revoked = frozenset({_REVOCABLE} if rng.random() < 0.5 else set[str]())
             text = self._list(revoked)
@@ -67,6 +71,13 @@ class Authorities:
     def fresh_context(self, client: str | None) -> ssl.SSLContext:
         """The same to be altered."""
         return _context(self._clients.get(client or ""))
+
+    def member_context(self) -> ssl.SSLContext:
+        """How members speak TLS: with a certificate that the first authority signed, asking for that of the client."""
+        context = _loaded(ssl.PROTOCOL_TLS_SERVER, Holder("member", issuer=self._signers["first"]))
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(cadata=ISSUER.pem.decode())
+        return context
 
     def admitted(self, values: Mapping[str, Any]) -> tuple[str | None, ...]:
         """Who may come to a TLS listener with these values, nobody's certificate (None) first, if it is asked for any;
@@ -98,12 +109,17 @@ class Authorities:
 
 
 def _context(holder: Holder | None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _loaded(ssl.PROTOCOL_TLS_CLIENT, holder)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _loaded(protocol: int, holder: Holder | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
     if holder is not None:
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "client.pem"
+            path = Path(directory) / "holder.pem"
             path.write_text(holder.text())
             context.load_cert_chain(path)
     return context

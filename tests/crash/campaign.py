@@ -140,7 +140,6 @@ class Campaign:
         )
 
     def _writers(self) -> list[Writer]:
-        subnet_id = self._machine.network.subnet_ids[0]
         return [
             Writer(
                 self.world,
@@ -149,7 +148,7 @@ class Campaign:
                 project,
                 number,
                 self._flavors,
-                subnet_id,
+                self._machine.network.subnet_ids,
                 self._machine.certificates,
                 self._machine.authorities,
                 random.Random(self._rng.random()),

@@ -11,9 +11,13 @@ from tests.crash.model import Balancer, Thing
 
 #: the addresses of this machine: one in the network of the load balancers, and one elsewhere
 SOURCES = ("10.84.0.1", "198.51.100.7")
+#: the same in the other network of theirs
+OTHER_SOURCE = "fd84::1"
 MEMBER_ADDRESS = SOURCES[0]
 #: networks with the one, with the other, or with neither in them
 _CIDRS = ("10.84.0.0/25", "10.84.0.1/32", "198.51.100.0/24", "198.51.100.7/32", "192.0.2.0/24", "10.84.0.2/31")
+#: likewise for load balancers that have an address in the other network
+_MORE_CIDRS = ("fd84::/64", "fd84:0:0:1::/64")
 #: pools' protocols by listeners' (contract 20, section 6)
 _SERVING = {
     "HTTP": ("HTTP", "PROXY", "PROXYV2"),
@@ -40,6 +44,11 @@ class Choices:
         self._number = number
         self._names = count(1)
 
+    @property
+    def distrusting(self) -> set[str]:
+        """References to authorities that did not sign members' certificates; others come and go."""
+        return self._authorities.distrusting
+
     def name(self, prefix: str) -> str:
         """One that nothing else has."""
         return f"{prefix}-{self._number}-{next(self._names)}"
@@ -63,9 +72,10 @@ class Choices:
         default, *others = self.rng.sample(self._references, self.rng.randint(1, 3))
         return {"default_tls_container_ref": default, "sni_container_refs": sorted(others)}
 
-    def cidrs(self) -> list[str] | None:
+    def cidrs(self, balancer: Balancer) -> list[str] | None:
         """Clients that a listener takes, or all."""
-        return sorted(self.rng.sample(_CIDRS, self.rng.randint(1, 3))) if self.rng.random() < 0.6 else None
+        networks = (*_CIDRS, *_MORE_CIDRS) if balancer.more else _CIDRS
+        return sorted(self.rng.sample(networks, self.rng.randint(1, 3))) if self.rng.random() < 0.6 else None
 
     def termination(self) -> dict[str, Any]:
         """All that is of TLS in a listener; of what it need not have, often nothing."""
@@ -74,6 +84,17 @@ class Choices:
         for choose in more:
             values |= choose() if self.rng.random() < 0.5 else {}
         return values
+
+    def encryption(self) -> dict[str, Any]:
+        """Whether a pool's members are spoken to over TLS, whom it believes there, and what it shows them."""
+        first, bundle = self._authorities.first, self._authorities.bundle
+        authority = self.rng.choice((None, first, first, bundle))
+        return {
+            "tls_enabled": self.rng.random() < 0.7,
+            "ca_tls_container_ref": authority,
+            "crl_container_ref": self._authorities.revocations if authority == first else None,
+            "tls_container_ref": self.rng.choice((None, *self._references)),
+        }
 
     def authentication(self) -> dict[str, Any]:
         """Whether clients are asked for certificates, and of whom."""

@@ -78,13 +78,13 @@ class Machine:
         if self.database.relay is not None:
             self.links["database"] = Link("database")
             links.relay_to_socket(self.loop, self.links["database"], *self.database.relay)
-        members.serve(self.loop)
         _run("ip", "address", "add", f"{SOURCES[1]}/32", "dev", "lo")
         self.start()
-        self.network = networks_command.create(self.installation, "crash", ["10.84.0.0/24"])
+        self.network = networks_command.create(self.installation, "crash", ["10.84.0.0/24", "fd84::/64"])
         vault = Vault(self.installation)
         self.certificates = Certificates(vault)
         self.authorities = Authorities(vault)
+        members.serve(self.loop, self.authorities.member_context())
 
     @property
     def api_port(self) -> int:

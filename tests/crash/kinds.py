@@ -17,6 +17,8 @@ INSERTED = (
     *("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"),
     *("X-Forwarded-IP", "X-Client-IP", "X-Real-IP"),
 )
+#: protocols of pools whose members can tell TLS from what else comes
+_ENCRYPTED = ("HTTP", "TCP")
 #: session persistence by the protocol of pools
 _PERSISTENCE = {
     "HTTP": ("HTTP_COOKIE", "HTTP_COOKIE", "APP_COOKIE", "SOURCE_IP"),
@@ -71,7 +73,7 @@ class Listeners(Kind):
         if protocol == "TERMINATED_HTTPS":
             values |= self._choices.termination()
         if self._rng.random() < 0.3:
-            values["allowed_cidrs"] = self._choices.cidrs()
+            values["allowed_cidrs"] = self._choices.cidrs(balancer)
         return values, None
 
     def other(self, balancer: Balancer, thing: Thing) -> Values:
@@ -81,7 +83,7 @@ class Listeners(Kind):
             {"admin_state_up": self._rng.random() < 0.7},
             {"connection_limit": self._rng.randint(100, 2000)},
             {"timeout_client_data": self._rng.randint(20_000, 60_000)},
-            {"allowed_cidrs": self._choices.cidrs()},
+            {"allowed_cidrs": self._choices.cidrs(balancer)},
         ]
         if protocol != "PROMETHEUS":
             changes.append({"default_pool_id": self._choices.pool_for(balancer, protocol)})
@@ -129,8 +131,11 @@ class Pools(Kind):
         if len(self._choices.own(balancer, self.name)) >= 3:
             return None
         protocol = self._rng.choice(_POOLS)
-        values = {"name": self._choices.name("pool"), "protocol": protocol, "lb_algorithm": "ROUND_ROBIN"}
-        return {**values, "session_persistence": persistence(self._choices, protocol)}, None
+        values: Values = {"name": self._choices.name("pool"), "protocol": protocol, "lb_algorithm": "ROUND_ROBIN"}
+        values["session_persistence"] = persistence(self._choices, protocol)
+        return values | (
+            self._choices.encryption() if protocol in _ENCRYPTED and self._rng.random() < 0.3 else {}
+        ), None
 
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
         algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "ROUND_ROBIN")
@@ -140,6 +145,8 @@ class Pools(Kind):
             {"session_persistence": persistence(self._choices, thing.values["protocol"])},
             {"admin_state_up": self._rng.random() < 0.7},
         ]
+        if thing.values["protocol"] in _ENCRYPTED:
+            changes.append(self._choices.encryption())
         return self._rng.choice(changes)
 
 
@@ -170,6 +177,23 @@ class Members(Kind):
         return {name: drawn[name]}
 
 
+def monitor(choices: Choices, checked: str) -> Values:
+    """A monitor of the type `checked`."""
+    return {
+        **(_asked(choices) if checked == "HTTP" else {}),
+        "name": choices.name("hm"),
+        "type": checked,
+        "delay": 3 if checked == "UDP-CONNECT" else 1,
+        "timeout": 1,
+        "max_retries": 1,
+        "max_retries_down": 2,
+    }
+
+
+def _asked(choices: Choices) -> Values:
+    return {"url_path": choices.rng.choice(_PATHS), "expected_codes": choices.rng.choice(_CODES)}
+
+
 class Monitors(Kind):
     """That of a pool, which has one at most."""
 
@@ -182,19 +206,7 @@ class Monitors(Kind):
             return None
         by_protocol = {"TCP": ("TCP", "HTTP"), "UDP": ("UDP-CONNECT",)}
         checked = self._rng.choice(by_protocol.get(pool.values["protocol"], ("HTTP", "HTTP", "TCP")))
-        values = self._asked() if checked == "HTTP" else {}
-        values |= {
-            "name": self._choices.name("hm"),
-            "type": checked,
-            "delay": 3 if checked == "UDP-CONNECT" else 1,
-            "timeout": 1,
-            "max_retries": 1,
-            "max_retries_down": 2,
-        }
-        return values, pool.id
-
-    def _asked(self) -> Values:
-        return {"url_path": self._rng.choice(_PATHS), "expected_codes": self._rng.choice(_CODES)}
+        return monitor(self._choices, checked), pool.id
 
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
         changes: list[Values] = [
@@ -203,7 +215,7 @@ class Monitors(Kind):
             {"admin_state_up": self._rng.random() < 0.8},
         ]
         if thing.values["type"] == "HTTP":
-            changes += [self._asked(), self._asked()]
+            changes += [_asked(self._choices), _asked(self._choices)]
         return self._rng.choice(changes)
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import socket
+import ssl
 from contextlib import suppress
+from hashlib import sha256
+from ipaddress import ip_address
 from itertools import count
 from typing import Any
 
@@ -22,6 +25,8 @@ APPLICATION_COOKIES = ("app", "app2")
 ILL = "/ill"
 #: the name among the headers told of what a PROXY protocol header said
 INTRODUCED = "introduced"
+#: likewise of the certificate that the load balancer showed
+ENCRYPTED = "encrypted"
 _END = b"\r\n\r\n"
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _NUMBERS = count()
@@ -42,29 +47,79 @@ async def _introduction(reader: asyncio.StreamReader, head: bytes) -> tuple[byte
     if head.startswith(b"PROXY "):
         line, _, rest = head.partition(b"\r\n")
         _proxy, family, *addresses = line.decode().split()
-        return rest, {} if family == "UNKNOWN" else {INTRODUCED: f"1 {addresses[0]}"}
+        return rest, {} if family == "UNKNOWN" else {INTRODUCED: f"1 {ip_address(addresses[0])}"}
     if head != _SIGNATURE[:4]:
         return head, {}
     fixed = await reader.readexactly(len(_SIGNATURE) - 4 + 4)
     more = await reader.readexactly(int.from_bytes(fixed[-2:]))
     is_local = fixed[-4] == 0x20
-    return await reader.readuntil(_END), {} if is_local else {INTRODUCED: f"2 {socket.inet_ntoa(more[:4])}"}
+    return await reader.readuntil(_END), {} if is_local else {INTRODUCED: f"2 {_address(fixed[-3], more)}"}
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     port = writer.get_extra_info("sockname")[1]
     name = str(port)
+    encrypted = _encrypted(writer)
     with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         head, introduced = await _introduction(reader, await reader.readuntil(_END))
         while True:
             first, *rest = head.decode("latin-1").split("\r\n")
-            lines = [f"{TOLD}: {json.dumps({**_headers(rest), **introduced})}", f"Content-Length: {len(name)}"]
+            lines = [
+                f"{TOLD}: {json.dumps({**_headers(rest), **introduced, **encrypted})}",
+                f"Content-Length: {len(name)}",
+            ]
             lines += [f"Set-Cookie: {cookie}={name}-{next(_NUMBERS)}; path=/" for cookie in APPLICATION_COOKIES]
             begin = f"HTTP/1.1 {status(first.split()[1], port)} Here"
             writer.write("\r\n".join([begin, *lines, "", name]).encode())
             await writer.drain()
             head = await reader.readuntil(_END)
     writer.close()
+
+
+def _address(family: int, text: bytes) -> str:
+    return str(ip_address(text[:16] if family >> 4 == 2 else text[:4]))
+
+
+def _encrypted(writer: asyncio.StreamWriter) -> dict[str, str]:
+    """Which certificate the load balancer showed, where it speaks TLS."""
+    stream = writer.get_extra_info("ssl_object")
+    return {} if stream is None else {ENCRYPTED: fingerprint(stream.getpeercert(True))}
+
+
+def fingerprint(certificate: bytes | None) -> str:
+    """What tells a certificate in its DER form from others; empty: there is none."""
+    return "" if certificate is None else sha256(certificate).hexdigest()
+
+
+async def _accept(server: socket.socket, context: ssl.SSLContext) -> None:
+    loop = asyncio.get_running_loop()
+    open_ones = set[asyncio.Task[None]]()
+    while True:
+        connection, _address = await loop.sock_accept(server)
+        task = asyncio.create_task(_welcome(connection, context))
+        open_ones.add(task)
+        task.add_done_callback(open_ones.discard)
+
+
+async def _welcome(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """Speak TLS with who begins with a handshake (RFC 8446, section 5.1), and plainly with others."""
+    loop = asyncio.get_running_loop()
+    begun = asyncio.Event()
+    loop.add_reader(connection, begun.set)
+    try:
+        await begun.wait()
+    finally:
+        loop.remove_reader(connection)
+    try:
+        encrypted = connection.recv(1, socket.MSG_PEEK) == b"\x16"
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        how = context if encrypted else None
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=how)
+    except OSError:
+        connection.close()
+        return
+    await _answer(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -75,12 +130,15 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport.sendto(str(self._transport.get_extra_info("sockname")[1]).encode(), addr)
 
 
-def serve(loop: Loop) -> None:
-    """Start all of them; they end with the loop."""
+def serve(loop: Loop, context: ssl.SSLContext) -> None:
+    """Start all of them; they end with the loop. `context`: how they speak TLS."""
+    tasks = list[asyncio.Task[None]]()
 
     async def start() -> None:
         for port in PORTS:
-            await asyncio.start_server(_answer, "0.0.0.0", port)
+            server = socket.create_server(("0.0.0.0", port), backlog=256)
+            server.setblocking(False)
+            tasks.append(asyncio.create_task(_accept(server, context)))
             await asyncio.get_running_loop().create_datagram_endpoint(_Datagrams, local_addr=("0.0.0.0", port))
 
     loop.run(start())

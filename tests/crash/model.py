@@ -20,17 +20,20 @@ class Thing(Struct, kw_only=True):
 
 
 class Balancer(Struct, kw_only=True):
-    """One load balancer. `leaving`: its deletion was asked for, or will be in a moment. `counting`: listeners of which
-    a policy was deleted that may still count where positions are concerned (contract 50, section 1.6)."""
+    """One load balancer. `more`: addresses beside the VIP; `leaving`: its deletion was asked for, or will be in a
+    moment; `counting`: listeners of which a policy was deleted that may still count where positions are concerned
+    (contract 50, section 1.6); `distrusting`: references to authorities that did not sign members' certificates."""
 
     id: str
     vip: str
     project: str
     owner: str
     values: dict[str, Any]
+    more: list[str] = field(default_factory=list)
     things: dict[str, Thing] = field(default_factory=dict)
     leaving: bool = False
     counting: set[str] = field(default_factory=set)
+    distrusting: set[str] = field(default_factory=set)
 
     def of(self, kind: str, *, parent: str | None = None, owner: str | None = None) -> list[Thing]:
         """Its objects of a kind."""

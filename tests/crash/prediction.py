@@ -184,16 +184,22 @@ def passes(balancer: Balancer, pool_id: str, member: Thing) -> bool | None:
     if monitor is None or not is_on(monitor.values):
         return None
     port = member.values.get("monitor_port") or member.values["protocol_port"]
-    if port == DEAD_PORT:
+    if port == DEAD_PORT or distrusts(balancer, pool_id):
         return False
     if monitor.values["type"] != "HTTP":
         return True
     return str(status(monitor.values["url_path"], port)) in monitor.values["expected_codes"].split(",")
 
 
+def distrusts(balancer: Balancer, pool_id: str) -> bool:
+    """Whether a pool's members are to show a certificate that they do not have."""
+    pool = balancer.things[pool_id].values
+    return bool(pool.get("tls_enabled") and pool["ca_tls_container_ref"] in balancer.distrusting)
+
+
 def _from_pool(balancer: Balancer, listener: Thing, pool_id: str | None, by: str) -> Expected:
     nobody = Expected(by=by, pool_id=pool_id, statuses=frozenset({503}))
-    if pool_id is None or not is_enabled(balancer, pool_id):
+    if pool_id is None or not is_enabled(balancer, pool_id) or distrusts(balancer, pool_id):
         return nobody
     pool = balancer.things[pool_id].values
     there = [member.values for member in usable(balancer, pool_id)]

@@ -221,3 +221,21 @@ def test_who_is_introduced() -> None:
         made.things["pool"].values["protocol"] = protocol
         found.append(introduces(made, "pool"))
     assert found == [None, 1, 2]
+
+
+def test_members_that_are_not_believed() -> None:
+    made = balancer()
+    put(made, "member", "m", "pool", protocol_port=8001)
+    made.things["pool"].values |= {"tls_enabled": True, "ca_tls_container_ref": "other"}
+    members, statuses = [], []
+    for distrusting in ({"first"}, {"other"}):
+        made.distrusting = distrusting
+        found = expected(made, made.things["listener"], Request())
+        members.append(set(found.members))
+        statuses.append(set(found.statuses))
+    assert (members, statuses) == ([{"8001"}, set()], [set(), {503}])
+    put(made, "healthmonitor", "hm", "pool", type="TCP")
+    assert passes(made, "pool", made.things["m"]) is False
+    made.things["pool"].values["tls_enabled"] = False
+    assert passes(made, "pool", made.things["m"]) is True
+    assert set(expected(made, made.things["listener"], Request()).members) == {"8001"}

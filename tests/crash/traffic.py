@@ -9,10 +9,10 @@ from functools import partial
 from tests.crash.asking import CLAIMED, Seen, Way, ask, connects, datagram, metrics
 from tests.crash.authorities import TLS_HEADERS, Authorities
 from tests.crash.certificates import Certificates
-from tests.crash.choices import SOURCES
+from tests.crash.choices import OTHER_SOURCE, SOURCES
 from tests.crash.encryption import Encryption
 from tests.crash.kinds import INSERTED
-from tests.crash.members import INTRODUCED
+from tests.crash.members import ENCRYPTED, INTRODUCED, fingerprint
 from tests.crash.model import Balancer, Thing, World
 from tests.crash.prediction import (
     Expected,
@@ -40,6 +40,7 @@ class Traffic:
 
     def __init__(self, world: World, certificates: Certificates, authorities: Authorities, ports: list[int]) -> None:
         self._world = world
+        self._certificates = certificates
         self._authorities = authorities
         self._ports = ports
         #: what was compared, and how often
@@ -71,16 +72,24 @@ class Traffic:
 
     def _from_everywhere(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
         """Only who comes from one of the listener's networks is served."""
-        ways = [Way(source, balancer.vip, listener.values["protocol_port"]) for source in SOURCES]
-        served = [way for way in ways if admits(listener, way.source)]
-        for way in ways:
-            if way in served:
+        port = listener.values["protocol_port"]
+        ways = [Way(source, balancer.vip, port) for source in SOURCES]
+        more = [Way(OTHER_SOURCE, vip, port) for vip in balancer.more]
+        for way in (*ways, *more):
+            if admits(listener, way.source):
                 continue
             self.compared["clients turned away"] += 1
             if datagram(way) is not None if listener.values["protocol"] == "UDP" else connects(way):
                 yield f"who comes from {way.source} is served, allowed are {listener.values['allowed_cidrs']}"
-        if served:
-            yield from self._listener(balancer, listener, served[-1])
+        for way in [way for way in ways if admits(listener, way.source)][-1:]:
+            yield from self._listener(balancer, listener, way)
+        for way in more:
+            if admits(listener, way.source) and listener.values["protocol"] != "PROMETHEUS":
+                self.compared["requests to further addresses"] += 1
+                request = requests(balancer, listener, self._clients(listener))[0]
+                want = expected(balancer, listener, request)
+                for problem in self._request(balancer, listener, way, request, want, brief=True):
+                    yield f"{request} to {way.vip}: {problem}"
 
     def _listener(self, balancer: Balancer, listener: Thing, way: Way) -> Iterator[str]:
         if listener.values["protocol"] == "PROMETHEUS":
@@ -162,7 +171,10 @@ class Traffic:
         version = introduces(balancer, want.pool_id)
         if version is not None:
             wanted[INTRODUCED] = f"{version} {answer.source}"
-        names = (*INSERTED, *TLS_HEADERS, INTRODUCED)
+        pool = balancer.things[want.pool_id or ""].values
+        if pool.get("tls_enabled"):
+            wanted[ENCRYPTED] = fingerprint(self._certificates.newest(pool["tls_container_ref"]))
+        names = (*INSERTED, *TLS_HEADERS, INTRODUCED, ENCRYPTED)
         told = {name: answer.told[name.lower()] for name in names if name.lower() in answer.told}
         return None if told == wanted else f"{answer.who} was told {told}, wanted {wanted}"
 

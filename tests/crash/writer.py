@@ -1,7 +1,7 @@
 """Clients that write at random: each its own part of load balancers that it shares with others of its tenant."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
 from typing import TypeAlias
@@ -34,7 +34,7 @@ class Writer:
         project: str,
         number: int,
         flavors: list[str],
-        subnet_id: str,
+        subnet_ids: Sequence[str],
         certificates: Certificates,
         authorities: Authorities,
         rng: random.Random,
@@ -63,7 +63,7 @@ class Writer:
             owner=self.name,
             project=project,
             flavors=flavors,
-            subnet_id=subnet_id,
+            subnet_ids=subnet_ids,
         )
 
     def start(self) -> None:
