@@ -2,9 +2,13 @@
 
 import http.client
 import json
+import selectors
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +18,8 @@ from tests.crash.prediction import COOKIE, HEADER, Request
 
 #: seconds. A member that takes no connection is tried four times, a second apart, before its clients get 503
 _PATIENCE = 6.0
+#: seconds after which a datagram has no answer
+_SILENCE = 0.3
 #: what a client claims, which a load balancer that inserts the header does not believe
 CLAIMED = {"X-Forwarded-For": "192.0.2.1", "X-SSL-Client-CN": "mallory"}
 #: the cookie of session persistence
@@ -134,15 +140,34 @@ def metrics(way: Way) -> tuple[int, str]:
 
 def datagram(way: Way) -> str | None:
     """The answer to a datagram from a port of its own."""
-    with socket.socket(socket.AF_INET6 if ":" in way.vip else socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.3)
-        client.bind((way.source, 0))
-        client.connect((way.vip, way.port))
-        try:
-            client.send(b"who")
-            return client.recv(100).decode()
-        except OSError:
-            return None
+    return datagrams([way]).get(way)
+
+
+def datagrams(ways: Sequence[Way]) -> dict[Way, str]:
+    """The answers to a datagram on each way, from ports of their own; nothing of those that are silent."""
+    answers = {}
+    with ExitStack() as opened, selectors.DefaultSelector() as waiting:
+        for way in ways:
+            family = socket.AF_INET6 if ":" in way.vip else socket.AF_INET
+            client = opened.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            client.bind((way.source, 0))
+            client.connect((way.vip, way.port))
+            with suppress(OSError):
+                client.send(b"who")
+            waiting.register(client, selectors.EVENT_READ, way)
+        deadline = time.monotonic() + _SILENCE
+        while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
+            for key, _events in waiting.select(left):
+                waiting.unregister(key.fileobj)
+                # Where nobody listens the kernel says so.
+                with suppress(OSError):
+                    answers[key.data] = _receive(key.fileobj)
+    return answers
+
+
+def _receive(client: Any) -> str:
+    text: bytes = client.recv(100)
+    return text.decode()
 
 
 def connects(way: Way) -> bool:

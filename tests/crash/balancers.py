@@ -77,7 +77,7 @@ class Balancers:
         if self._rng.random() < 0.3:
             pool |= choices.encryption()
         if self._rng.random() < 0.5:
-            pool["healthmonitor"] = kinds.monitor(choices, self._rng.choice(("HTTP", "TCP")))
+            pool["healthmonitor"] = kinds.monitor(choices, "HTTP")
         listener = {"name": choices.name("l"), "protocol": "HTTP", "protocol_port": port}
         if self._rng.random() < 0.4:
             listener |= {"protocol": "TERMINATED_HTTPS", **choices.termination()}
@@ -113,7 +113,7 @@ class Balancers:
     def update(self, balancer: Balancer) -> None:
         """Rename it, or switch it."""
         changes: list[dict[str, Any]] = [
-            {"name": self._choices.name("lb")},
+            self._choices.labels("lb"),
             {"admin_state_up": self._rng.random() < 0.8},
         ]
         values = self._rng.choice(changes)

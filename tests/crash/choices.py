@@ -18,6 +18,7 @@ MEMBER_ADDRESS = SOURCES[0]
 _CIDRS = ("10.84.0.0/25", "10.84.0.1/32", "198.51.100.0/24", "198.51.100.7/32", "192.0.2.0/24", "10.84.0.2/31")
 #: likewise for load balancers that have an address in the other network
 _MORE_CIDRS = ("fd84::/64", "fd84:0:0:1::/64")
+_TAGS = ("blue", "a tag", "\N{LATIN SMALL LETTER E WITH ACUTE}t\N{LATIN SMALL LETTER E WITH ACUTE}")
 #: pools' protocols by listeners' (contract 20, section 6)
 _SERVING = {
     "HTTP": ("HTTP", "PROXY", "PROXYV2"),
@@ -52,6 +53,14 @@ class Choices:
     def name(self, prefix: str) -> str:
         """One that nothing else has."""
         return f"{prefix}-{self._number}-{next(self._names)}"
+
+    def labels(self, prefix: str) -> dict[str, Any]:
+        """Such a name, and tags."""
+        return {"name": self.name(prefix), "tags": self.tags()}
+
+    def tags(self) -> list[str]:
+        """Some, or none, as they are shown."""
+        return sorted(self.rng.sample(_TAGS, self.rng.randint(0, len(_TAGS))))
 
     def own(self, balancer: Balancer, kind: str) -> list[Thing]:
         """This client's objects of a kind."""
@@ -135,3 +144,8 @@ class Choices:
             "admin_state_up": self.rng.random() < 0.85,
             "monitor_port": self.rng.choice((*[None] * 5, PORTS[0], DEAD_PORT)),
         }
+
+    def brief_member(self, port: int) -> dict[str, Any]:
+        """A member on a port of which not all is said."""
+        names = ("address", "protocol_port")
+        return {name: value for name, value in self.member(port).items() if name in names or self.rng.random() < 0.8}

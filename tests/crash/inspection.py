@@ -95,8 +95,9 @@ class Inspector:
     def _ill_told(self, shown: dict[str, dict[str, Any]], wanted: dict[str, Statuses]) -> Iterator[str]:
         for key in shown.keys() & wanted.keys():
             self.traffic.compared["statuses"] += 1
-            if shown[key]["operating_status"] not in wanted[key]:
-                yield f"{shown[key]} is to be {' or '.join(wanted[key])}"
+            status = shown[key]["operating_status"]
+            if status not in wanted[key]:
+                yield f"{key} {shown[key].get('name', '')} is {status}, and is to be {' or '.join(wanted[key])}"
 
     def _untold_of(self, balancer: Balancer, found: dict[str, dict[str, Any]]) -> Iterator[str]:
         for key in found.keys() - balancer.things.keys():

@@ -8,6 +8,7 @@ from tests.crash.authorities import TLS_HEADERS
 from tests.crash.choices import Choices
 from tests.crash.members import APPLICATION_COOKIES, DEAD_PORT, ILL, PORTS
 from tests.crash.model import Balancer, Thing
+from tests.crash.prediction import ASKING
 
 Values: TypeAlias = dict[str, Any]
 _LISTENERS = ("HTTP", "HTTP", "HTTP", "TERMINATED_HTTPS", "TERMINATED_HTTPS", "TCP", "UDP", "PROMETHEUS")
@@ -26,6 +27,13 @@ _PERSISTENCE = {
     "PROXYV2": ("APP_COOKIE", "SOURCE_IP"),
     "TCP": ("SOURCE_IP",),
     "UDP": ("SOURCE_IP",),
+}
+_ANY_CHECK = ("HTTP", "HTTP", "TCP", "HTTPS", "TLS-HELLO", "PING")
+#: types of monitors by the protocol of pools; what begins with a PROXY protocol header is not TLS to members
+_CHECKS = {
+    **dict.fromkeys(("HTTP", "TCP"), _ANY_CHECK),
+    **dict.fromkeys(("PROXY", "PROXYV2"), ("HTTP", "TCP", "PING")),
+    "UDP": ("UDP-CONNECT", "UDP-CONNECT", "HTTP", "TCP"),
 }
 #: what members are asked for by monitors, and what they are to answer; with the second all that are well are not
 _PATHS = ("/", "/", f"{ILL}/8001-8004", f"{ILL}/8002-8003-8006")
@@ -79,7 +87,7 @@ class Listeners(Kind):
     def other(self, balancer: Balancer, thing: Thing) -> Values:
         protocol = thing.values["protocol"]
         changes: list[Values] = [
-            {"name": self._choices.name("l")},
+            self._choices.labels("l"),
             {"admin_state_up": self._rng.random() < 0.7},
             {"connection_limit": self._rng.randint(100, 2000)},
             {"timeout_client_data": self._rng.randint(20_000, 60_000)},
@@ -140,7 +148,7 @@ class Pools(Kind):
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
         algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "ROUND_ROBIN")
         changes: list[Values] = [
-            {"name": self._choices.name("pool")},
+            self._choices.labels("pool"),
             {"lb_algorithm": self._rng.choice(algorithms)},
             {"session_persistence": persistence(self._choices, thing.values["protocol"])},
             {"admin_state_up": self._rng.random() < 0.7},
@@ -172,15 +180,16 @@ class Members(Kind):
         return DEAD_PORT if dead else self._rng.choice(PORTS)
 
     def other(self, _balancer: Balancer, _thing: Thing) -> Values:
-        drawn = self._choices.member(0)
-        name = self._rng.choice(("name", "weight", "weight", "backup", "admin_state_up", "monitor_port"))
+        drawn = {**self._choices.member(0), "tags": self._choices.tags()}
+        name = self._rng.choice(("name", "weight", "weight", "backup", "admin_state_up", "monitor_port", "tags"))
         return {name: drawn[name]}
 
 
-def monitor(choices: Choices, checked: str) -> Values:
-    """A monitor of the type `checked`."""
+def monitor(choices: Choices, protocol: str) -> Values:
+    """A monitor for a pool of `protocol`."""
+    checked = choices.rng.choice(_CHECKS[protocol])
     return {
-        **(_asked(choices) if checked == "HTTP" else {}),
+        **(_asked(choices) if checked in ASKING else {}),
         "name": choices.name("hm"),
         "type": checked,
         "delay": 3 if checked == "UDP-CONNECT" else 1,
@@ -204,17 +213,15 @@ class Monitors(Kind):
         pool = self._choices.one(balancer, "pool")
         if pool is None or balancer.of(self.name, parent=pool.id):
             return None
-        by_protocol = {"TCP": ("TCP", "HTTP"), "UDP": ("UDP-CONNECT",)}
-        checked = self._rng.choice(by_protocol.get(pool.values["protocol"], ("HTTP", "HTTP", "TCP")))
-        return monitor(self._choices, checked), pool.id
+        return monitor(self._choices, pool.values["protocol"]), pool.id
 
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
         changes: list[Values] = [
-            {"name": self._choices.name("hm")},
+            self._choices.labels("hm"),
             {"max_retries": self._rng.randint(1, 3)},
             {"admin_state_up": self._rng.random() < 0.8},
         ]
-        if thing.values["type"] == "HTTP":
+        if thing.values["type"] in ASKING:
             changes += [_asked(self._choices), _asked(self._choices)]
         return self._rng.choice(changes)
 

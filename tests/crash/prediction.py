@@ -16,6 +16,8 @@ from tests.crash.model import Balancer, Thing
 HEADER = "X-Crash"
 COOKIE = "crash"
 HTTP = frozenset({"HTTP", "TERMINATED_HTTPS"})
+#: types of monitors that look at the answer to a request
+ASKING = frozenset({"HTTP", "HTTPS"})
 #: requests to one listener that are told apart; most policies are by fewer
 _MOST_REQUESTS = 16
 #: REJECT comes first, then redirects, then REDIRECT_TO_POOL; the position decides within each (contract 50, section 3)
@@ -183,10 +185,12 @@ def passes(balancer: Balancer, pool_id: str, member: Thing) -> bool | None:
     monitor = next(iter(balancer.of("healthmonitor", parent=pool_id)), None)
     if monitor is None or not is_on(monitor.values):
         return None
+    if monitor.values["type"] == "PING":
+        return True
     port = member.values.get("monitor_port") or member.values["protocol_port"]
     if port == DEAD_PORT or distrusts(balancer, pool_id):
         return False
-    if monitor.values["type"] != "HTTP":
+    if monitor.values["type"] not in ASKING:
         return True
     return str(status(monitor.values["url_path"], port)) in monitor.values["expected_codes"].split(",")
 
@@ -219,7 +223,7 @@ def _from_pool(balancer: Balancer, listener: Thing, pool_id: str | None, by: str
     dead = any(map(_dead, serving))
     hashed = remembers or "SOURCE" in pool["lb_algorithm"]
     statuses = frozenset({503}) if dead else frozenset[int]()
-    in_turn = not dead and pool["lb_algorithm"] == "ROUND_ROBIN"
+    in_turn = not dead and not hashed and pool["lb_algorithm"] == "ROUND_ROBIN"
     weights = {str(values["protocol_port"]): values.get("weight", 1) for values in serving if in_turn}
     same = hashed and not dead
     return Expected(

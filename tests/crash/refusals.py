@@ -16,6 +16,8 @@ def ask(api: Connection, choices: Choices, balancer: Balancer) -> None:
     """One of them. Raises Contradiction if it is accepted."""
     tries = _anywhere(balancer)
     pool, listener = choices.one(balancer, "pool"), choices.one(balancer, "listener")
+    if pool is not None or listener is not None:
+        tries.append(("DELETE", f"/loadbalancers/{balancer.id}", None))
     if listener is not None:
         tries += _at_listener(balancer, listener)
     if pool is not None:

@@ -22,6 +22,9 @@ _PARENTS = {
     "healthmonitor": "pool_id",
     "l7policy": "listener_id",
 }
+#: What members have of which nothing else is said. Those that are there keep their names and tags where a request of
+#: all members leaves them out; the rest is as if they were made anew (contract 30, section B6).
+_MEMBER = {"name": "", "tags": [], "weight": 1, "backup": False, "admin_state_up": True, "monitor_port": None}
 #: what goes with an action of L7 policies
 _TARGETS = {
     "REDIRECT_TO_POOL": {"redirect_pool_id"},
@@ -124,12 +127,19 @@ class Requests:
         where = f"{collection('member', pool.id)}?additive_only={str(additive).lower()}"
         if not self._api.surely("PUT", where, {"members": wanted}).done:
             return
+        kept = {name: value for name, value in _MEMBER.items() if name in ("name", "tags")}
+        before = {member.values["protocol_port"]: member for member in balancer.of("member", parent=pool.id)}
+        complete = []
+        for values in wanted:
+            member = before.get(values["protocol_port"])
+            same = kept if member is None else {name: member.values.get(name, kept[name]) for name in kept}
+            complete.append({**_MEMBER, **same, **values})
         given = {each["protocol_port"] for each in wanted}
         with self._world.lock:
-            for member in balancer.of("member", parent=pool.id):
-                if not additive or member.values["protocol_port"] in given:
+            for port, member in before.items():
+                if not additive or port in given:
                     balancer.remove(member.id)
-        self.add_members(balancer, pool.id, wanted)
+        self.add_members(balancer, pool.id, complete)
 
     def delete(self, balancer: Balancer, thing: Thing) -> None:
         """Remove an object, in either of two ways."""

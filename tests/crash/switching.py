@@ -90,7 +90,8 @@ class Policies(Kind):
     def other(self, balancer: Balancer, thing: Thing) -> Values:
         assert thing.parent is not None
         moved = {"position": self._position(balancer, thing.parent)}
-        return self._rng.choice([self._target(balancer), {"admin_state_up": self._rng.random() < 0.7}, moved, moved])
+        changes = [self._target(balancer), {"admin_state_up": self._rng.random() < 0.7}, self._choices.labels("p")]
+        return self._rng.choice([*changes, moved, moved])
 
 
 class Rules(Kind):
@@ -113,6 +114,7 @@ class Rules(Kind):
         changes: list[Values] = [
             {"admin_state_up": self._rng.random() < 0.7},
             {"invert": self._rng.random() < 0.3},
+            {"tags": self._choices.tags()},
             condition(self._choices),
         ]
         return self._rng.choice(changes)

@@ -167,6 +167,8 @@ def test_who_of_a_pool_answers(persistence: str | None, members: set[str], all_o
         ({"type": "TCP"}, {"protocol_port": DEAD_PORT}, False),
         ({"type": "TCP"}, {"protocol_port": DEAD_PORT, "monitor_port": 8002}, True),
         ({"type": "TCP"}, {"monitor_port": DEAD_PORT}, False),
+        ({"type": "PING"}, {"protocol_port": DEAD_PORT}, True),
+        ({"type": "HTTPS", "url_path": "/", "expected_codes": "503"}, {}, False),
         ({"type": "HTTP", "url_path": "/", "expected_codes": "200"}, {}, True),
         ({"type": "HTTP", "url_path": "/", "expected_codes": "503"}, {}, False),
         ({"type": "HTTP", "url_path": "/ill/8001-8003", "expected_codes": "200,204"}, {}, False),
@@ -200,7 +202,11 @@ def test_who_gets_which_share(changes: dict[str, Any], weights: dict[str, int]) 
     made.things["pool"].values.update(changes)
     for port, weight, backup in ((8001, 1, False), (8002, 3, False), (8003, 0, False), (8004, 2, True)):
         put(made, "member", f"m{port}", "pool", protocol_port=port, weight=weight, backup=backup)
-    assert expected(made, made.things["listener"], Request()).weights == weights
+    found = []
+    for protocol in ("HTTP", "UDP"):
+        made.things["listener"].values["protocol"] = protocol
+        found.append(expected(made, made.things["listener"], Request()).weights)
+    assert found == [weights, weights]
     put(made, "member", "dead", "pool", protocol_port=DEAD_PORT)
     assert expected(made, made.things["listener"], Request()).weights == {}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.crash.asking import CLAIMED, Seen, Way, ask, connects, datagram, metrics
+from tests.crash.asking import CLAIMED, Seen, Way, ask, connects, datagram, datagrams, metrics
 from tests.crash.authorities import TLS_HEADERS, Authorities
 from tests.crash.certificates import Certificates
 from tests.crash.choices import OTHER_SOURCE, SOURCES
@@ -63,12 +63,12 @@ class Traffic:
 
     def _beside(self, balancer: Balancer, listeners: list[Thing]) -> Iterator[str]:
         used = {(thing.values["protocol"] == "UDP", thing.values["protocol_port"]) for thing in listeners}
-        for port in self._ports:
-            way = Way(SOURCES[0], balancer.vip, port)
-            if (False, port) not in used and connects(way):
-                yield f"{balancer.vip}:{port} takes connections, and no listener is there"
-            if (True, port) not in used and datagram(way) is not None:
-                yield f"{balancer.vip}:{port} answers datagrams, and no listener is there"
+        ways = [Way(SOURCES[0], balancer.vip, port) for port in self._ports]
+        for way in ways:
+            if (False, way.port) not in used and connects(way):
+                yield f"{way.vip}:{way.port} takes connections, and no listener is there"
+        for way in datagrams([way for way in ways if (True, way.port) not in used]):
+            yield f"{way.vip}:{way.port} answers datagrams, and no listener is there"
 
     def _from_everywhere(self, balancer: Balancer, listener: Thing) -> Iterator[str]:
         """Only who comes from one of the listener's networks is served."""

@@ -132,7 +132,7 @@ class Writer:
     def _put_members(self, balancer: Balancer) -> None:
         pool = self._choices.one(balancer, "pool")
         if pool is not None:
-            wanted = [self._choices.member(port) for port in self._rng.sample(PORTS, self._rng.randint(1, 4))]
+            wanted = [self._choices.brief_member(port) for port in self._rng.sample(PORTS, self._rng.randint(1, 4))]
             self._requests.put_members(balancer, pool, wanted, additive=self._rng.random() < 0.3)
 
     def _renew(self, _balancer: Balancer) -> None:
