@@ -1,9 +1,11 @@
 """What is due, as workers ask for it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from livia.core.report import HostFacts
 from livia.store import hosts, leases, work
@@ -150,3 +152,20 @@ def test_what_remains_goes_after_what_anybody_asks_for(any_database: Database) -
     ask(work.Priority.USER)
     entry = again(settled=False)
     assert (entry.priority, entry.attempts, entry.spent) == (work.Priority.USER, 1, 7.0)
+
+
+def test_one_of_many_who_want_a_key_at_once_gets_it(any_database: Database) -> None:
+    many = 6
+    ready = Barrier(many)
+
+    def take(number: int) -> bool:
+        with any_database.read() as connection:
+            work.next_due(connection)
+        ready.wait()
+        return any_database.transaction(lambda at: leases.take(at, "key", f"owner-{number}", 15.0)) is not None
+
+    for _round in range(3):
+        with any_database.write() as connection:
+            connection.execute(delete(t.lease))
+        with ThreadPoolExecutor(many) as owners:
+            assert sorted(owners.map(take, range(many))) == [False] * (many - 1) + [True]

@@ -4,12 +4,14 @@ Compare-and-swap with the row count checked: exactly-once on SQLite, PostgreSQL,
 the database's clock is used.
 """
 
+from functools import cache
+
 from msgspec import Struct
-from sqlalchemy import BindParameter, Connection, Double, and_, bindparam, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import BindParameter, Connection, Double, Executable, and_, bindparam, or_, select, update
 
 from livia.store.engine import database_now
 from livia.store.tables import lease
+from livia.store.upsert import insert_missing
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -36,7 +38,6 @@ _ENDLESS = lease.c.expires > database_now() + _LONGEST
 # Made once, and bound: a lease is taken and let go for every change.
 _HELD = select(lease.c.fence, lease.c.owner).where(lease.c.key == _KEY)
 _ALL = select(lease.c.key, lease.c.fence).where(lease.c.owner == _OWNER).order_by(lease.c.key)
-_FIRST = insert(lease).values(key=_KEY, owner=_OWNER, expires=_UNTIL, fence=1)
 _NEXT = (
     update(lease)
     .where(
@@ -50,6 +51,11 @@ _RENEW = update(lease).where(_OURS).values(expires=_UNTIL)
 _RELEASE = update(lease).where(_OURS).values(owner=None, expires=0.0)
 
 
+@cache
+def _first(dialect: str) -> Executable:
+    return insert_missing(dialect, lease, {"key": _KEY, "owner": _OWNER, "expires": _UNTIL, "fence": 1})
+
+
 def take(connection: Connection, key: str, owner: str, seconds: float, *, longest: float | None = None) -> Lease | None:
     """The lease on `key` for `seconds`, or None while somebody else holds it. `longest`: for how many seconds anybody
     takes or renews it at one time, twice `seconds` unless told.
@@ -59,12 +65,9 @@ def take(connection: Connection, key: str, owner: str, seconds: float, *, longes
     """
     held = connection.execute(_HELD, {"of_key": key}).one_or_none()
     if held is None:
-        try:
-            with connection.begin_nested():
-                connection.execute(_FIRST, {"of_key": key, "of_owner": owner, "seconds": seconds})
-        except IntegrityError:
-            return None
-        return Lease(key=key, owner=owner, fence=1)
+        first = {"of_key": key, "of_owner": owner, "seconds": seconds}
+        inserted = connection.execute(_first(connection.dialect.name), first)
+        return Lease(key=key, owner=owner, fence=1) if inserted.rowcount == 1 else None
     most = 2 * seconds if longest is None else longest
     taken = connection.execute(
         _NEXT, {"of_key": key, "of_owner": owner, "of_fence": held.fence, "seconds": seconds, "longest": most}

@@ -1,4 +1,4 @@
-"""Insert a row, or change the one that is there: one statement, which the databases say differently."""
+"""Insert a row, or change or leave the one that is there: one statement, which the databases say differently."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,3 +15,16 @@ def upsert(dialect: str, table: Table, row: Mapping[str, Any], change: Mapping[s
     if dialect == "sqlite":
         return sqlite.insert(table).values(row).on_conflict_do_update(index_elements=key, set_=change)
     return postgresql.insert(table).values(row).on_conflict_do_update(index_elements=key, set_=change)
+
+
+def insert_missing(dialect: str, table: Table, row: Mapping[str, Any]) -> Insert:
+    """Insert `row`, or nothing (row count 0) where one of its primary key is there. Waits for who inserts it now."""
+    statement: Insert
+    if dialect in ("mysql", "mariadb"):
+        statement = mysql.insert(table).values(row).prefix_with("IGNORE")
+    elif dialect == "sqlite":
+        statement = sqlite.insert(table).values(row).on_conflict_do_nothing()
+    else:
+        statement = postgresql.insert(table).values(row).on_conflict_do_nothing()
+    # SQLAlchemy keeps the count of updates and deletions only.
+    return statement.execution_options(preserve_rowcount=True)
