@@ -31,7 +31,7 @@ def bare(world: World, topology: str) -> str:
     return key
 
 
-@pytest.mark.parametrize(("topology", "most"), [("SINGLE", 18), ("ACTIVE_STANDBY", 22)])
+@pytest.mark.parametrize(("topology", "most"), [("SINGLE", 15), ("ACTIVE_STANDBY", 19)])
 def test_a_creation_is_a_few(world: World, topology: str, most: int) -> None:
     key = bare(world, topology)
     with statements() as seen:

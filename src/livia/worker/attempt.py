@@ -14,7 +14,7 @@ from livia.core.plan.load_balancer import Act, Action, Kind, Known, cause, doome
 from livia.core.report import Applied
 from livia.services.binding import UNUSABLE
 from livia.worker.metrics import Metrics
-from livia.worker.runner import Runner
+from livia.worker.runner import Answer, Confirmed, Runner
 
 #: what no repetition changes before the load balancer itself changes, or somebody mends what it names
 FINAL_REFUSALS = frozenset({"invalid_spec", "haproxy_refused", UNUSABLE})
@@ -22,7 +22,7 @@ STALE_FENCE = "stale_fence"
 #: seconds that a replaced amphora's removal may hold up the confirmation; what does not answer goes later
 _REMOVAL_PATIENCE = 2.0
 
-_Answer: TypeAlias = Applied | DriverError | None
+_Answer: TypeAlias = Answer | DriverError
 
 
 class Step(Protocol):
@@ -61,6 +61,8 @@ class Attempt:
         self._removals: dict[str, Future[_Answer]] = {}
         #: why not all could be built; the plan went on without it
         self.hindrance: DriverError | None = None
+        #: the newest generation was confirmed: the load balancer was ACTIVE with it then
+        self.active = False
 
     def known(self, age: float) -> Known:
         """What was found out in `age` seconds."""
@@ -140,6 +142,8 @@ class Attempt:
         it, and it is tried again later."""
         if isinstance(answer, Applied):
             (self._learned if answer.learned else self._learning).add(answer.amphora_id)
+        if isinstance(answer, Confirmed):
+            self.active = answer.active
         if not isinstance(answer, DriverError):
             return None
         if any(each.id == action.amphora_id and serves(each) for each in doomed(tree)):

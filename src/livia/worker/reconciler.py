@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 import structlog
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from livia.core.clock import Clock
@@ -151,6 +152,10 @@ class _Course:
         return Again(after=0.0, reason="another worker took over")
 
     def _look(self, known: LoadBalancerTree | None) -> LoadBalancerTree | None:
+        if known is not None and self._attempt.active:
+            # What changed since the last look was asked for: the row of work tells, and stays.
+            self._attempt.active = False
+            return _as_confirmed(known)
         with self._database.read() as connection:
             return (
                 trees.load(connection, self._held.lease.key) if known is None else trees.look_again(connection, known)
@@ -211,3 +216,12 @@ class _Course:
             self._runner.not_removed(key, error)
             return Failed(after=self._verdicts.pause, reason=error.message)
         return Done(reason="the amphora is gone")
+
+
+def _as_confirmed(tree: LoadBalancerTree) -> LoadBalancerTree:
+    """The tree once its generation is confirmed, as far as a plan looks at it."""
+    load_balancer = tree.load_balancer
+    confirmed = replace(
+        load_balancer, provisioning_status=Provisioning.ACTIVE, confirmed_generation=load_balancer.generation
+    )
+    return replace(tree, load_balancer=confirmed)

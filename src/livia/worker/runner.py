@@ -1,6 +1,7 @@
 """Turns planned actions into calls on drivers and rows. Each action may be done again at any time."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 from uuid import uuid4
 
 import structlog
@@ -46,6 +47,16 @@ class Drivers(Struct, frozen=True, kw_only=True):
     seal: Seal
 
 
+class Confirmed(Struct, frozen=True):
+    """A generation is confirmed. `active`: it was the newest, and the load balancer is ACTIVE with it."""
+
+    active: bool
+
+
+#: what there is to say of an action that was done
+Answer: TypeAlias = Applied | Confirmed | None
+
+
 class Runner:
     """Performs actions for one snapshot of one load balancer under one lease."""
 
@@ -71,10 +82,10 @@ class Runner:
         self._request_id = request_id
         self._material = Material(database, drivers.secrets, drivers.seal, clock)
 
-    def run(self, action: Action, tree: LoadBalancerTree) -> Applied | None:
-        """Perform one action; what an agent said of its amphora. Raises DriverError, or Unreachable where another
-        try may help."""
-        acts: dict[Kind, Callable[[LoadBalancerTree, Action], Applied | None]] = {
+    def run(self, action: Action, tree: LoadBalancerTree) -> Answer:
+        """Perform one action; what an agent said of its amphora, or what a confirmation came to. Raises DriverError,
+        or Unreachable where another try may help."""
+        acts: dict[Kind, Callable[[LoadBalancerTree, Action], Answer]] = {
             Kind.ADD_AMPHORAE: self._add_amphorae,
             Kind.PLACE: self._place,
             Kind.APPLY: self._apply,
@@ -245,17 +256,18 @@ class Runner:
 
         self._database.transaction(settle)
 
-    def _confirm(self, tree: LoadBalancerTree, action: Action) -> None:
+    def _confirm(self, tree: LoadBalancerTree, action: Action) -> Confirmed:
         load_balancer = tree.load_balancer
 
-        def settle(connection: Connection) -> None:
+        def settle(connection: Connection) -> Confirmed:
             now = self._clock.now()
             newest = confirmation.confirm(connection, load_balancer.id, load_balancer.generation, now)
             if newest and load_balancer.provisioning_status is not Provisioning.ACTIVE:
                 sentence = f"Every amphora confirmed generation {load_balancer.generation}."
                 events.add(connection, self._event(tree, Severity.INFO, "load_balancer.active", sentence), now)
+            return Confirmed(active=newest)
 
-        self._database.transaction(settle)
+        return self._database.transaction(settle)
 
     def _remove_load_balancer(self, tree: LoadBalancerTree, action: Action) -> None:
         load_balancer = tree.load_balancer
