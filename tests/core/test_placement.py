@@ -60,7 +60,12 @@ def test_placement(hosts: tuple[AmphoraHost, ...], wanted: Wanted, expected: str
             "z",
             "Every amphora host of availability zone z is being drained: undrain one",
         ),
-        ((host("a", amphorae=2),), None, "All 1 amphora hosts are full"),
+        ((host("a", amphorae=2),), None, "The only amphora host is full: raise its capacity ([livia] host_capacity)"),
+        (
+            (host("a", amphorae=2, availability_zone="z"), host("b", amphorae=2, availability_zone="z"), host("c")),
+            "z",
+            "Each of 2 amphora hosts of availability zone z is full",
+        ),
     ],
 )
 def test_no_placement_says_why(hosts: tuple[AmphoraHost, ...], zone: str | None, sentence: str) -> None:

@@ -258,6 +258,24 @@ def test_the_status_says_whether_load_balancers_go_on(tmp_path: Path, monkeypatc
     assert "load balancers go on without it." in out
 
 
+def test_the_status_is_told_of_a_disk_that_became_read_only(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.prepare()
+    made(state.directory / "livia.db")
+    database = Database(state.database_url)
+    command = f"{shlex.quote(sys.executable)} -m livia.ops.cli --state-directory {state.directory} status"
+    directory = shlex.quote(str(state.directory))
+    script = f"mount --bind {directory} {directory} && mount -o remount,ro,bind {directory} && exec {command}"
+    # Its services have the database open.
+    with state.lock(), database.read():
+        state.pid_path.write_text(f"{os.getpid()}\n")
+        ended = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
+    database.close()
+    assert ended.stderr == ""
+    assert "supervisor" in ended.stdout
+    assert "Amphora hosts" in ended.stdout
+
+
 def test_a_second_livia_up_is_told_what_can_be_done_with_the_first(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     state.prepare()

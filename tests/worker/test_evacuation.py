@@ -118,7 +118,7 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.drain("a")
     outcome = site.world.attempt(site.key, spent=1000.0)
     assert isinstance(outcome, Again)
-    assert outcome.reason == "All 1 amphora hosts are full: add a host or raise its capacity."
+    assert outcome.reason == "The only amphora host is full: raise its capacity ([livia] host_capacity), or add one."
     assert (site.status(), _amphorae(site)) == ("ACTIVE", before)
     assert outcome.reason in site.sentences()
     site.hear("c")
@@ -246,7 +246,7 @@ def test_two_workers_do_not_take_the_same_place(tmp_path: Path) -> None:
     one_more = site.world.load_balancer("SINGLE")
     outcome = site.world.attempt(one_more)
     assert isinstance(outcome, Again)
-    assert "2 amphora hosts are full" in outcome.reason
+    assert "Each of 2 amphora hosts is full" in outcome.reason
 
 
 def test_the_cost_of_the_worst_hosts_loss_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from livia.drivers.compute.host import Hosts
 from livia.ops import status
@@ -144,3 +144,16 @@ def test_an_amphora_that_is_nobodys_need_not_wait_for_its_pause(site: Site) -> N
     assert site.due() == []
     assert "9 times in a row" in site.retry(orphan)
     assert site.due() == [orphan]
+
+
+@pytest.mark.parametrize("at_it, waits_for", [(False, "a worker"), (True, "the end of its first try")])
+def test_status_says_whether_anybody_is_at_what_has_no_reason_yet(site: Site, at_it: bool, waits_for: str) -> None:
+    def begin(connection: Connection) -> None:
+        connection.execute(update(t.work).values(reason=None))
+        if at_it:
+            assert leases.take(connection, site.key, "worker-1", 60.0)
+
+    site.database.transaction(begin)
+    cells = shown(site)
+    assert waits_for in cells
+    assert ("now, by worker-1" in cells) is at_it

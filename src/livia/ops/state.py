@@ -101,6 +101,19 @@ class State:
     def vault_key(self) -> Path:
         return self.directory / "vault.key"
 
+    def locked(self) -> bool:
+        """Whether a `livia up` holds the directory, which need not be writable to find out."""
+        try:
+            file = self.lock_path.open()
+        except FileNotFoundError:
+            return False
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def supervisor(self) -> int | None:
         """The process id of the `livia up` that holds the lock; None while it starts."""
         try:

@@ -13,7 +13,7 @@ from livia.agent.plumbing import kernel
 from livia.core.model.status import AmphoraStatus, Provisioning
 from livia.ops.hosts import columns, silence
 from livia.ops.services import SERVICES, Installation
-from livia.ops.state import AlreadyRunningError, State
+from livia.ops.state import State
 from livia.ops.supervisor import COMMAND_PREFIX
 from livia.ops.tables import listing
 from livia.services import hosts
@@ -40,9 +40,7 @@ def show(installation: Installation, console: Console, *, everything: bool = Fal
 
 def _show_services(installation: Installation, console: Console) -> bool:
     state = installation.state
-    try:
-        state.lock().close()
-    except AlreadyRunningError:
+    if state.locked():
         parent = state.supervisor()
         if parent is not None:
             return _show_running(state, parent, console)
@@ -152,7 +150,7 @@ def show_load_balancers(connection: Connection, console: Console, *, everything:
             f"{row['confirmed_generation']} of {row['generation']}",
             "-" if work is None else _pending(work, parts.get(work.key)),
             "-" if work is None else _next_try(work),
-            "-" if work is None else work.reason or "a worker",
+            "-" if work is None else _waits_for(work),
         )
     console.print(table)
     if left_out is not None:
@@ -189,6 +187,12 @@ def _next_try(work: Standing) -> str:
         return f"now, by {work.worker}"
     number = "" if work.attempts == 0 else f" (number {work.attempts + 1})"
     return f"in {work.due_in:.0f} s{number}" if work.due_in > 0 else f"due{number}"
+
+
+def _waits_for(work: Standing) -> str:
+    if work.reason:
+        return work.reason
+    return "a worker" if work.worker is None else "the end of its first try"
 
 
 def _show_amphorae(connection: Connection, console: Console, now: datetime, *, everything: bool) -> None:

@@ -37,7 +37,8 @@ def choose(hosts: tuple[AmphoraHost, ...], wanted: Wanted) -> AmphoraHost | str:
         return f"Every amphora host{of_zone} is being drained: undrain one (livia host undrain), or add one."
     free = [host for host in taking if host.amphora_count < host.capacity]
     if not free:
-        return f"All {len(taking)} amphora hosts are full: add a host or raise its capacity."
+        every = "The only amphora host" if len(taking) == 1 else f"Each of {len(taking)} amphora hosts"
+        return f"{every}{of_zone} is full: raise its capacity ([livia] host_capacity), or add one."
     zones = {host.availability_zone for host in hosts if host.id in wanted.beside}
 
     def cost(host: AmphoraHost) -> tuple[bool, bool, float, float, str]:

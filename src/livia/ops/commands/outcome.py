@@ -49,4 +49,4 @@ def about_file(installation: "Installation", error: OSError) -> str:
     what = f"{error.filename} cannot be used: {error.strerror}."
     if isinstance(error, PermissionError):
         return f"{what} Livia's files are root's: run the same command with sudo."
-    return f"{what} Livia keeps what it has in {installation.state.directory}, or where --state-directory says."
+    return f"{what} Livia keeps everything in {installation.state.directory}, or where --state-directory says."
