@@ -7,8 +7,9 @@ from threading import Condition, Lock
 
 from msgspec import Struct
 
-from livia.core.report import HEARTBEAT_VERSION, Heartbeat, HostFacts, ListenerCounters
+from livia.core.report import HEARTBEAT_VERSION, Heartbeat, HostFacts
 from livia.core.rules.operating_status import Confirmed, learn
+from livia.health.counts import Counts, add_up, columns, open_now, totals_of
 
 #: rows and amphorae that are looked at while the receiver waits: some milliseconds
 _AT_ONCE = 1000
@@ -33,19 +34,6 @@ class Look(Struct, frozen=True, gc=False):
     heartbeat: Heartbeat
     enabled: bool
     generation: int
-
-
-class Counts(Struct, frozen=True, kw_only=True):
-    """Counters by (listener id, amphora id), and in each by column of `listener_statistics`.
-
-    `totals` of agents that tell what they counted in all, `added` of those that only tell what was added, `stated` of
-    those that tell what was counted since a restart. `more`: there are others, and these are those that wait longest.
-    """
-
-    totals: dict[tuple[str, str], dict[str, int]]
-    added: dict[tuple[str, str], dict[str, int]]
-    stated: dict[tuple[str, str], dict[str, int]]
-    more: bool
 
 
 class Report(Struct, gc=False):
@@ -201,7 +189,7 @@ class Fleet:
                 if seen is None:
                     continue
                 seen.waits = False
-                for key, total in _totals(seen.heartbeat):
+                for key, total in totals_of(seen.heartbeat):
                     if self._told.get(key) != total:
                         self._told[key] = totals[key] = total
             for amphora_id in list(islice(self._uncounted, looked_at)):
@@ -221,7 +209,7 @@ class Fleet:
                     if seen := self._seen.get(key[1]):
                         seen.waits = True
             for key, count in counts.added.items():
-                _sum(self._added, key, {**count, **_open_now(self._added.get(key, count))})
+                add_up(self._added, key, {**count, **open_now(self._added.get(key, count))})
             self._stated = {**counts.stated, **self._stated}
 
     def look_again(self, looks: Mapping[str, Look | None]) -> None:
@@ -331,51 +319,13 @@ class Fleet:
                 continue
             key, stats = (listener_id, heartbeat.id), report.stats
             if heartbeat.ver < HEARTBEAT_VERSION:
-                if self._told.get(key) != (count := _columns(stats)):
+                if self._told.get(key) != (count := columns(stats)):
                     self._told[key] = self._stated[key] = count
                 continue
             # A listener's first report counts even if it has nothing to count: statistics exist from then on.
             if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._open.get(key):
-                _sum(self._added, key, _columns(stats))
+                add_up(self._added, key, columns(stats))
                 self._open[key] = stats.conns
-
-
-def _columns(stats: ListenerCounters) -> dict[str, int]:
-    return {
-        "bytes_in": stats.rx,
-        "bytes_out": stats.tx,
-        "total_connections": stats.totconns,
-        "request_errors": stats.ereq,
-        "active_connections": stats.conns,
-    }
-
-
-def _totals(heartbeat: Heartbeat) -> Iterable[tuple[tuple[str, str], dict[str, int]]]:
-    for listener_id, total in heartbeat.totals.items():
-        report = heartbeat.listeners.get(listener_id)
-        yield (
-            (listener_id, heartbeat.id),
-            {
-                "bytes_in": total.rx,
-                "bytes_out": total.tx,
-                "total_connections": total.totconns,
-                "request_errors": total.ereq,
-                "active_connections": report.stats.conns if report is not None else 0,
-            },
-        )
-
-
-def _open_now(count: dict[str, int]) -> dict[str, int]:
-    return {"active_connections": count["active_connections"]}
-
-
-def _sum(counts: dict[tuple[str, str], dict[str, int]], key: tuple[str, str], more: dict[str, int]) -> None:
-    """Add up; of open connections the last number stands."""
-    before = counts.get(key)
-    if before is None:
-        counts[key] = more
-    else:
-        counts[key] = {name: before[name] + count for name, count in more.items()} | _open_now(more)
 
 
 def differs(before: Heartbeat, now: Heartbeat) -> bool:

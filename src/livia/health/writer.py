@@ -12,7 +12,8 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from livia.core.clock import Clock
 from livia.core.report import HostFacts
-from livia.health.fleet import Changes, Counts, Fleet
+from livia.health.counts import Counts
+from livia.health.fleet import Changes, Fleet
 from livia.health.metrics import Writing
 from livia.health.settling import look_again, settle
 from livia.store import hosts, reports
