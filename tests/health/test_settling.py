@@ -142,7 +142,7 @@ def test_what_another_manager_wrote_is_read_again(crowd: Crowd) -> None:
     crowd.said["m008"] = "DRAIN"
     crowd.beat(1, by=other)
     assert crowd.statuses()["m008"] == "DRAINING"
-    scene.manager.fleet.supersede("a1")
+    scene.manager.fleet.supersede(["a1"])
     crowd.said["m008"] = "UP"
     crowd.change(2)
     crowd.beat(2)

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client import generate_latest
+from sqlalchemy import event
 
+from livia.core.drivers import Placement
+from livia.core.report import Applied
 from livia.store import amphorae, work
 from livia.store import tables as t
 from tests import database as rows
-from tests.health.scene import TIMEOUT, Scene
+from tests.health.scene import TIMEOUT, Scene, applied
 
 #: seconds after which a dead amphora was asked about twice, and looked at once more
 _LONG_ENOUGH = round(TIMEOUT * 9 / 8) + 4
@@ -320,3 +323,53 @@ def test_what_was_written_while_rows_were_read_is_taken_for_nobody_elses(scene: 
     manager.fleet.wrote(scene.clock.now() + timedelta(seconds=1))
     manager.look()
     assert not manager.fleet.reports(["a1"])["a1"].superseded
+
+
+def test_what_was_written_so_long_ago_that_it_is_forgotten_is_no_sign_of_life(scene: Scene) -> None:
+    scene.agents.answers = {"a1": False, "a2": True}
+    scene.beat("a1")
+    scene.manager.look()
+    for number in range(10_001):
+        scene.manager.fleet.wrote(rows.NOW - timedelta(seconds=number))
+    scene.manager.wait(TIMEOUT + 2)
+    assert scene.dead() == {"a1"}
+
+
+def test_one_that_another_manager_hears_while_it_is_asked_about_is_not_dead(
+    everywhere: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = everywhere
+    other = scene.start()
+    ask = scene.agents.observe
+
+    def observe(placement: Placement, amphora_id: str) -> Applied | None:
+        scene.beat(amphora_id, by=other)
+        return ask(placement, amphora_id)
+
+    scene.agents.answers = {"a1": False, "a2": True}
+    monkeypatch.setattr(scene.agents, "observe", observe)
+    scene.manager.wait(TIMEOUT + 2)
+    assert scene.agents.asked
+    assert scene.dead() == set()
+
+
+@pytest.mark.parametrize("reads", range(4))
+def test_one_that_gets_ready_during_a_look_is_no_stranger(scene: Scene, reads: int) -> None:
+    with scene.database.write() as connection:
+        connection.execute(t.amphora.update().where(t.amphora.c.id == "a1").values(status="BOOTING"))
+        connection.execute(t.amphora_health.delete().where(t.amphora_health.c.amphora_id == "a1"))
+    scene.beat("a1")
+    sent: list[str] = []
+
+    def confirm(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+        if len(sent) == reads + 1:
+            with scene.database.write() as connection:
+                amphorae.record_applied(connection, applied("a1"), rows.NOW)
+
+    event.listen(scene.database.engine, "before_cursor_execute", confirm)
+    scene.manager.look()
+    event.remove(scene.database.engine, "before_cursor_execute", confirm)
+    assert scene.amphora_status("a1") == "ALLOCATED"
+    assert "a1" in scene.manager.fleet.times()
+    assert scene.manager.metric("livia_heartbeats_strangers_total") == 0

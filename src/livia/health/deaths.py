@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from msgspec import Struct
@@ -49,11 +50,14 @@ class Registrar:
             # hours: that must not hold failovers for as long.
             return watched.recent(connection, DEAD, now - window, now + window)
 
-    def bury(self, amphora: Watched, probe: Probe, timeout: float) -> bool:
-        """The amphora is dead: have it replaced. False when another health manager heard it, or did so already."""
+    def bury(self, amphora: Watched, last_update: datetime, probe: Probe, timeout: float) -> bool:
+        """The amphora is dead: have it replaced. False when another health manager heard it, or did so already.
+
+        `last_update`: when its row last said that it was heard.
+        """
         sentence = f"Amphora {amphora.id} sent no heartbeat for {timeout:g} s and {probe.reason}; it is replaced."
         entry = Told(DEAD, Severity.ERROR, work.Priority.FAILOVER, sentence)
-        request_id = self._decide(amphora, watched.mark_failed, entry)
+        request_id = self._decide(amphora, partial(watched.mark_failed, last_update=last_update), entry)
         if request_id is not None:
             log.error("amphora is dead", amphora=amphora.id, reason=probe.reason, request_id=request_id)
         return request_id is not None

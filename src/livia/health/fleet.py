@@ -1,6 +1,6 @@
 """The fleet in memory: who was heard when, what it said, and what of it is not written yet."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from threading import Condition, Lock
@@ -227,8 +227,7 @@ class Fleet:
     def reports(self, amphora_ids: Collection[str]) -> dict[str, Report]:
         """The last reports of those amphorae that were heard, as they are now."""
         found = {}
-        ids = iter(amphora_ids)
-        while batch := list(islice(ids, _AT_ONCE)):
+        for batch in _some(amphora_ids):
             with self._lock:
                 for each in batch:
                     if seen := self._seen.get(each):
@@ -265,6 +264,15 @@ class Fleet:
         seen = self._seen.get(amphora_id)
         return None if seen is None else seen.at
 
+    def times(self) -> dict[str, float]:
+        """When each amphora last spoke."""
+        # One step takes them all: the receiver need not wait.
+        return {key: seen.at for key, seen in list(self._seen.items())}
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """What each amphora said last."""
+        return {key: seen.heartbeat for key, seen in list(self._seen.items())}
+
     def wrote(self, moment: datetime) -> None:
         """We are about to write `moment` into the database as the time when amphorae were heard."""
         with self._lock:
@@ -276,15 +284,19 @@ class Fleet:
         """Whether it was us who wrote this time of the last heartbeat: now, or since rows were read."""
         return moment in self._moments
 
-    def supersede(self, amphora_id: str) -> None:
-        """Another health manager heard the amphora after us."""
-        with self._lock:
-            if amphora_id in self._seen:
-                self._seen[amphora_id].superseded = True
+    def supersede(self, amphora_ids: Iterable[str]) -> None:
+        """Another health manager heard the amphorae after us."""
+        for batch in _some(amphora_ids):
+            with self._lock:
+                for each in batch:
+                    if each in self._seen:
+                        self._seen[each].superseded = True
 
     def keep_only(self, amphora_ids: frozenset[str]) -> frozenset[str]:
         """Forget all others but those whose last words are not counted yet; returns the forgotten."""
         with self._lock:
+            if self._seen.keys() <= amphora_ids:
+                return frozenset()
             gone = self._seen.keys() - amphora_ids - self._uncounted.keys()
             for each in gone:
                 del self._seen[each]
@@ -326,6 +338,13 @@ class Fleet:
             if stats.totconns or stats.rx or stats.tx or stats.ereq or stats.conns != self._open.get(key):
                 add_up(self._added, key, columns(stats))
                 self._open[key] = stats.conns
+
+
+def _some(amphora_ids: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as the lock is held for."""
+    ids = iter(amphora_ids)
+    while batch := list(islice(ids, _AT_ONCE)):
+        yield batch
 
 
 def differs(before: Heartbeat, now: Heartbeat) -> bool:

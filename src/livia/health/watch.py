@@ -59,7 +59,7 @@ class Watch:
         self._clock = clock
         self._probes = probes
         self._registrar = registrar
-        self._drift = Drift(registrar, metrics)
+        self._drift = Drift(fleet, registrar, metrics)
         self._metrics = metrics
         self._limits = limits
         self._arrived = arrived
@@ -67,7 +67,7 @@ class Watch:
         self._listening_since = self._last_look = clock.monotonic()
         self._first_seen: dict[str, float] = {}
         self._elsewhere: dict[str, float] = {}
-        self._rows: dict[str, Watched] = {}
+        self._updates: Mapping[str, datetime] = {}
         self._failovers: deque[float] = deque()
         self._told: Guard = Guard.OK
         self._spared: frozenset[str] = frozenset()
@@ -98,13 +98,17 @@ class Watch:
         """One scan of the fleet."""
         now = self._notice_sleep()
         with self._database.read() as connection:
-            rows = {each.id: each for each in watched.every(connection)}
+            # In this order: who is ready meanwhile is not missed, nor that somebody is heard.
             coming = watched.coming(connection)
+            updates = watched.last_updates(connection)
+            serving = watched.every(connection)
             known_hosts = hosts.every(connection)
         self._note_hosts({host.id: age for host, age in known_hosts})
-        self._forget_all_but(coming.union(rows))
+        self._forget_all_but(coming.union(serving))
+        rows = {key: row for key, row in serving.items() if key in updates}
         self._note_rows(rows, now)
-        heard = {key: self._heard(key) for key in rows}
+        self._note_updates(updates, now)
+        heard = self._heard_at()
         silent = {key: now - at for key, at in heard.items() if now - at > self._limits.timeout}
         self._registrar.resume(
             [key for key, row in rows.items() if row.stopped and now - self._spoke(key) <= self._limits.timeout]
@@ -117,8 +121,8 @@ class Watch:
         self._evidence.append(situation.evidence)
         verdict = judge(self._suspects(rows, silent), situation)
         self._act(rows, heard, verdict)
-        self._drift.look(rows, self._fleet.reports(rows.keys() - silent.keys()), now)
-        self._show(rows, silent, max((now - at for at in heard.values()), default=0.0), verdict)
+        self._drift.look(rows, silent.keys(), now)
+        self._show(rows, silent, now - min(heard.values(), default=now), verdict)
 
     def _notice_sleep(self) -> float:
         """Until when everything that arrived was heard; an interruption if we were away."""
@@ -133,23 +137,26 @@ class Watch:
     def _forget_all_but(self, known: frozenset[str]) -> None:
         for gone in self._fleet.keep_only(known):
             self._on_forget(gone)
-            if gone not in self._rows:
+            if gone not in self._first_seen:
                 self._metrics.findings.strangers.inc()
 
-    def _note_rows(self, rows: dict[str, Watched], now: float) -> None:
-        """Who was heard by another manager has another time in its row now."""
-        self._first_seen = {key: self._first_seen.get(key, now) for key in rows}
-        for key, row in rows.items():
-            before = self._rows.get(key)
-            if before is not None and self._others_heard(before.last_update, row.last_update):
-                self._elsewhere[key] = now
-                self._fleet.supersede(key)
-        self._elsewhere = {key: at for key, at in self._elsewhere.items() if key in rows}
-        self._rows = rows
+    def _note_rows(self, rows: Mapping[str, Watched], now: float) -> None:
+        if rows.keys() != self._first_seen.keys():
+            self._first_seen = {key: self._first_seen.get(key, now) for key in rows}
+            self._elsewhere = {key: at for key, at in self._elsewhere.items() if key in rows}
 
-    def _others_heard(self, before: datetime, now: datetime) -> bool:
+    def _note_updates(self, updates: Mapping[str, datetime], now: float) -> None:
+        """Who was heard by another manager has another time in its row now."""
+        theirs = {moment for moment in set(updates.values()) if not self._fleet.is_ours(moment)}
         # That it changed is all that is asked: clocks of managers differ, and are set.
-        return now != before and not self._fleet.is_ours(now)
+        elsewhere = [
+            key
+            for key, moment in updates.items()
+            if moment in theirs and key in self._first_seen and self._updates.get(key, moment) != moment
+        ]
+        self._elsewhere |= dict.fromkeys(elsewhere, now)
+        self._fleet.supersede(elsewhere)
+        self._updates = updates
 
     def _spoke(self, amphora_id: str) -> float:
         """When a health manager last heard it."""
@@ -159,7 +166,15 @@ class Watch:
         """Since when its silence counts."""
         return max(self._spoke(amphora_id), self._first_seen[amphora_id])
 
+    def _heard_at(self) -> dict[str, float]:
+        """The same of every amphora that is watched."""
+        # Who was heard elsewhere was seen before.
+        known, spoke = self._first_seen | self._elsewhere, self._fleet.times()
+        return {key: max(at, spoke.get(key, at)) for key, at in known.items()}
+
     def _suspects(self, rows: Mapping[str, Watched], silent: Mapping[str, float]) -> tuple[Suspect, ...]:
+        if not silent:
+            return ()
         reporting = {row.load_balancer_id for key, row in rows.items() if key not in silent}
         standbys = self._standbys(rows, silent)
         waiting = self._waiting({rows[key].load_balancer_id for key in standbys if not rows[key].settled})
@@ -230,7 +245,7 @@ class Watch:
             # Heard while we looked at the others, or the answer has become old.
             if probe is None or self._heard(key) > heard[key]:
                 continue
-            if self._registrar.bury(rows[key], probe, self._limits.timeout):
+            if self._registrar.bury(rows[key], self._updates[key], probe, self._limits.timeout):
                 self._metrics.findings.failovers.labels(probe.answer).inc()
                 self._failovers.append(self._clock.monotonic())
 

@@ -58,7 +58,7 @@ class Drift:
     def run(self, turn: Turn) -> Outcome:
         """Compare the next ones with what they confirmed."""
         with self._database.read() as connection:
-            every = sorted(watched.every(connection), key=lambda each: each.id)
+            every = sorted(watched.every(connection).values(), key=lambda each: each.id)
         begin = bisect_right(every, self._last, key=lambda each: each.id)
         repaired = looked = 0
         for each in (every[begin:] + every[:begin])[: self._most]:
