@@ -7,8 +7,9 @@ from prometheus_client import generate_latest
 from sqlalchemy import event
 
 from livia.core.drivers import Placement
+from livia.core.model.amphora import Role
 from livia.core.report import Applied
-from livia.store import amphorae, work
+from livia.store import amphorae, trees, work
 from livia.store import tables as t
 from tests import database as rows
 from tests.health.scene import TIMEOUT, Scene, applied
@@ -47,6 +48,31 @@ def test_an_amphora_whose_agent_is_lost_is_replaced_once_somebody_else_is_heard(
         scene.manager.wait(1)
     assert scene.dead() == {"a2"}
     assert scene.manager.metric("livia_failovers_total", cause="unreachable") == 1
+
+
+def test_a_load_balancer_whose_last_amphora_is_dead_shows_it_until_one_reports(everywhere: Scene) -> None:
+    scene = everywhere
+    other = scene.add(("b1", "b2"))
+    scene.beat("a1")
+    scene.beat("a2", holds_vip=False)
+    scene.agents.answers = {"a1": False, "a2": True, "b1": True, "b2": True}
+    scene.manager.wait(2 * TIMEOUT)
+    assert scene.dead() == {"a1"}
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "ONLINE")
+    scene.agents.answers["a2"] = False
+    scene.manager.wait(2 * TIMEOUT)
+    assert scene.dead() == {"a1", "a2"}
+    assert scene.statuses()[:2] == ("ERROR", "ERROR")
+    with scene.database.read() as connection:
+        tree, untouched = trees.load(connection, scene.key), trees.load(connection, other)
+    assert tree is not None
+    assert untouched is not None
+    assert untouched.load_balancer.operating_status == "OFFLINE"
+    with scene.database.write() as connection:
+        amphorae.add(connection, "a3", tree.load_balancer, Role.MASTER, rows.NOW)
+        amphorae.record_applied(connection, applied("a3"), rows.NOW)
+    scene.beat("a3")
+    assert scene.statuses() == ("ONLINE", "ONLINE", "ONLINE", "ONLINE")
 
 
 def test_one_that_dies_while_others_report_is_replaced_in_time(scene: Scene) -> None:

@@ -7,12 +7,12 @@ from msgspec import Struct, json
 from sqlalchemy import Connection, exists, func, select, update
 
 from livia.core.model.load_balancer import Topology
-from livia.core.model.status import AmphoraStatus, Provisioning
+from livia.core.model.status import AmphoraStatus, Operating, Provisioning
 from livia.store.aggregates import packed
 from livia.store.conditions import at_rest
 from livia.store.events import TABLE as EVENT
 from livia.store.reports import batches
-from livia.store.tables import amphora, amphora_health, load_balancer
+from livia.store.tables import amphora, amphora_health, listener, load_balancer
 
 _STOPPED = str(AmphoraStatus.FAILOVER_STOPPED)
 _WATCHED = (str(AmphoraStatus.ALLOCATED), _STOPPED)
@@ -83,7 +83,8 @@ def coming(connection: Connection) -> frozenset[str]:
 
 
 def mark_failed(connection: Connection, seen: Watched, now: datetime, *, last_update: datetime) -> bool:
-    """The amphora is dead: replace it. False when it no longer serves, or any health manager heard it since."""
+    """The amphora is dead: replace it. A load balancer that has no other shows ERROR until one reports. False when it
+    no longer serves, or any health manager heard it since."""
     health = amphora_health.c
     heard = exists().where(health.amphora_id == seen.id, health.last_update == last_update)
     marked = connection.execute(
@@ -91,7 +92,21 @@ def mark_failed(connection: Connection, seen: Watched, now: datetime, *, last_up
         .where(amphora.c.id == seen.id, amphora.c.status.in_(_WATCHED), heard)
         .values(status=str(AmphoraStatus.ERROR), updated_at=now)
     )
-    return marked.rowcount == 1
+    if marked.rowcount != 1:
+        return False
+    _mark_unserved(connection, seen.load_balancer_id)
+    return True
+
+
+def _mark_unserved(connection: Connection, load_balancer_id: str) -> None:
+    """Nothing that could say so is left where the last amphora is dead: what was reported last would stand for good."""
+    serving = exists().where(amphora.c.load_balancer_id == load_balancer_id, amphora.c.status.in_(_WATCHED))
+    for table, owner in ((load_balancer, load_balancer.c.id), (listener, listener.c.load_balancer_id)):
+        connection.execute(
+            update(table)
+            .where(owner == load_balancer_id, table.c.enabled, table.c.operating_status != Operating.OFFLINE, ~serving)
+            .values(operating_status=str(Operating.ERROR))
+        )
 
 
 def stop(connection: Connection, amphora_ids: Collection[str], now: datetime) -> None:
