@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import select, update
 
 from livia.core.clock import SystemClock
-from livia.core.drivers import Placement, Unreachable
+from livia.core.drivers import DriverError, Placement, Unreachable
 from livia.core.report import Applied, HostFacts
 from livia.core.spec import Assignment
 from livia.core.wake import NoWake
@@ -355,3 +355,60 @@ def test_a_host_that_was_just_lost_gets_nothing(tmp_path: Path) -> None:
     outcome = site.world.attempt(site.world.load_balancer("SINGLE"), compute=compute)
     assert isinstance(outcome, Again)
     assert outcome.reason.endswith("No answer comes from a, b, c.")
+
+
+class Refusing(NoopAmphorae):
+    """The agents of some hosts answer, and can build nothing."""
+
+    def __init__(self, *hosts: str, code: str = "plumbing_failed") -> None:
+        super().__init__()
+        self.hosts = set(hosts)
+        self.code = code
+        self.asked: list[str] = []
+
+    def apply(self, placement: Placement, assignment: Assignment) -> Applied:
+        self.asked.append(placement.compute_id)
+        if placement.compute_id in self.hosts:
+            raise DriverError("No space left on device.", code=self.code)
+        return super().apply(placement, assignment)
+
+
+def test_a_host_on_which_nothing_can_be_built_draws_nothing(tmp_path: Path) -> None:
+    """It is the emptiest: everything that is made, and what replaces the dead, would go there, and wait in vain."""
+    site = Site(tmp_path, "a", "b", "c")
+    agents = Refusing("a")
+    assert isinstance(site.world.attempt(site.key, agents=agents), Done)
+    assert site.homes() == ["b", "c"]
+    assert agents.asked.count("a") == 1
+    sentence = "could not be built on host a, and another is built elsewhere: No space left on device."
+    assert sum(sentence in each for each in site.sentences()) == 1
+    # Nobody tries it again at once, for whichever load balancer.
+    site.key = site.world.load_balancer("ACTIVE_STANDBY")
+    assert isinstance(site.world.attempt(site.key, agents=agents), Done)
+    assert site.homes() == ["b", "c"]
+    assert agents.asked.count("a") == 1
+
+
+def test_where_nothing_can_be_built_anywhere_it_is_tried_again_where_it_was(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a", "b", "c")
+    agents = Refusing("a", "b", "c")
+    for _try in range(3):
+        outcome = site.world.attempt(site.key, agents=agents)
+        assert isinstance(outcome, Again)
+        assert outcome.reason == "No space left on device."
+    tries = len(agents.asked)
+    homes = site.homes()
+    assert isinstance(site.world.attempt(site.key, agents=agents), Again)
+    assert (len(agents.asked), site.homes()) == (tries + 2, homes)
+    agents.hosts.clear()
+    assert isinstance(site.world.attempt(site.key, agents=agents), Done)
+    assert site.status() == "ACTIVE"
+
+
+def test_what_is_no_hosts_fault_moves_nothing(tmp_path: Path) -> None:
+    """E.g. a subnet of members without a free address: no other host has one."""
+    site = Site(tmp_path, "a", "b", "c")
+    agents = Refusing("a", code="no_address")
+    for _try in range(2):
+        assert isinstance(site.world.attempt(site.key, agents=agents), Again)
+    assert site.homes() == ["a", "b"]

@@ -196,6 +196,10 @@ class ComputeDriver(Protocol):
     def lost(self, amphora: Amphora) -> str | None:
         """Why the amphora's place cannot be reached, and will not be soon; None: as far as is known, it can."""
 
+    def shun(self, load_balancer: LoadBalancer, amphora: Amphora) -> bool:
+        """The amphora cannot be built where it was placed: for a while that place is the last to be chosen. Whether
+        there is another that is not shunned."""
+
     def release(self, amphora: Amphora) -> None: ...
 
 

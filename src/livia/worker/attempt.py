@@ -19,6 +19,8 @@ from livia.worker.runner import Answer, Confirmed, Runner
 #: what no repetition changes before the load balancer itself changes, or somebody mends what it names
 FINAL_REFUSALS = frozenset({"invalid_spec", "haproxy_refused", UNUSABLE})
 STALE_FENCE = "stale_fence"
+#: what an agent says that cannot build what another might: its disk is full, its kernel lacks something, it is broken
+_FAULTS_OF_HOSTS = frozenset({"plumbing_failed", "agent_error"})
 #: seconds that a replaced amphora's removal may hold up the confirmation; what does not answer goes later
 _REMOVAL_PATIENCE = 2.0
 
@@ -163,7 +165,11 @@ class Attempt:
         amphora = next(each for each in tree.amphorae if each.id == action.amphora_id)
         if serves(amphora):
             return False
-        if not self._runner.give_up_lost(amphora, tree):
+        refused = answer.code in _FAULTS_OF_HOSTS
+        elsewhere = self._runner.give_up_lost(amphora, tree) or (
+            refused and self._runner.give_up_refused(amphora, tree, answer.message)
+        )
+        if not elsewhere:
             self._hindered.add(amphora.id)
         return True
 

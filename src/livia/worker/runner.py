@@ -231,15 +231,26 @@ class Runner:
         if why is None:
             return False
         sentence = f"Amphora {amphora.id} was not finished, and another is built elsewhere: {why}"
-        entry = self._event(tree, Severity.WARNING, "amphora.host_lost", sentence)
+        self._give_up(amphora, self._event(tree, Severity.WARNING, "amphora.host_lost", sentence))
+        return True
 
+    def give_up_refused(self, amphora: Amphora, tree: LoadBalancerTree, why: str) -> bool:
+        """Whether an amphora that its host refuses to build is built elsewhere. Otherwise that host, which has the
+        fewest for it, would be given everything that is made, and have it wait, whoever else has room."""
+        if not self._drivers.compute.shun(tree.load_balancer, amphora):
+            return False
+        where = f"on host {amphora.compute_id}, and another is built elsewhere"
+        sentence = f"Amphora {amphora.id} could not be built {where}: {why}"
+        self._give_up(amphora, self._event(tree, Severity.WARNING, "amphora.host_refused", sentence))
+        return True
+
+    def _give_up(self, amphora: Amphora, entry: Event) -> None:
         def settle(connection: Connection) -> None:
             now = self._clock.now()
             amphorae.give_up(connection, amphora.id, now)
             events.add(connection, entry, now)
 
         self._database.transaction(settle)
-        return True
 
     def _dismantle(self, amphora: Amphora, fence: int) -> None:
         placement = self._drivers.compute.find(amphora)

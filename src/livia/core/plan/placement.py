@@ -13,18 +13,21 @@ NO_PLACE = "amphora host"
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """A place for one amphora: in `zone` (None: anywhere), apart from the hosts `beside` where the load balancer has
-    another. `serving`: it is the one that shall hold the VIP."""
+    another. `serving`: it is the one that shall hold the VIP. `shunned`: hosts on which somebody could not build one
+    lately."""
 
     zone: str | None = None
     beside: frozenset[str] = frozenset()
     serving: bool = False
+    shunned: frozenset[str] = frozenset()
 
 
 def choose(hosts: tuple[AmphoraHost, ...], wanted: Wanted) -> AmphoraHost | str:
     """The best host; or a sentence why none.
 
-    First of all another host than the load balancer's other amphora has, then another zone, then the least loaded;
-    among equals, one amphora that serves goes where the fewest do, so that no host has all of them.
+    First of all one that is not shunned, then another host than the load balancer's other amphora has, then another
+    zone, then the least loaded; among equals, one amphora that serves goes where the fewest do, so that no host has all
+    of them.
     """
     if not hosts:
         return "No amphora host is alive: start one, or wait for its next heartbeat."
@@ -41,9 +44,10 @@ def choose(hosts: tuple[AmphoraHost, ...], wanted: Wanted) -> AmphoraHost | str:
         return f"{every}{of_zone} is full: raise its capacity ([livia] host_capacity), or add one."
     zones = {host.availability_zone for host in hosts if host.id in wanted.beside}
 
-    def cost(host: AmphoraHost) -> tuple[bool, bool, float, float, str]:
+    def cost(host: AmphoraHost) -> tuple[bool, bool, bool, float, float, str]:
         load, serving = host.amphora_count / host.capacity, host.serving / host.capacity
         return (
+            host.id in wanted.shunned,
             host.id in wanted.beside,
             host.availability_zone in zones,
             load,

@@ -1,6 +1,7 @@
 """Amphorae as namespaces on amphora hosts, chosen by load, zone and anti-affinity (design, section 8)."""
 
 import socket
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from livia.store.engine import Database
 
 #: seconds for a connection to an agent that shall get an amphora
 _ANSWER = 1.0
+#: for which a host is the last to be chosen on which an amphora could not be built
+_SHUNNED = 600.0
 
 
 def agent_answers(host: AmphoraHost) -> bool:
@@ -31,7 +34,7 @@ def agent_answers(host: AmphoraHost) -> bool:
 class Hosts:
     """A ComputeDriver, with PlacementPreview. A host that was not heard of for `silence` seconds gets no further
     amphora; nor does one whose agent does not answer now: it may have been lost a moment ago, with the amphora that is
-    to be replaced."""
+    to be replaced. Which hosts are shunned each process finds out for itself."""
 
     def __init__(
         self, database: Database, *, silence: float, answers: Callable[[AmphoraHost], bool] = lambda _host: True
@@ -39,6 +42,8 @@ class Hosts:
         self._database = database
         self._silence = silence
         self._answers = answers
+        #: hosts, and until when they are shunned, in monotonic seconds
+        self._shunned: dict[str, float] = {}
 
     def place(self, load_balancer: LoadBalancer, amphora: Amphora, beside: frozenset[str]) -> Placement:
         mute: set[str] = set()
@@ -77,6 +82,7 @@ class Hosts:
                     zone=offers.compute_zone(connection, zone),
                     beside=hosts.of_amphorae(connection, beside),
                     serving=role is not Role.BACKUP,
+                    shunned=self._shuns(),
                 )
                 alive = [_with(each, taken.get(each.id, 0)) for each in self._alive(connection) if each.id not in mute]
             chosen = choose(tuple(alive), wanted)
@@ -112,6 +118,19 @@ class Hosts:
             return f"host {amphora.compute_id} is not registered any more."
         age = ages[amphora.compute_id]
         return f"host {amphora.compute_id} was not heard of for {age:.0f} s." if age >= self._silence else None
+
+    def shun(self, load_balancer: LoadBalancer, amphora: Amphora) -> bool:
+        if amphora.compute_id is not None:
+            self._shunned[amphora.compute_id] = time.monotonic() + _SHUNNED
+        shunned = self._shuns()
+        with self._database.read() as connection:
+            zone = offers.compute_zone(connection, load_balancer.availability_zone)
+            others = tuple(host for host in self._alive(connection) if host.id not in shunned)
+        return not isinstance(choose(others, Wanted(zone=zone)), str)
+
+    def _shuns(self) -> frozenset[str]:
+        now = time.monotonic()
+        return frozenset(key for key, until in self._shunned.copy().items() if until > now)
 
     def _alive(self, connection: Connection) -> tuple[AmphoraHost, ...]:
         return tuple(host for host, age in hosts.every(connection) if age < self._silence)

@@ -25,5 +25,9 @@ class NoopCompute:
     def lost(self, amphora: Amphora) -> str | None:
         return None
 
+    def shun(self, load_balancer: LoadBalancer, amphora: Amphora) -> bool:
+        """Each has its own place, the same one each time."""
+        return False
+
     def release(self, amphora: Amphora) -> None:
         """Nothing is held."""
