@@ -219,6 +219,22 @@ def test_an_interrupted_command_ends_without_a_traceback(tmp_path: Path) -> None
     assert (process.returncode, err) == (INTERRUPTED, "")
 
 
+def test_so_does_one_that_is_interrupted_while_it_starts(tmp_path: Path) -> None:
+    conf = tmp_path / "octavia.conf"
+    os.mkfifo(conf)
+    command = [sys.executable, "-m", "livia.ops.cli", "--config-file", str(conf), "status"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        # It is opened when the command reads it, which then waits for what is in it.
+        with conf.open("w"):
+            process.send_signal(signal.SIGINT)
+            _out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, err) == (INTERRUPTED, "")
+
+
 def test_the_status_of_a_livia_that_starts_and_of_one_that_lacks_services(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

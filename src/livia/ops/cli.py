@@ -37,6 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     options = parser().parse_args(arguments)
     try:
+        return _run(options)
+    except KeyboardInterrupt:
+        # Also in the midst of imports, which are half of a start.
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
         settings, warnings = load(options.config_file)
     except SettingsError as error:
         return fail(str(error))
@@ -58,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             raise
         return fail(about_file(installation, error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return status
 
 

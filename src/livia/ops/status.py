@@ -1,12 +1,12 @@
 """`livia status`: services, hosts, load balancers and amphorae at a glance."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, not_, select
 
 from livia.agent.names import Names
 from livia.agent.plumbing import kernel
@@ -34,7 +34,10 @@ def show(installation: Installation, console: Console, *, everything: bool = Fal
     _show_hosts(installation, console)
     with installation.database().read() as connection:
         show_load_balancers(connection, console, everything=everything)
-        _show_amphorae(connection, console, installation.clock.now(), everything=everything)
+        now, quiet = installation.clock.now(), silence(installation)
+        _show_amphorae(connection, console, now, now - timedelta(seconds=quiet), everything=everything)
+        if running:
+            _tell_of_silent(installation, connection, console, now - timedelta(seconds=quiet), quiet)
     return running
 
 
@@ -195,8 +198,11 @@ def _waits_for(work: Standing) -> str:
     return "a worker" if work.worker is None else "the end of its first try"
 
 
-def _show_amphorae(connection: Connection, console: Console, now: datetime, *, everything: bool) -> None:
-    calm = t.amphora.c.status.in_((AmphoraStatus.ALLOCATED, AmphoraStatus.READY))
+def _show_amphorae(
+    connection: Connection, console: Console, now: datetime, since: datetime, *, everything: bool
+) -> None:
+    """`since`: whoever was not heard from then on calls for a look."""
+    calm = and_(t.amphora.c.status.in_((AmphoraStatus.ALLOCATED, AmphoraStatus.READY)), not_(_silent(since)))
     query = (
         select(t.amphora, t.amphora_health.c.last_update)
         .join_from(t.amphora, t.amphora_health, t.amphora_health.c.amphora_id == t.amphora.c.id, isouter=True)
@@ -229,6 +235,25 @@ def _show_amphorae(connection: Connection, console: Console, now: datetime, *, e
     console.print(table)
     if left_out is not None:
         console.print(left_out)
+
+
+def _silent(since: datetime) -> ColumnElement[bool]:
+    heard = func.coalesce(t.amphora_health.c.last_update, since)
+    return and_(t.amphora.c.status == AmphoraStatus.ALLOCATED, heard < since)
+
+
+def _tell_of_silent(
+    installation: Installation, connection: Connection, console: Console, since: datetime, quiet: float
+) -> None:
+    """Where what is done about silent amphorae is said, or why nothing is."""
+    joined = t.amphora.join(t.amphora_health, t.amphora_health.c.amphora_id == t.amphora.c.id)
+    count = connection.execute(select(func.count()).select_from(joined).where(_silent(since))).scalar_one()
+    if not count:
+        return
+    state = installation.state
+    log = state.log_directory / "health.log" if state.exists() else "the health manager's log"
+    many = "1 amphora was" if count == 1 else f"{count} amphorae were"
+    console.print(f"{many} not heard for {quiet:.0f} s: {log} says what is done about that, or why nothing is.")
 
 
 def _age(row: RowMapping, now: datetime) -> str:
