@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from livia.store import confirmation, health_monitors, l7policies, listeners, load_balancers, pairs, pools, stuck
+from livia.store import confirmation, health_monitors, hosts, l7policies, listeners, load_balancers, pairs, pools, stuck
 from livia.store.engine import Database
 from livia.store.tables import metadata
 from livia.store.view import Page, View
@@ -68,6 +68,14 @@ def test_pairs_to_part_are_found_by_one_walk_and_what_is_asked_of_them_by_indexe
         steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
         assert len([step for step in steps if step.startswith("SCAN")]) == 1, plan
         assert len([step for step in steps if "ix_amphora_load_balancer_id (load_balancer_id=?)" in step]) >= 2, plan
+    database.close()
+
+
+def test_amphorae_of_hosts_are_counted_in_an_index_alone(tmp_path: Path) -> None:
+    database = fresh(tmp_path)
+    (plan,) = explain(database, hosts.every)
+    steps = [step for step in plan if step.startswith(("SCAN amphora ", "SEARCH amphora "))]
+    assert steps == ["SCAN amphora USING COVERING INDEX ix_amphora_host"], plan
     database.close()
 
 

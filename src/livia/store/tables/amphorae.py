@@ -1,6 +1,6 @@
 """Amphorae, and the hosts that carry them, which are ours alone."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Integer, String, Table, false, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, false, text
 
 from livia.store.columns import Moment, id_column, parent_column
 from livia.store.tables.registry import metadata
@@ -9,7 +9,7 @@ amphora = Table(
     "amphora",
     metadata,
     id_column(),
-    Column("compute_id", String(36), index=True),
+    Column("compute_id", String(36)),
     Column("status", String(36), nullable=False),
     parent_column("load_balancer", "load_balancer_id", nullable=True),
     Column("lb_network_ip", String(64)),
@@ -33,6 +33,8 @@ amphora = Table(
     Column("applied_digest", String(64)),
     Column("holds_vip", Boolean, nullable=False, server_default=false()),
     Column("replace_requested", Boolean, nullable=False, server_default=false()),
+    # Who places one counts those of every host: the index alone says how many of them are the ones that serve.
+    Index("ix_amphora_host", "compute_id", "status", "role"),
 )
 
 amphora_health = Table(
