@@ -1,7 +1,9 @@
 """What every transaction may rely on, on each database that is reachable."""
 
+import sqlite3
 import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import Connection, text
@@ -82,6 +84,36 @@ def test_a_connection_to_a_file_comes_back_without_what_was_not_committed(tmp_pa
     with database.read() as reading:
         assert reading.execute(text("SELECT id FROM one")).scalars().all() == [2]
     database.close()
+
+
+def test_who_waits_for_another_process_writes_soon_after_it(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'livia.db'}", durable=False)
+    # Not through a `Database`: its writers would wait in the line of this process.
+    other = sqlite3.connect(tmp_path / "livia.db", isolation_level=None, check_same_thread=False)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE counted (id INTEGER PRIMARY KEY)"))
+    told: list[str] = []
+    database.on_error(told.append)
+    ended = [0.0]
+
+    def end() -> None:
+        ended[0] = time.monotonic()
+        other.execute("COMMIT")
+
+    waits: list[float] = []
+    # SQLite itself would look 228 and 328 ms after the first time. Once is enough: the machine may be slow.
+    while len(waits) < 20 and min(waits, default=1.0) > 0.02:
+        other.execute("BEGIN IMMEDIATE")
+        ending = Timer(0.25, end)
+        ending.start()
+        with database.write() as connection:
+            waits.append(time.monotonic() - ended[0])
+            connection.execute(text(f"INSERT INTO counted VALUES ({len(waits)})"))
+        ending.join()
+    other.close()
+    database.close()
+    assert min(waits) <= 0.02, waits
+    assert told == []
 
 
 def test_errors_are_told_once_by_kind(tmp_path: Path) -> None:

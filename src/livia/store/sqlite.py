@@ -1,5 +1,7 @@
 """One SQLite file: connections to it, and the line in which its writers wait."""
 
+import sqlite3
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from sqlalchemy.engine import URL
 
 #: seconds that a writer waits for others
 _PATIENCE = 30.0
+#: seconds between two looks whether another process writes still; at first, and once that takes long
+_LOOK, _LATER_LOOK = 0.0005, 0.01
 
 
 @cache
@@ -72,8 +76,8 @@ class File:
         ours = self._line.acquire(timeout=_PATIENCE)
         try:
             with self.connection() as connection:
-                # IMMEDIATE: a reader that becomes a writer half-way would fail at once instead of waiting its turn.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.begin()
+                _begin(connection)
                 yield connection
         finally:
             if ours:
@@ -83,3 +87,36 @@ class File:
         """Close the connections that rest."""
         while self._resting:
             self._resting.pop().close()
+
+
+def _begin(connection: Connection) -> None:
+    """Become the only writer, or raise OperationalError.
+
+    IMMEDIATE: a reader that becomes a writer half-way would fail at once instead of waiting its turn. SQLite would
+    sleep 1, 2, 5, 10, ... 100 ms between two looks whether another process writes still, and all writers of this one
+    with it.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        if not _begun(driver):
+            # Whatever is wrong is told as it is for other statements.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+
+
+def _begun(driver: sqlite3.Connection) -> bool:
+    """Wait for other writers. False: they take too long, or something else is wrong."""
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < _PATIENCE:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            # The low byte of an extended code says which error it is one of (sqlite.org/rescode.html).
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                return False
+            time.sleep(max(_LOOK, min(_LATER_LOOK, waited / 20)))
+        else:
+            return True
+    return False
