@@ -22,6 +22,7 @@ from livia.core.drivers import DriverError, Placement, Unreachable
 from livia.core.report import Applied, Held, Refused
 from livia.core.spec import Assignment
 from livia.core.trace import HEADERS
+from livia.drivers.amphora import silence
 from livia.drivers.amphora.mute import Mute, Prospect
 from livia.pki.reloading import ReloadingContext
 from livia.pki.sockets import ClosingSocket
@@ -173,7 +174,7 @@ class Agents:
                 retries=retries,
             )
         except HTTPError as error:
-            raise Unreachable(f"The agent at {_address(placement)} did not answer: {error}") from error
+            raise Unreachable(silence.sentence(_address(placement), error)) from error
         if answer.status >= 400 and not (absent and answer.status == 404):
             raise _refusal(answer)
         return answer
