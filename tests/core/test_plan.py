@@ -165,7 +165,10 @@ def test_what_serves_is_kept_up_to_date_while_its_replacement_cannot_be_built() 
     now = tree(MASTER, asked, newcomer, status=Provisioning.PENDING_UPDATE, generation=2, confirmed=1)
     assert kinds(decide(now, stuck)) == [(Kind.APPLY, "m"), (Kind.APPLY, "b")]
     told = [replace(each, applied_generation=2) for each in (MASTER, asked)]
-    waiting = decide(tree(*told, newcomer, status=Provisioning.PENDING_UPDATE, generation=2, confirmed=1), stuck)
+    now = tree(*told, newcomer, status=Provisioning.PENDING_UPDATE, generation=2, confirmed=1)
+    # Clients meet what was changed: it is done, though the load balancer is not.
+    assert kinds(decide(now, stuck)) == [(Kind.CONFIRM_PARTS, None)]
+    waiting = decide(tree(*told, newcomer, status=Provisioning.PENDING_UPDATE, generation=2, confirmed=2), stuck)
     assert isinstance(waiting, Wait)
     assert not waiting.settled
 

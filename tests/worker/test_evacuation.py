@@ -21,11 +21,12 @@ from livia.services import hosts as services
 from livia.services.hosts import HostError
 from livia.store import amphorae, events, hosts, trees, work
 from livia.store import tables as t
-from livia.worker.outcome import Again, Done
+from livia.worker.outcome import Again, Done, Failed
 from tests.house.turns import done
 from tests.worker.world import World
 
 SILENCE = 60.0
+PENDING = "PENDING_UPDATE"
 
 
 class Site:
@@ -124,6 +125,41 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.hear("c")
     site.world.reconcile(site.key)
     assert site.homes() == ["b", "c"]
+
+
+@pytest.mark.parametrize("lacking", ["a failover that was asked for", "a dead amphora"])
+def test_what_tenants_change_is_done_while_an_amphora_waits_for_a_place(tmp_path: Path, lacking: str) -> None:
+    """It is what clients meet: it was PENDING until there was room, and what was deleted for good."""
+    site = Site(tmp_path, "a", "b", capacity=1)
+    site.world.reconcile(site.key)
+    with site.world.database.write() as connection:
+        if lacking == "a dead amphora":
+            connection.execute(update(t.amphora).where(t.amphora.c.role == "MASTER").values(status="ERROR"))
+        else:
+            amphorae.request_failover(connection, site.key, site.world.clock.now())
+        connection.execute(update(t.amphora_host).where(t.amphora_host.c.id == "a").values(capacity=0))
+        connection.execute(update(t.amphora_host).where(t.amphora_host.c.id == "b").values(capacity=0))
+        top = t.load_balancer.c
+        connection.execute(update(t.load_balancer).values(generation=top.generation + 1, provisioning_status=PENDING))
+        newest = select(top.generation).scalar_subquery()
+        connection.execute(update(t.listener).values(generation=newest, provisioning_status=PENDING))
+        connection.execute(update(t.member).values(generation=newest, provisioning_status="PENDING_DELETE"))
+
+    def statuses() -> list[str]:
+        with site.world.database.read() as connection:
+            return [
+                *connection.execute(select(t.listener.c.provisioning_status)).scalars(),
+                *connection.execute(select(t.member.c.provisioning_status)).scalars(),
+            ]
+
+    assert isinstance(site.world.attempt(site.key), Again)
+    assert (site.status(), statuses()) == (PENDING, ["ACTIVE"])
+    assert isinstance(site.world.attempt(site.key, spent=301.0), Failed)
+    assert (site.status(), statuses()) == ("ERROR", ["ACTIVE"])
+    site.hear("c", "d")
+    site.world.reconcile(site.key)
+    assert (site.status(), statuses()) == ("ACTIVE", ["ACTIVE"])
+    assert len(set(site.homes()) - {"a", "b"}) == (1 if lacking == "a dead amphora" else 2)
 
 
 def test_who_found_no_place_is_tried_at_once_when_a_host_is_undrained(tmp_path: Path) -> None:

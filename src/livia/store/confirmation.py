@@ -1,6 +1,7 @@
 """What a confirmed generation, a failure or a finished deletion does to the rows (design, section 5)."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
@@ -64,14 +65,13 @@ _SETTLE = {
     for table in _CHILDREN
 }
 _NEWEST = and_(_LB.generation == _REACHED, _LB.provisioning_status != _DELETING)
+_CONFIRMED_UP_TO = case((_LB.confirmed_generation < _REACHED, _REACHED), else_=_LB.confirmed_generation)
+_REACHED_BY_PARTS = update(t.load_balancer).where(_LB.id == _OWNER).values(confirmed_generation=_CONFIRMED_UP_TO)
 _CONFIRMED = (
     update(t.load_balancer)
     .where(_LB.id == _OWNER)
     .ordered_values(
-        (
-            _LB.confirmed_generation,
-            case((_LB.confirmed_generation < _REACHED, _REACHED), else_=_LB.confirmed_generation),
-        ),
+        (_LB.confirmed_generation, _CONFIRMED_UP_TO),
         (_LB.updated_at, case((_NEWEST, _NOW), else_=_LB.updated_at)),
         # The last: MariaDB sets one column after the other, and shows what it has set.
         (_LB.provisioning_status, case((_NEWEST, _ACTIVE), else_=_LB.provisioning_status)),
@@ -87,15 +87,27 @@ def confirm(connection: Connection, load_balancer_id: str, generation: int, now:
     key = {"owner": load_balancer_id, "reached": generation, "now": now}
     # The load balancer's row first, as in every change: positions are renumbered while nobody inserts one.
     connection.execute(_CONFIRMED, key)
+    return _settle(connection, key)
+
+
+def confirm_parts(connection: Connection, load_balancer_id: str, generation: int, now: datetime) -> None:
+    """The same for all that belongs to the load balancer, which itself is not whole."""
+    key = {"owner": load_balancer_id, "reached": generation, "now": now}
+    connection.execute(_REACHED_BY_PARTS, key)
+    _settle(connection, key)
+
+
+def _settle(connection: Connection, key: dict[str, Any]) -> bool:
+    """Whether the load balancer is ACTIVE with the generation that it reached."""
     active, bound, *concerned = connection.execute(_CONCERNED, key).one()
     for table, some in zip(_CHILDREN, concerned[: len(_CHILDREN)], strict=True):
         if some:
-            _drop(connection, table, load_balancer_id, generation)
+            _drop(connection, table, key["owner"], key["reached"])
     for table, some in zip(_CHILDREN, concerned[len(_CHILDREN) :], strict=True):
         if some:
             connection.execute(_SETTLE[table], key)
     if bound:
-        bindings.drop_unnamed(connection, load_balancer_id)
+        bindings.drop_unnamed(connection, key["owner"])
     return bool(active)
 
 

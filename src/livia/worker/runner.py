@@ -91,6 +91,7 @@ class Runner:
             Kind.APPLY: self._apply,
             Kind.OBSERVE: self._observe,
             Kind.REMOVE_AMPHORA: self._remove_amphora,
+            Kind.CONFIRM_PARTS: self._confirm_parts,
             Kind.CONFIRM: self._confirm,
             Kind.REMOVE_LOAD_BALANCER: self._remove_load_balancer,
         }
@@ -279,6 +280,12 @@ class Runner:
             return Confirmed(active=newest)
 
         return self._database.transaction(settle)
+
+    def _confirm_parts(self, tree: LoadBalancerTree, action: Action) -> None:
+        key, generation = tree.load_balancer.id, tree.load_balancer.generation
+        self._database.transaction(
+            lambda connection: confirmation.confirm_parts(connection, key, generation, self._clock.now())
+        )
 
     def _remove_load_balancer(self, tree: LoadBalancerTree, action: Action) -> None:
         load_balancer = tree.load_balancer

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     APPLY = "apply"
     OBSERVE = "observe"
     REMOVE_AMPHORA = "remove_amphora"
+    CONFIRM_PARTS = "confirm_parts"
     CONFIRM = "confirm"
     REMOVE_LOAD_BALANCER = "remove_load_balancer"
 
@@ -241,7 +242,7 @@ def _build(tree: LoadBalancerTree, leaving: tuple[Amphora, ...], known: Known) -
             reason=f"{len(behind)} amphorae do not run generation {load_balancer.generation} yet",
         )
     if missing or known.hindered or (known.full and any(each.replace_requested for each in staying)):
-        return Wait(after=_HINDERED_RETRY, reason="an amphora cannot be built now")
+        return _confirm_parts(tree, known) or Wait(after=_HINDERED_RETRY, reason="an amphora cannot be built now")
     if load_balancer.confirmed_generation >= load_balancer.generation and not _unsettled(tree):
         return None
     holding = any(each.holds_vip for each in tree.amphorae if not _dead(each))
@@ -251,6 +252,18 @@ def _build(tree: LoadBalancerTree, leaving: tuple[Amphora, ...], known: Known) -
             reason="waiting for one amphora to be elected master",
         )
     return Act(actions=(Action(kind=Kind.CONFIRM),), reason=f"every amphora runs generation {load_balancer.generation}")
+
+
+def _confirm_parts(tree: LoadBalancerTree, known: Known) -> Act | None:
+    """What tenants changed is done where every amphora that serves runs it; the load balancer waits on for the one
+    that is missing. None: there is nothing to confirm, or nobody who runs it."""
+    newest = tree.load_balancer.generation
+    serving = [each for each in tree.amphorae if serves(each) and each.id not in known.silent]
+    if tree.load_balancer.confirmed_generation >= newest or not serving:
+        return None
+    if any(each.applied_generation < newest for each in serving):
+        return None
+    return Act(actions=(Action(kind=Kind.CONFIRM_PARTS),), reason=f"every amphora that serves runs generation {newest}")
 
 
 def _behind(tree: LoadBalancerTree, staying: tuple[Amphora, ...], known: Known) -> list[Amphora]:
