@@ -62,11 +62,13 @@ class Inspector:
 
     def _unsettled(self) -> Iterator[str]:
         with self._database.read() as connection:
+            query = select(t.work.c.key, t.work.c.attempts, t.work.c.reason)
+            waiting = {row.key: f" after {row.attempts} tries: {row.reason}" for row in connection.execute(query)}
             for kind, table in {"load balancer": t.load_balancer, **_CHILDREN}.items():
                 rows = connection.execute(select(table.c.id, table.c.provisioning_status))
                 for key, status in rows:
                     if status not in ("ACTIVE", "DELETED"):
-                        yield f"{kind} {key} is {status}"
+                        yield f"{kind} {key} is {status}{waiting.get(key, '')}"
             for key, status in connection.execute(select(t.amphora.c.id, t.amphora.c.status)):
                 if status not in ("ALLOCATED", "DELETED"):
                     yield f"amphora {key} is {status}"

@@ -146,7 +146,7 @@ class Pools(Kind):
         ), None
 
     def other(self, _balancer: Balancer, thing: Thing) -> Values:
-        algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "ROUND_ROBIN")
+        algorithms = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT", "ROUND_ROBIN")
         changes: list[Values] = [
             self._choices.labels("pool"),
             {"lb_algorithm": self._rng.choice(algorithms)},

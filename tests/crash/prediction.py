@@ -221,13 +221,21 @@ def _from_pool(balancer: Balancer, listener: Thing, pool_id: str | None, by: str
     if not alive:
         return nobody
     dead = any(map(_dead, serving))
-    hashed = remembers or "SOURCE" in pool["lb_algorithm"]
+    hashed = remembers or pool["lb_algorithm"] == "SOURCE_IP"
+    # Ports that clients have by chance need not lead to everybody.
+    by_chance = pool["lb_algorithm"] == "SOURCE_IP_PORT"
     statuses = frozenset({503}) if dead else frozenset[int]()
     in_turn = not dead and not hashed and pool["lb_algorithm"] == "ROUND_ROBIN"
     weights = {str(values["protocol_port"]): values.get("weight", 1) for values in serving if in_turn}
     same = hashed and not dead
     return Expected(
-        by=by, pool_id=pool_id, members=alive, all_of=not hashed, same=same, statuses=statuses, weights=weights
+        by=by,
+        pool_id=pool_id,
+        members=alive,
+        all_of=not (hashed or by_chance),
+        same=same,
+        statuses=statuses,
+        weights=weights,
     )
 
 

@@ -195,6 +195,7 @@ def test_who_passes_checks(monitor: dict[str, Any], member: dict[str, Any], pass
         ({"session_persistence": {"type": "SOURCE_IP"}}, {}),
         ({"lb_algorithm": "LEAST_CONNECTIONS"}, {}),
         ({"lb_algorithm": "SOURCE_IP"}, {}),
+        ({"lb_algorithm": "SOURCE_IP_PORT"}, {}),
     ],
 )
 def test_who_gets_which_share(changes: dict[str, Any], weights: dict[str, int]) -> None:
@@ -209,6 +210,18 @@ def test_who_gets_which_share(changes: dict[str, Any], weights: dict[str, int]) 
     assert found == [weights, weights]
     put(made, "member", "dead", "pool", protocol_port=DEAD_PORT)
     assert expected(made, made.things["listener"], Request()).weights == {}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "all_of", "same"),
+    [("ROUND_ROBIN", True, False), ("SOURCE_IP", False, True), ("SOURCE_IP_PORT", False, False)],
+)
+def test_who_is_found_by_the_client(algorithm: str, all_of: bool, same: bool) -> None:
+    made = balancer()
+    made.things["pool"].values["lb_algorithm"] = algorithm
+    put(made, "member", "m", "pool", protocol_port=8001)
+    found = expected(made, made.things["listener"], Request())
+    assert (set(found.members), found.all_of, found.same) == ({"8001"}, all_of, same)
 
 
 def test_who_is_taken() -> None:
