@@ -142,8 +142,15 @@ def test_an_amphora_that_is_nobodys_need_not_wait_for_its_pause(site: Site) -> N
         for _time in range(9):
             work.crashed(connection, orphan)
     assert site.due() == []
-    assert "9 times in a row" in site.retry(orphan)
+    said = site.retry(orphan)
+    assert "9 times in a row" in said
     assert site.due() == [orphan]
+    with site.database.read() as connection:
+        asked = work.one(connection, orphan)
+    assert asked is not None
+    # By this id the logs tell what became of it.
+    assert said.endswith(f"(request {asked.request_id})")
+    assert asked.request_id is not None
 
 
 @pytest.mark.parametrize("at_it, waits_for", [(False, "a worker"), (True, "the end of its first try")])

@@ -61,8 +61,10 @@ def _retry_orphan(connection: Connection, amphora_id: str) -> str:
             "To remove one in ERROR, delete it: DELETE /v2/octavia/amphorae/{id}.",
         )
     work.count_anew(connection, amphora_id)
-    work.request(connection, amphora_id, project_id=None, reason=before.reason)
-    return f"Amphora {amphora_id} belongs to no load balancer and is to be removed. {_told(before)}"
+    request_id = new_request_id()
+    work.request(connection, amphora_id, project_id=None, reason=before.reason, request_id=request_id)
+    told = f"{_told(before)} (request {request_id})"
+    return f"Amphora {amphora_id} belongs to no load balancer and is to be removed. {told}"
 
 
 def _owner(connection: Connection, object_id: str) -> tuple[str, str | None]:
