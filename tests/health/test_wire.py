@@ -168,3 +168,15 @@ def test_gaps_show_what_was_lost() -> None:
         assert isinstance(decoder.decode(again, NOW + seq), Heartbeat)
     assert decoder.take_lost() == 1
     assert decoder.take_lost() == 0
+
+
+def test_who_has_a_wrong_clock_is_named() -> None:
+    decoder = Decoder(KEY)
+    for sender in (*"cab", *"cab", *(f"more-{number}" for number in range(100))):
+        assert decoder.decode(datagram(id=sender, sent=NOW - 301), NOW) is Verdict.SKEWED
+    assert decoder.decode(datagram(id="d"), NOW) is not Verdict.SKEWED
+    assert decoder.decode(sign(b"x", "another key"), NOW) is Verdict.FORGED
+    named = decoder.take_skewed()
+    assert named[:3] == ["a", "b", "c"]
+    assert len(named) == 10
+    assert decoder.take_skewed() == []

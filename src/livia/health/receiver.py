@@ -139,5 +139,8 @@ class Receiver:
         now = self._clock.monotonic()
         if self._refused and now - self._complained >= _COMPLAINT_PAUSE:
             self._complained = now
-            log.warning("heartbeats refused", **{str(verdict): count for verdict, count in self._refused.items()})
+            counts = {str(verdict): count for verdict, count in self._refused.items()}
+            wrong = self._decoder.take_skewed()
+            # Whose clock is wrong can only be mended by who knows where it is.
+            log.warning("heartbeats refused", **counts, **({"wrong_clocks": wrong} if wrong else {}))
             self._refused.clear()

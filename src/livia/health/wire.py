@@ -18,6 +18,8 @@ _RAW_DIGEST = 32
 _LARGEST = 4 * 1024 * 1024
 #: seconds that the clock of a sender we never heard of may differ from ours
 _STRANGER_SKEW = 300.0
+#: senders whose clocks are told to be wrong at once
+_NAMED = 10
 #: boots of one sender that are not believed again
 _REMEMBERED_BOOTS = 16
 
@@ -76,6 +78,7 @@ class Decoder:
         #: those of which any sender is remembered
         self._boots: WeakValueDictionary[str, _Boot] = WeakValueDictionary()
         self._lost = 0
+        self._skewed: set[str] = set()
 
     def decode(self, datagram: bytes, now: float) -> Heartbeat | Verdict:
         """The heartbeat, or why there is none. `now`: seconds since the epoch."""
@@ -111,6 +114,11 @@ class Decoder:
         lost, self._lost = self._lost, 0
         return lost
 
+    def take_skewed(self) -> list[str]:
+        """Some of those that were refused as `SKEWED` since the last call."""
+        skewed, self._skewed = self._skewed, set()
+        return sorted(skewed)
+
     def forget(self, sender: str) -> None:
         """The sender exists no more."""
         self._last.pop(sender, None)
@@ -132,6 +140,8 @@ class Decoder:
         sent, boot, seq = heartbeat.sent, heartbeat.boot, heartbeat.seq
         if last is None:
             if abs(now - sent) > _STRANGER_SKEW:
+                if len(self._skewed) < _NAMED:
+                    self._skewed.add(heartbeat.id)
                 return Verdict.SKEWED
             self._last[heartbeat.id] = _Last(boot, seq, sent, self._count_on(boot, heartbeat.nth))
             return None
