@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
+import httpx
 from msgspec import Struct
 
 from tests.crash.members import APPLICATION_COOKIES, TOLD
@@ -63,6 +64,25 @@ def ask(
     seen = _http(connection, request, cookies or {})
     # A connection that is closed without an answer is what 503 is to HTTP.
     return Seen(status=503) if protocol == "TCP" and seen.who is None else seen
+
+
+def ask_by_http2(way: Way, request: Request, context: ssl.SSLContext) -> Seen:
+    """One request over HTTP/2. `context` is altered. Without an answer over HTTP/2 the status is 0."""
+    transport = httpx.HTTPTransport(verify=context, http2=True, http1=False, local_address=way.source)
+    host = f"[{way.vip}]" if ":" in way.vip else way.vip
+    with httpx.Client(transport=transport, timeout=_PATIENCE) as client:
+        try:
+            answer = client.get(f"https://{host}:{way.port}{request.target}", headers=_headers(request, {}))
+        except httpx.HTTPError:
+            return Seen()
+    return Seen(
+        who=answer.text if answer.status_code == 200 else None,
+        status=answer.status_code if answer.http_version == "HTTP/2" else 0,
+        location=answer.headers.get("Location"),
+        strict=answer.headers.get("Strict-Transport-Security"),
+        told=json.loads(answer.headers.get(TOLD, "{}")),
+        source=way.source,
+    )
 
 
 def _http(connection: http.client.HTTPConnection, request: Request, cookies: Mapping[str, str]) -> Seen:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.crash.asking import CLAIMED, Seen, Way, ask, connects, datagram, datagrams, metrics
+from tests.crash.asking import CLAIMED, Seen, Way, ask, ask_by_http2, connects, datagram, datagrams, metrics
 from tests.crash.authorities import TLS_HEADERS, Authorities
 from tests.crash.certificates import Certificates
 from tests.crash.choices import OTHER_SOURCE, SOURCES
-from tests.crash.encryption import Encryption
+from tests.crash.encryption import PROTOCOLS, Encryption
 from tests.crash.kinds import INSERTED
 from tests.crash.members import ENCRYPTED, INTRODUCED, fingerprint
 from tests.crash.model import Balancer, Thing, World
@@ -109,6 +109,20 @@ class Traffic:
             known.add(want.pool_id)
             for problem in self._request(balancer, listener, way, request, want, brief=brief):
                 yield f"{request}: {problem}"
+            if not brief:
+                yield from self._by_http2(balancer, listener, way, request, want)
+
+    def _by_http2(
+        self, balancer: Balancer, listener: Thing, way: Way, request: Request, want: Expected
+    ) -> Iterator[str]:
+        """Browsers speak it with TLS wherever they can."""
+        if not request.encrypted or "h2" not in listener.values.get("alpn_protocols", PROTOCOLS):
+            return
+        self.compared["requests over HTTP/2"] += 1
+        answer = ask_by_http2(way, request, self._authorities.fresh_context(request.client))
+        problem = unlike(answer, want) or self._told_otherwise(balancer, listener, request, want, answer)
+        if problem is not None:
+            yield f"{request} over HTTP/2: {problem}"
 
     # -- answers -------------------------------------------------------------------------------------------------
 
