@@ -18,6 +18,7 @@ COOKIE = "crash"
 HTTP = frozenset({"HTTP", "TERMINATED_HTTPS"})
 #: types of monitors that look at the answer to a request
 ASKING = frozenset({"HTTP", "HTTPS"})
+_MEMBERS_VERSION = 4
 #: requests to one listener that are told apart; most policies are by fewer
 _MOST_REQUESTS = 16
 #: REJECT comes first, then redirects, then REDIRECT_TO_POOL; the position decides within each (contract 50, section 3)
@@ -95,8 +96,11 @@ def requests(balancer: Balancer, listener: Thing, admitted: Sequence[str | None]
     return [*clients, *(each for each in told_apart.values() if each not in clients)][:_MOST_REQUESTS]
 
 
-def expected(balancer: Balancer, listener: Thing, request: Request) -> Expected:
-    """What is answered to a request."""
+def expected(balancer: Balancer, listener: Thing, request: Request, vip: str | None = None) -> Expected:
+    """What is answered to a request. `vip`: the address that it goes to, if not that of the load balancer itself."""
+    if listener.values["protocol"] == "UDP" and ip_address(vip or balancer.vip).version != _MEMBERS_VERSION:
+        # NAT does not translate between IP versions (docs/datagrams.md).
+        return Expected(by="the IP version of its members", statuses=frozenset({503}))
     if listener.values["protocol"] in HTTP:
         order = sorted(balancer.policies(listener.id), key=lambda policy: _RANK[policy.values["action"]])
         applying = [policy for policy in order if _applies(balancer, policy, request)]

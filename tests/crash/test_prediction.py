@@ -258,3 +258,13 @@ def test_members_that_are_not_believed() -> None:
     made.things["pool"].values["tls_enabled"] = False
     assert passes(made, "pool", made.things["m"]) is True
     assert set(expected(made, made.things["listener"], Request()).members) == {"8001"}
+
+
+def test_datagrams_do_not_change_their_ip_version() -> None:
+    made = balancer()
+    put(made, "member", "m", "pool", protocol_port=8001)
+    found = []
+    for protocol in ("HTTP", "UDP"):
+        made.things["listener"].values["protocol"] = protocol
+        found += [expected(made, made.things["listener"], Request(), vip).members for vip in (None, "fd84::2")]
+    assert found == [{"8001"}, {"8001"}, {"8001"}, set()]

@@ -87,7 +87,7 @@ class Traffic:
             if admits(listener, way.source) and listener.values["protocol"] != "PROMETHEUS":
                 self.compared["requests to further addresses"] += 1
                 request = requests(balancer, listener, self._clients(listener))[0]
-                want = expected(balancer, listener, request)
+                want = expected(balancer, listener, request, way.vip)
                 for problem in self._request(balancer, listener, way, request, want, brief=True):
                     yield f"{request} to {way.vip}: {problem}"
 
