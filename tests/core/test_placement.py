@@ -53,12 +53,12 @@ def test_placement(hosts: tuple[AmphoraHost, ...], wanted: Wanted, expected: str
         (
             (host("a", draining=True),),
             None,
-            "Every amphora host is being drained: undrain one (livia host undrain), or add one.",
+            "Every amphora host is being drained: undrain or add one (livia host undrain, add).",
         ),
         (
             (host("a", availability_zone="z", draining=True), host("b")),
             "z",
-            "Every amphora host of availability zone z is being drained: undrain one",
+            "Every amphora host of availability zone z is being drained: undrain",
         ),
         ((host("a", amphorae=2),), None, "The only amphora host is full: raise its capacity ([livia] host_capacity)"),
         (

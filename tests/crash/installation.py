@@ -14,8 +14,8 @@ from pathlib import Path
 from livia.agent.main import down as remove_data_plane
 from livia.ops import network as networks_command
 from livia.ops.down import down
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
-from livia.ops.settings import load
 from livia.ops.state import State
 from livia.ops.status import children
 from livia.ops.supervisor import COMMAND_PREFIX

@@ -190,7 +190,10 @@ def test_a_failover_takes_a_spare_where_no_host_has_room(world: World) -> None:
     ask()
     outcome = world.attempt(key)
     assert isinstance(outcome, Again)
-    assert outcome.reason == "Each of 2 amphora hosts is full: raise its capacity ([livia] host_capacity), or add one."
+    assert (
+        outcome.reason
+        == "Each of 2 amphora hosts is full: raise its capacity ([livia] host_capacity), or add one (livia host add)."
+    )
 
 
 def test_the_spares_of_a_host_that_is_removed_go_with_it(world: World) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from livia.api.arrival import Wsgi, unavailable, whole_bodies
+from livia.ops.octavia_conf import load
 from livia.ops.processes import Processes
 from livia.ops.readiness import Readiness
 from livia.ops.services import api_service
 from livia.ops.serving import ApiServer, Serving
-from livia.ops.settings import EMBEDDED, load
+from livia.ops.settings import EMBEDDED
 from livia.ops.supervisor import Service, Supervisor, die_with_parent
 
 

@@ -14,7 +14,8 @@ from livia.api.policy_files import FilePolicy
 from livia.api.users import UserFile
 from livia.core.clock import SystemClock
 from livia.ops import access
-from livia.ops.settings import CONTRACT, EMBEDDED, Settings, SettingsError, load
+from livia.ops.octavia_conf import load
+from livia.ops.settings import CONTRACT, EMBEDDED, Settings, SettingsError
 from livia.services.context import Context
 from livia.services.settings import AccessSettings, CorsSettings, HealthcheckSettings
 from livia.store.engine import Database

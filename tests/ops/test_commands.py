@@ -19,8 +19,8 @@ from livia.agent.names import Names
 from livia.agent.plumbing import kernel
 from livia.ops import cli, dbmanage
 from livia.ops.commands.outcome import INTERRUPTED
+from livia.ops.octavia_conf import load
 from livia.ops.services import SERVICES, Installation
-from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store.engine import Database
 from livia.store.schema import HEAD

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from livia.ops import settings
+from livia.ops import octavia_conf, settings
 
 HERE = Path(__file__).parents[2]
 PAGES = [HERE / "README.md", *sorted((HERE / "docs").glob("*.md"))]
@@ -56,8 +56,8 @@ def test_every_option_is_documented_with_its_default() -> None:
         written |= {(section, row["option"]): row["default"] for row in ROW.finditer(part)}
     read = {
         (section, option): shown(getattr(getattr(settings.CONTRACT, reader), option))
-        for section in settings.READERS
-        for option, (reader, _kind) in settings.options_of(section).items()
+        for section in octavia_conf.READERS
+        for option, (reader, _kind) in octavia_conf.options_of(section).items()
     }
     assert written == read
 

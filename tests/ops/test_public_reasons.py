@@ -8,9 +8,9 @@ import pytest
 from livia.core.wake import NoWake
 from livia.ops import access
 from livia.ops.metrics import OFFSETS
+from livia.ops.octavia_conf import load
 from livia.ops.processes import Processes, public_reason
 from livia.ops.readiness import Readiness
-from livia.ops.settings import load
 from tests.ops.test_stand_in import supervised
 from tests.ports import free_run
 from tests.waiting import wait_for

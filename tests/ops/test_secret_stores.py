@@ -10,6 +10,7 @@ from livia.drivers.secrets.files import FileSecrets
 from livia.drivers.secrets.local import LocalVault
 from livia.drivers.secrets.noop import NoopSecrets
 from livia.ops import drivers
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
 from livia.ops.settings import (
     CONTRACT,
@@ -18,7 +19,6 @@ from livia.ops.settings import (
     CertificateSettings,
     Settings,
     SettingsError,
-    load,
 )
 from livia.ops.state import State
 from livia.store.engine import Database

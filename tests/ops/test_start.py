@@ -10,7 +10,8 @@ import pytest
 from cryptography import x509
 
 from livia.ops import preflight
-from livia.ops.settings import CONTRACT, EMBEDDED, SettingsError, load
+from livia.ops.octavia_conf import load
+from livia.ops.settings import CONTRACT, EMBEDDED, SettingsError
 from livia.ops.state import AlreadyRunningError, State
 from livia.pki.authority import Authority, AuthorityError
 from tests import ports

@@ -7,33 +7,46 @@ import sys
 from sqlalchemy import select
 
 from livia.agent.config import AgentConfig
-from livia.agent.main import down
 from livia.agent.names import Names
 from livia.agent.plumbing import kernel
-from livia.ops import drivers
+from livia.ops import amphora_agent, drivers, host_files
 from livia.ops.demo import faults
+from livia.ops.octavia_conf import load
+from livia.ops.settings import CONTRACT
 from livia.services import hosts as services
 from livia.store import tables as t
 from tests.ports import free_port
 from tests.system.conftest import System
-from tests.system.second_host import config_of
 from tests.waiting import wait_for
 
 SECOND = "host-2"
 
 
 class SecondHost:
-    """Another agent, as a process that may be killed."""
+    """Another amphora host, on the bridges of the first: `livia host add` wrote its files, and its `amphora-agent` is a
+    process that may be killed."""
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self.config: AgentConfig = config_of(system.livia.installation, SECOND, free_port())
+        installation = system.livia.installation
+        state, directory = installation.state, system.directory / SECOND
+        conf = directory / host_files.FILE
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "livia.ops.cli", "--state-directory", str(state.directory)),
+                *("--config-file", str(system.directory / "octavia.conf")),
+                *("host", "add", SECOND, "--address", "127.0.0.1", "--port", str(free_port()), "--to", str(directory)),
+                *("--base-path", str(directory / "data"), "--bridges-of", str(state.agent_directory)),
+            ],
+            check=True,
+            timeout=60,
+        )
+        self._command = [sys.executable, "-m", "livia.ops.amphora_agent", "--config-file", str(conf)]
+        self.config: AgentConfig = amphora_agent.config_of(load([conf], CONTRACT)[0])
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        state = self._system.livia.installation.state.directory
-        arguments = [str(state), str(self._system.directory / "octavia.conf"), SECOND, str(self.config.bind_port)]
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.system.second_host", *arguments])
+        self._process = subprocess.Popen(self._command)
         wait_for(lambda: SECOND in counts(self._system), 30, "the second host is registered")
 
     def kill(self) -> None:
@@ -55,7 +68,7 @@ class SecondHost:
 
     def close(self) -> None:
         self._end(signal.SIGTERM)
-        down(self.config)
+        subprocess.run([*self._command, "--remove"], check=True, timeout=60)
 
 
 def homes(system: System) -> dict[str, str]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from livia.core.plan.load_balancer import Action, Kind
 from livia.drivers.network.local import LocalNetworks
 from livia.ops import drivers
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
-from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store import leases
 from livia.worker.attempt import Executors

@@ -19,8 +19,8 @@ from livia.drivers.network.local import LocalNetworks
 from livia.ops.demo import faults
 from livia.ops.demo.api import Api, ApiError
 from livia.ops.down import down
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
-from livia.ops.settings import load
 from livia.ops.state import State
 from livia.store import hosts, trees
 from tests import ports

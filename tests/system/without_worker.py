@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
 from livia.ops.serving import listen
-from livia.ops.settings import load
 from livia.ops.state import State
 from livia.ops.supervisor import Supervisor
 from livia.store import schema

@@ -119,7 +119,10 @@ def test_where_nothing_has_room_all_goes_on_as_it_is_and_the_reason_is_told(tmp_
     site.drain("a")
     outcome = site.world.attempt(site.key, spent=1000.0)
     assert isinstance(outcome, Again)
-    assert outcome.reason == "The only amphora host is full: raise its capacity ([livia] host_capacity), or add one."
+    assert (
+        outcome.reason
+        == "The only amphora host is full: raise its capacity ([livia] host_capacity), or add one (livia host add)."
+    )
     assert (site.status(), _amphorae(site)) == ("ACTIVE", before)
     assert outcome.reason in site.sentences()
     site.hear("c")

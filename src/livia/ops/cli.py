@@ -9,7 +9,8 @@ from pathlib import Path
 from livia.ops.commands import ca, host, lifecycle, network, secret, trials, upkeep, user
 from livia.ops.commands.outcome import INTERRUPTED, about_file, fail
 from livia.ops.commands.parsing import command
-from livia.ops.settings import SettingsError, load
+from livia.ops.octavia_conf import load
+from livia.ops.settings import SettingsError
 from livia.ops.state import DEFAULT_STATE_DIRECTORY, State
 
 #: name, what it is for, and what adds its arguments and `run(installation, options) -> exit status` to its parser
@@ -25,7 +26,7 @@ _COMMANDS = (
     ),
     ("orphans", "ports, amphorae and rests of them that nobody owns", upkeep.add_orphans),
     ("demo", "make a load balancer, break it, change it, and show what clients see", trials.add_demo),
-    ("host", "amphora hosts: emptied for maintenance, forgotten when lost", host.add),
+    ("host", "amphora hosts: added, emptied for maintenance, forgotten when lost", host.add),
     ("network", "local networks", network.add),
     ("secret", "certificates and keys that listeners and pools name", secret.add),
     ("ca", "the authorities by which agents and controllers know each other", ca.add),

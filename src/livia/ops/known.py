@@ -44,17 +44,22 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
         "db_commit_retry_backoff db_commit_retry_max"
     ),
     "certificates": _names(f"{_SERVICE} cert_manager cert_generator barbican_auth signing_digest storage_path"),
+    "amphora_agent": _names(
+        "agent_server_network_dir agent_request_read_timeout agent_tls_protocol amphora_id amphora_udp_driver "
+        "admin_log_targets tenant_log_targets user_log_facility administrative_log_facility log_protocol "
+        "log_retry_count log_retry_interval log_queue_size logging_template_override disable_local_log_storage "
+        "forward_all_logs"
+    ),
     "house_keeping": _names("cert_rotate_threads"),
     "health_manager": _names(
-        "health_update_threads stats_update_threads controller_ip_port_list event_streamer_driver "
-        "sync_provisioning_status"
+        "health_update_threads stats_update_threads event_streamer_driver sync_provisioning_status"
     ),
     "haproxy_amphora": _names(
-        "base_path base_cert_dir haproxy_template connection_logging connection_max_retries "
+        "base_cert_dir haproxy_template connection_logging connection_max_retries "
         "connection_retry_interval active_connection_max_retries active_connection_retry_interval "
         "active_connection_rety_interval failover_connection_max_retries failover_connection_retry_interval "
-        "build_rate_limit build_active_retries build_retry_interval user_log_format bind_host "
-        "lb_network_interface haproxy_cmd respawn_count respawn_interval api_db_commit_retry_attempts "
+        "build_rate_limit build_active_retries build_retry_interval user_log_format "
+        "lb_network_interface respawn_count respawn_interval api_db_commit_retry_attempts "
         "api_db_commit_retry_initial_delay api_db_commit_retry_backoff api_db_commit_retry_max "
         "default_connection_limit"
     ),
@@ -63,7 +68,6 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 #: sections without any option that is read: those of libraries, and of what is not there
 _SECTIONS = frozenset(
     {
-        "amphora_agent",
         "audit",
         "cinder",
         "compute",

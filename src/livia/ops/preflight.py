@@ -26,7 +26,18 @@ def problems(settings: Settings) -> list[str]:
         *access.open_without_authentication(settings),
         *drivers.problems(settings),
     ]
-    return [*found, *taken_api_port(settings), *_taken_agent_port(settings), *taken_heartbeat_port(settings)]
+    agent = taken_agent_port("127.0.0.1", settings.agent.bind_port)
+    return [*found, *taken_api_port(settings), *agent, *taken_heartbeat_port(settings)]
+
+
+def agent_problems(settings: Settings) -> list[str]:
+    """Why an `amphora-agent` cannot start now; empty when it can."""
+    listen = settings.agent
+    return [
+        *not_root(),
+        *missing_programs(_search_path()),
+        *taken_agent_port(listen.bind_host, listen.bind_port),
+    ]
 
 
 def taken_api_port(settings: Settings) -> list[str]:
@@ -43,8 +54,9 @@ def taken_heartbeat_port(settings: Settings) -> list[str]:
     return _taken("health manager", socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "[health_manager] bind_ip")
 
 
-def _taken_agent_port(settings: Settings) -> list[str]:
-    return _taken("agent", socket.SOCK_STREAM, "127.0.0.1", settings.agent.bind_port, "[haproxy_amphora] bind_host")
+def taken_agent_port(host: str, port: int) -> list[str]:
+    """One sentence when an agent cannot listen where it should."""
+    return _taken("agent", socket.SOCK_STREAM, host, port, "[haproxy_amphora] bind_host")
 
 
 def not_root() -> list[str]:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from livia.core.clock import SystemClock
 from livia.ops import files, logs
-from livia.ops.settings import CONTRACT, Settings, SettingsError, load
+from livia.ops.octavia_conf import load
+from livia.ops.settings import CONTRACT, Settings, SettingsError
 from livia.ops.state import DEFAULT_STATE_DIRECTORY
 from livia.pki.authority import AuthorityError
 from livia.store import schema
@@ -89,11 +90,12 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     return found
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, body: Body) -> int:
-    """Run a program; its exit status."""
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, body: Body, *, database: bool = True) -> int:
+    """Run a program; its exit status. `database`: it needs one."""
     options = parser.parse_args(arguments)
+    read = settings_of if database else _configured
     try:
-        body(settings_of(parser.prog, options.files), options)
+        body(read(parser.prog, options.files), options)
     except REFUSALS as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return FAILED
@@ -102,16 +104,23 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, body: 
 
 def settings_of(program: str, given: Sequence[Path] | None) -> Settings:
     """Complete settings from the named files, or from those found; logs go where they say. Raises SettingsError."""
-    places = files.places(Path.home())
-    sources = files.found(program, places) if given is None else given
-    settings, warnings = load(sources, CONTRACT)
+    settings = _configured(program, given)
+    if not settings.database.connection:
+        looked = ", ".join(map(str, _sources(program, given) or files.places(Path.home())))
+        raise SettingsError(f"[database] connection is not set: it names the database. Looked in {looked}.")
+    return _completed(settings)
+
+
+def _configured(program: str, given: Sequence[Path] | None) -> Settings:
+    settings, warnings = load(_sources(program, given), CONTRACT)
     _send_logs(program, settings)
     for warning in (*warnings, *_about_messages(settings)):
         print(f"{program}: {warning}", file=sys.stderr)
-    if not settings.database.connection:
-        looked = ", ".join(map(str, sources or places))
-        raise SettingsError(f"[database] connection is not set: it names the database. Looked in {looked}.")
-    return _completed(settings)
+    return settings
+
+
+def _sources(program: str, given: Sequence[Path] | None) -> Sequence[Path]:
+    return files.found(program, files.places(Path.home())) if given is None else given
 
 
 def database_of(settings: Settings) -> Database:
@@ -145,8 +154,8 @@ def api_process(program: str, settings: Settings) -> "Processes":
     from livia.ops import access, drivers
     from livia.ops.processes import Processes
 
-    _require(drivers.problems(settings, ("network_driver", "amphora_driver", "cert_manager")))
-    _require(access.problems(settings))
+    require(drivers.problems(settings, ("network_driver", "amphora_driver", "cert_manager")))
+    require(access.problems(settings))
     _check_schema(settings)
     for warning in (*access.open_without_authentication(settings), *drivers.about_secrets(settings)):
         print(f"{program}: {warning}", file=sys.stderr)
@@ -156,7 +165,7 @@ def api_process(program: str, settings: Settings) -> "Processes":
 def _api(settings: Settings, _options: argparse.Namespace) -> None:
     from livia.ops import preflight, serving
 
-    _require(preflight.taken_api_port(settings))
+    require(preflight.taken_api_port(settings))
     process = api_process("octavia-api", settings)
     listen = settings.server
     print(f"octavia-api: http://{listen.bind_host}:{listen.bind_port}", file=sys.stderr, flush=True)
@@ -169,7 +178,7 @@ def _worker(settings: Settings, _options: argparse.Namespace) -> None:
 
     _check_schema(settings)
     _make_directory(Path(settings.livia.wake_socket).parent)
-    _end_on_interrupt()
+    end_on_interrupt()
     Processes(settings, _owner(settings)).run_worker()
 
 
@@ -179,9 +188,9 @@ def _health_manager(settings: Settings, _options: argparse.Namespace) -> None:
 
     if not settings.health.heartbeat_key:
         raise SettingsError("[health_manager] heartbeat_key is not set: amphorae sign their heartbeats with it.")
-    _require(preflight.taken_heartbeat_port(settings))
+    require(preflight.taken_heartbeat_port(settings))
     _check_schema(settings)
-    _end_on_interrupt()
+    end_on_interrupt()
     Processes(settings, _owner(settings)).run_health()
 
 
@@ -197,7 +206,7 @@ def _housekeeping(settings: Settings, _options: argparse.Namespace) -> None:
     elif settings.certificates.ca_certificate:
         print(f"octavia-housekeeping: {_UNSIGNED}", file=sys.stderr)
     _check_schema(settings)
-    _end_on_interrupt()
+    end_on_interrupt()
     Processes(settings, _owner(settings)).run_house()
 
 
@@ -216,7 +225,8 @@ def _owner(settings: Settings) -> str:
     return f"{settings.common.host}:{os.getpid()}"
 
 
-def _require(problems: Sequence[str]) -> None:
+def require(problems: Sequence[str]) -> None:
+    """Raise CannotRunError when there are any."""
     if problems:
         raise CannotRunError("\n".join(problems))
 
@@ -238,7 +248,7 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _end_on_interrupt() -> None:
+def end_on_interrupt() -> None:
     """Ctrl-C ends a program as SIGTERM does."""
     signal.signal(signal.SIGINT, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
 

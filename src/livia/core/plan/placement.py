@@ -37,11 +37,11 @@ def choose(hosts: tuple[AmphoraHost, ...], wanted: Wanted) -> AmphoraHost | str:
         return f"No amphora host{of_zone} is alive."
     taking = [host for host in in_zone if not host.draining]
     if not taking:
-        return f"Every amphora host{of_zone} is being drained: undrain one (livia host undrain), or add one."
+        return f"Every amphora host{of_zone} is being drained: undrain or add one (livia host undrain, add)."
     free = [host for host in taking if host.amphora_count < host.capacity]
     if not free:
         every = "The only amphora host" if len(taking) == 1 else f"Each of {len(taking)} amphora hosts"
-        return f"{every}{of_zone} is full: raise its capacity ([livia] host_capacity), or add one."
+        return f"{every}{of_zone} is full: raise its capacity ([livia] host_capacity), or add one (livia host add)."
     zones = {host.availability_zone for host in hosts if host.id in wanted.beside}
 
     def cost(host: AmphoraHost) -> tuple[bool, bool, bool, float, float, str]:

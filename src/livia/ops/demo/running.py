@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livia.ops.down import down
+from livia.ops.octavia_conf import load
 from livia.ops.services import Installation
-from livia.ops.settings import load
 from livia.ops.state import AlreadyRunningError, State
 
 _READY = "Livia is ready"
