@@ -105,6 +105,14 @@ def test_a_pool_is_down_when_nobody_is_left_of_it() -> None:
     ]
 
 
+def test_a_checked_pool_without_members_is_not_down() -> None:
+    """Tenants make the monitor before the members as often as after them."""
+    spec = _spec()
+    empty = replace(spec, pools=tuple(replace(each, members=()) for each in spec.pools))
+    assert [each.monitor is not None for each in empty.pools] == [True]
+    assert [each.status for each in report.pools(empty, Dead()).values()] == ["UP"]
+
+
 def test_nothing_is_changed_where_nothing_differs() -> None:
     wanted = render(_spec(), Dead(), {})
     assert transaction(Loaded(set(wanted.objects), digests(wanted)), wanted) == ""

@@ -57,7 +57,8 @@ def _reached(limit: int, count: int) -> bool:
 
 
 def pools(spec: Spec, verdicts: Verdicts) -> dict[str, PoolReport]:
-    """Reports by `{pool}:{listener}`. A pool is down when it is checked and no member can have flows."""
+    """Reports by `{pool}:{listener}`. A pool is down when it is checked and no member can have flows, but not one that
+    has no members yet, as in HAProxy."""
     members: dict[str, dict[str, str]] = {}
     takers: dict[str, bool] = {}
     for service in services(spec):
@@ -67,7 +68,7 @@ def pools(spec: Spec, verdicts: Verdicts) -> dict[str, PoolReport]:
         told = members.setdefault(name, {})
         for member in service.members:
             told[member.id] = _text(service, member, verdicts)
-        takers[name] = takers.get(name, service.pool.monitor is None) or any(
+        takers[name] = takers.get(name, service.pool.monitor is None or not service.pool.members) or any(
             text.startswith(("UP", "DRAIN", "no check")) for text in told.values()
         )
     return {name: PoolReport(status="UP" if takers[name] else "DOWN", members=told) for name, told in members.items()}
