@@ -105,7 +105,7 @@ def made(path: Path, revision: str = "head") -> Path:
 
 
 #: those that need a database and nothing else
-ASKING = (("status",), ("host", "list"), ("retry", "some-id"), ("orphans",), ("canary",))
+ASKING = (("status",), ("host", "list"), ("events",), ("retry", "some-id"), ("orphans",), ("canary",))
 
 
 @pytest.mark.parametrize("command", ASKING)

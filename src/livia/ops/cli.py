@@ -18,6 +18,7 @@ _COMMANDS = (
     ("up", "start everything and stay", lifecycle.add_up),
     ("down", "end the services, remove namespaces, bridges and processes", lifecycle.add_down),
     ("status", "services, hosts, load balancers, amphorae", lifecycle.add_status),
+    ("events", "what became of load balancers, and why", upkeep.add_events),
     ("retry", "try now what is not done yet, instead of after a pause", upkeep.add_retry),
     (
         "canary",

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, true
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, true
 
 from livia.core.model.event import Event
 from livia.store.aggregates import iso_time
-from livia.store.tables import event
+from livia.store.tables import event, load_balancer
 from livia.store.view import View
 
 #: for questions about one load balancer: filter by `load_balancer_id`
@@ -50,8 +50,20 @@ def of_load_balancer(
     connection: Connection, load_balancer_id: str, *, limit: int = 1000
 ) -> list[tuple[Event, datetime]]:
     """The last `limit` events of a load balancer, oldest first, each with its time."""
-    rows = connection.execute(
-        select(event).where(event.c.load_balancer_id == load_balancer_id).order_by(event.c.id.desc()).limit(limit)
-    ).mappings()
-    entries = [(Event(**{name: row[name] for name in Event.__struct_fields__}), row["created_at"]) for row in rows]
+    return _last(connection, limit, event.c.load_balancer_id == load_balancer_id)
+
+
+def newest(connection: Connection, *, named: str | None = None, limit: int) -> list[tuple[Event, datetime]]:
+    """The last `limit` events, oldest first, each with its time: of all load balancers, or of those with this id or
+    name, also of one that is gone."""
+    if named is None:
+        return _last(connection, limit)
+    known = select(load_balancer.c.id).where(load_balancer.c.name == named)
+    return _last(connection, limit, or_(event.c.load_balancer_id == named, event.c.load_balancer_id.in_(known)))
+
+
+def _last(connection: Connection, limit: int, *which: ColumnElement[bool]) -> list[tuple[Event, datetime]]:
+    query = select(event).where(*which).order_by(event.c.id.desc()).limit(limit)
+    found = connection.execute(query).mappings()
+    entries = [(Event(**{name: each[name] for name in Event.__struct_fields__}), each["created_at"]) for each in found]
     return entries[::-1]
