@@ -96,16 +96,17 @@ class Campaign:
             writer.join(_LAST_ANSWERS)
             if writer.error is not None:
                 raise self._broken([f"{writer.name}: {writer.error!r}"]) from writer.error
-        last = self._settle(stopped)
-        now = time.monotonic()
-        self.rounds.append(Round(seconds=now - begun, settled=now - stopped, balancers=len(self.world.balancers)))
+        last, right = self._settle(stopped)
+        seconds, settled = time.monotonic() - begun, right - stopped
+        self.rounds.append(Round(seconds=seconds, settled=settled, balancers=len(self.world.balancers)))
         self._told(
-            f"round {len(self.rounds)}: {now - begun:.0f} s, settled {now - stopped:.1f} s after the last fault"
-            + (f"; came right last: {last[:300]}" if now - stopped > _LONG else "")
+            f"round {len(self.rounds)}: {seconds:.0f} s, settled {settled:.1f} s after the last fault"
+            + (f"; came right last: {last[:300]}" if settled > _LONG else "")
         )
 
-    def _settle(self, stopped: float) -> str:
-        """Wait until nothing is wrong. What was wrong last. Raises Broken."""
+    def _settle(self, stopped: float) -> tuple[str, float]:
+        """Wait until nothing is wrong. What was wrong last, and when the look began that found nothing wrong: the look
+        itself takes up to half a minute. Raises Broken."""
         told: set[str] = set()
         last = ""
         while True:
@@ -123,7 +124,7 @@ class Campaign:
             last = problems[0]
             time.sleep(0.25)
         self.world.settled()
-        return last
+        return last, seen
 
     def _remove_everything(self) -> None:
         """In the end nothing may be left of what was made."""

@@ -37,7 +37,9 @@ def conf_for(directory: Path) -> Path:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Path:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Who runs the tests may have a narrow terminal.
+    monkeypatch.setenv("COLUMNS", "200")
     assert told(dbmanage.main, "--config-file", conf_for(tmp_path), "upgrade", "head")[0] == 0
     found = Database(f"sqlite:///{tmp_path}/octavia.db")
     with found.write() as connection:
