@@ -79,6 +79,8 @@ def test_a_health_manager_that_it_cannot_reach_is_told(
         (("w" * 37, "--address", "192.0.2.12"), "36 letters"),
         (("web-2", "--address", "192.0.2.12", "--port", "0"), "--port is 1 to 65535"),
         (("web-2", "--address", "192.0.2.12", "--capacity", "-1"), "--capacity 0 or more"),
+        (("web-2", "--address", "192.0.2.12", "--controller", "manager:5555"), "'manager:5555': each is an IP address"),
+        (("web-2", "--address", "192.0.2.12", "--zone", "a\n[livia]"), "are of one line"),
         (("web-2", "--address", "web-2.example"), "--address 'web-2.example': it is the IP address"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from livia.ops import housekeeping
+from livia.ops import amphora_agent, housekeeping
 from livia.ops.services import Installation
 from livia.ops.state import agents_authority, controllers_authority
 from livia.pki.authority import write_private
@@ -58,11 +58,13 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def write(installation: Installation, wanted: Wanted, directory: Path) -> Path:
     """Write the files of a host; the configuration file. A host of this name that there is already keeps its place and
-    gets files anew. Raises HostError, AuthorityError, OSError."""
+    gets files anew. Raises HostError, SettingsError, AuthorityError, OSError."""
     if not _NAME.fullmatch(wanted.name):
         raise HostError(f"{wanted.name!r} is no name of a host: 36 letters, digits, dots and hyphens at most.")
     if not 0 < wanted.port < 65536 or wanted.capacity < 0:
         raise HostError("--port is 1 to 65535, and --capacity 0 or more.")
+    if not all(each.isprintable() for each in (wanted.zone, str(wanted.base_path), wanted.bridges_of, str(directory))):
+        raise HostError("Zones and directories are of one line: they are written into a configuration file.")
     pki = _authorities(installation)
     conf = _conf(installation, wanted, directory.absolute())
     agents = agents_authority(pki, installation.clock, housekeeping.supplied(installation.settings)).open()
@@ -96,7 +98,7 @@ def _conf(installation: Installation, wanted: Wanted, directory: Path) -> str:
         address=_address(wanted.address),
         port=wanted.port,
         directory=directory,
-        controllers=",".join(wanted.controllers or (_health_manager(installation, wanted),)),
+        controllers=",".join(_reached(wanted.controllers or (_health_manager(installation, wanted),))),
         interval=installation.settings.health.heartbeat_interval,
         key=installation.heartbeat_key,
         name=wanted.name,
@@ -106,10 +108,22 @@ def _conf(installation: Installation, wanted: Wanted, directory: Path) -> str:
     )
 
 
+def _reached(controllers: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, once an agent would take them. Raises SettingsError."""
+    for each in controllers:
+        amphora_agent.controller(each)
+    return controllers
+
+
 def _health_manager(installation: Installation, wanted: Wanted) -> str:
     """Where heartbeats are heard, unless somebody says where from the host's side."""
     health = installation.settings.health
-    bound = ip_address(health.bind_ip)
+    try:
+        bound = ip_address(health.bind_ip)
+    except ValueError:
+        raise HostError(
+            f"Say with --controller which IP address [health_manager] bind_ip = {health.bind_ip} is."
+        ) from None
     if bound.is_unspecified:
         raise HostError("Say with --controller where the host reaches the health manager, such as 192.0.2.1:5555.")
     if bound.is_loopback and not ip_address(wanted.address).is_loopback:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_MOST = 100_000
+
 
 def command(commands: "Commands", name: str, about: str, *, allow_abbrev: bool = True) -> argparse.ArgumentParser:
     """The parser of a further command, whose --help begins with what the list of commands says of it."""
@@ -27,7 +29,7 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """How many. Raises ArgumentTypeError for less than one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    """How many. Raises ArgumentTypeError for less than one, and for more than anybody reads."""
+    if not text.isdecimal() or not 0 < int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST}")
     return int(text)
