@@ -111,6 +111,19 @@ def _show_hosts(installation: Installation, console: Console) -> None:
     console.print(table)
 
 
+_COLUMNS = (
+    "Load balancer",
+    "Name",
+    "VIP",
+    "Provisioning",
+    "Operating",
+    "Generation",
+    "Pending",
+    "Next try",
+    "Waits for",
+)
+
+
 def show_load_balancers(connection: Connection, console: Console, *, everything: bool = False) -> None:
     """Print every load balancer; of those with work left, what, why, and when it is tried next. Of many only those that
     call for a look, unless `everything`."""
@@ -127,18 +140,7 @@ def show_load_balancers(connection: Connection, console: Console, *, everything:
         .order_by(top.created_at, top.id)
     )
     query, left_out = _of_many(connection, query, calm, everything=everything)
-    table = listing(
-        "Load balancer",
-        "Name",
-        "VIP",
-        "Provisioning",
-        "Operating",
-        "Generation",
-        "Pending",
-        "Next try",
-        "Waits for",
-        title="Load balancers",
-    )
+    table = listing(*_COLUMNS, title="Load balancers")
     rows = connection.execute(query).mappings().all()
     unfinished = standing.of(connection, [row["id"] for row in rows])
     parts = standing.pending(connection, list(unfinished))

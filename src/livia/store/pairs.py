@@ -32,6 +32,20 @@ class Shared(Struct, frozen=True, kw_only=True):
     asked: bool
 
 
+#: the fields of `Shared`
+_SHARED = (
+    load_balancer.c.id.label("load_balancer_id"),
+    load_balancer.c.project_id,
+    load_balancer.c.availability_zone.label("zone"),
+    _STANDBY.c.id.label("standby_id"),
+    _STANDBY.c.role,
+    _STANDBY.c.compute_id.label("host"),
+    _HOLDER.c.id.label("holder_id"),
+    _HOLDER.c.compute_id.label("beside"),
+    _STANDBY.c.replace_requested.label("asked"),
+)
+
+
 def shared(
     connection: Connection, zones: Collection[Sequence[str]], *, now: datetime, heard: float, again: float
 ) -> list[Shared]:
@@ -55,17 +69,7 @@ def shared(
         ~_told(owner.id, now, again),
     )
     found = connection.execute(
-        select(
-            owner.id.label("load_balancer_id"),
-            owner.project_id,
-            owner.availability_zone.label("zone"),
-            standby.id.label("standby_id"),
-            standby.role,
-            standby.compute_id.label("host"),
-            holder.id.label("holder_id"),
-            holder.compute_id.label("beside"),
-            standby.replace_requested.label("asked"),
-        )
+        select(*_SHARED)
         .join_from(_STANDBY, _HOLDER, holder.load_balancer_id == standby.load_balancer_id)
         .join(load_balancer, owner.id == standby.load_balancer_id)
         .where(
